@@ -1,0 +1,63 @@
+//! Which Sigma log sources an activity belongs to: a set, for one activity may be several.
+
+use crate::activity::{Event, Kind};
+
+/// A Sigma log source: what a rule asks for, or one of those an activity has. In a rule an unset
+/// part asks for nothing; in an activity an unset part is simply not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogSource<'a> {
+    /// `product`, for example `linux`.
+    pub product: Option<&'a str>,
+    /// `category`, for example `process_creation`.
+    pub category: Option<&'a str>,
+    /// `service`, for example `auditd`.
+    pub service: Option<&'a str>,
+}
+
+impl LogSource<'_> {
+    /// Whether a rule with this log source wants activities of `source`.
+    pub fn accepts(&self, source: &LogSource<'_>) -> bool {
+        let agrees = |wanted: Option<&str>, has: Option<&str>| {
+            wanted.is_none_or(|wanted| has == Some(wanted))
+        };
+        agrees(self.product, source.product)
+            && agrees(self.category, source.category)
+            && agrees(self.service, source.service)
+    }
+}
+
+const fn linux(category: &'static str) -> LogSource<'static> {
+    LogSource { product: Some("linux"), category: Some(category), service: None }
+}
+
+/// The log sources of an activity of `kind` seen by the sensor on Linux. `network_connection`
+/// includes accepted and listening sockets (`Initiated` tells them apart). Fork, exit and health
+/// are the product's own categories `process_fork`, `process_termination`, `sensor_health`.
+pub const fn of_kind(kind: Kind) -> &'static [LogSource<'static>] {
+    match kind {
+        Kind::ProcessFork => const { &[linux("process_fork")] },
+        Kind::ProcessExec => const { &[linux("process_creation")] },
+        Kind::ProcessExit => const { &[linux("process_termination")] },
+        Kind::FileCreate => const { &[linux("file_event"), linux("file_create")] },
+        Kind::FileModify => const { &[linux("file_event"), linux("file_change")] },
+        Kind::FileDelete => const { &[linux("file_delete")] },
+        Kind::FileRename => const { &[linux("file_rename")] },
+        Kind::FileRead => const { &[linux("file_access")] },
+        Kind::NetworkConnect => const { &[linux("network_connection")] },
+        Kind::NetworkAccept => const { &[linux("network_connection"), linux("network_accept")] },
+        Kind::NetworkListen => const { &[linux("network_listen")] },
+        Kind::DnsQuery => {
+            const {
+                &[linux("dns_query"), LogSource { product: None, category: Some("dns"), service: None }]
+            }
+        }
+        Kind::ModuleLoad => const { &[linux("driver_load")] },
+        Kind::ModuleUnload => const { &[linux("driver_unload")] },
+        Kind::SensorHealth => const { &[linux("sensor_health")] },
+    }
+}
+
+/// The log sources of `event`.
+pub fn of_event(event: &Event) -> &'static [LogSource<'static>] {
+    of_kind(event.activity.kind())
+}
