@@ -1,0 +1,38 @@
+//! Every bound on what a document or an activity can make the engine hold or do, with its reason.
+
+/// Bytes of one document. The largest of the public Sigma set has 60 KB.
+pub const DOCUMENT_BYTES: usize = 512 * 1024;
+/// Nesting of a YAML document. Sigma needs six levels.
+pub const YAML_DEPTH: usize = 24;
+/// Nodes of a YAML document, those that aliases repeat counted again: an alias bomb ends here.
+pub const YAML_NODES: usize = 50_000;
+/// YAML documents in one file.
+pub const YAML_DOCUMENTS: usize = 64;
+/// Nesting of a condition.
+pub const CONDITION_DEPTH: usize = 32;
+/// Bytes of a condition.
+pub const CONDITION_BYTES: usize = 16 * 1024;
+/// Predicates of one filter, after modifiers have multiplied its values.
+pub const FILTER_PREDICATES: usize = 20_000;
+/// Memory a compiled regular expression may take, in bytes; what needs more is refused.
+pub const REGEX_BYTES: usize = 1024 * 1024;
+/// Bytes of a value that a hit keeps.
+pub const MATCHED_VALUE_BYTES: usize = 1_024;
+/// Clauses that a hit keeps.
+pub const MATCHED_CLAUSES: usize = 24;
+/// Bytes of a value that is matched; the rest is not looked at. Command lines end at 4,096.
+pub const VALUE_BYTES: usize = 64 * 1024;
+/// Correlation keys held by one engine, over all rules.
+pub const CORRELATION_KEYS: usize = 100_000;
+/// Hits remembered per correlation key.
+pub const CORRELATION_HITS: usize = 512;
+/// Storylines a model layer holds.
+pub const STORYLINES: usize = 50_000;
+/// Highlights of one alert.
+pub const HIGHLIGHTS: usize = 200;
+/// Events of one highlight.
+pub const HIGHLIGHT_EVENTS: usize = 64;
+/// How deep rules may stand on rules.
+pub const RULE_CHAIN: usize = 8;
+/// Distinct log-source sets of imported events that get a plan of their own.
+pub const IMPORTED_PLANS: usize = 512;
