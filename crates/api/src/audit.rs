@@ -1,0 +1,53 @@
+//! The audit log: who changed what, append-only and hash-chained.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::alerts::PageQuery;
+use crate::auth::Account;
+use crate::problem::Problem;
+use crate::shape::Time;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AuditEntry {
+    /// Position in the chain, from 1.
+    pub seq: u64,
+    /// When.
+    pub time: Time,
+    /// Who: an account, `sensor:ENDPOINT`, or `server`.
+    pub actor: String,
+    /// What, as a stable word, for example `session.create`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// More for people; no secrets.
+    pub detail: String,
+    /// SHA-256 over the entry and the hash before it.
+    pub hash: String,
+}
+
+/// A page of entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AuditPage {
+    /// Newest first.
+    pub items: Vec<AuditEntry>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// Entries, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", operation_id = "list_audit", tag = "audit", params(PageQuery),
+    responses((status = 200, body = AuditPage), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn list_audit(State(app): State<App>, account: Account, Query(page): Query<PageQuery>) -> Result<Json<AuditPage>, Problem> {
+    Err(Problem::unavailable("not ready"))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_audit))
+}
