@@ -1,0 +1,51 @@
+//! Every bound on what the other side controls, each with its reason.
+
+use std::time::Duration;
+
+/// Version of the protocol; another one is refused at Hello.
+pub const PROTOCOL: u32 = 1;
+
+/// Most activities in one batch: what a sensor collects in a burst within one flush.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// Largest compressed batch, in bytes.
+pub const BATCH_COMPRESSED_MAX: usize = 4 << 20;
+/// Largest batch once decompressed, in bytes: bounds what a small frame can make the server hold.
+pub const BATCH_DECOMPRESSED_MAX: usize = 16 << 20;
+/// Longest text of one field, in bytes. The longest of the field table is a command line of 4,096;
+/// imported logs are longer.
+pub const TEXT_MAX: usize = 32 << 10;
+/// Most fields of one activity, table and unmapped together.
+pub const FIELDS_MAX: usize = 512;
+
+/// Largest gRPC message, either way: a full batch, or a content bundle, with room for framing.
+pub const MESSAGE_MAX: usize = (16 << 20) + (64 << 10);
+/// Largest content bundle compressed, in bytes.
+pub const BUNDLE_COMPRESSED_MAX: usize = 16 << 20;
+/// Largest content bundle decompressed, in bytes.
+pub const BUNDLE_DECOMPRESSED_MAX: usize = 64 << 20;
+/// Most documents in one content bundle.
+pub const BUNDLE_DOCUMENTS_MAX: usize = 50_000;
+/// Largest coverage report, in bytes.
+pub const COVERAGE_MAX: usize = 256 << 10;
+/// Largest plan, in bytes.
+pub const PLAN_MAX: usize = 256 << 10;
+/// Longest host name, version, kernel and similar fact, in bytes.
+pub const FACT_MAX: usize = 1_024;
+/// Most addresses and degraded reasons a sensor may report.
+pub const LIST_MAX: usize = 64;
+
+/// Batches a sensor sends ahead of their acknowledgement.
+pub const WINDOW_BATCHES: usize = 64;
+/// Bytes a sensor sends ahead of their acknowledgement.
+pub const WINDOW_BYTES: usize = 8 << 20;
+/// Messages waiting to go down to one sensor; more than that and the sender waits.
+pub const DOWNSTREAM_QUEUE: usize = 64;
+
+/// Most connections the server holds at once, enrolments and sessions together.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// A peer that has not finished its TLS handshake by then is cut off.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A session whose peer has said nothing for so long is closed (heartbeats come far more often).
+pub const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// How often a sensor sends a heartbeat unless told otherwise.
+pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(5);

@@ -1,0 +1,128 @@
+//! What travels beside activities, as Rust types: facts at enrolment, hello, heartbeat, plan
+//! updates, content bundles. Conversion from and to the wire is in `wire.rs`.
+
+use metsuke_event::coverage::Coverage;
+use metsuke_event::id::PlanId;
+use metsuke_event::{BootId, Timestamp};
+use metsuke_respond::{Outcome, Plan, Policy, Update};
+use serde::{Deserialize, Serialize};
+
+/// What a host says of itself when it enrols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnrolFacts {
+    /// Host name.
+    pub host: String,
+    /// Operating system, for example `Debian GNU/Linux 12`.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// The sensor's version.
+    pub version: String,
+}
+
+/// The first message of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The sensor's version.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// The boot the sensor runs in.
+    pub boot: BootId,
+    /// What it can see and stop; `None` when what came was no coverage report.
+    pub coverage: Option<Coverage>,
+    /// The sensor's clock when it sent this; the server's clock minus this is the skew (plus the
+    /// way).
+    pub sent: Timestamp,
+    /// What it watches and acts on: a cgroup path, or `host`.
+    pub scope: String,
+    /// Addresses of the host.
+    pub addresses: Vec<String>,
+    /// Version of the content it runs; empty for what is built in.
+    pub content_version: String,
+    /// Version of the policy it follows.
+    pub policy_version: u64,
+}
+
+/// A sensor's word on how it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The sensor's clock when it sent this.
+    pub sent: Timestamp,
+    /// Age of the oldest activity not acknowledged yet, in milliseconds.
+    pub lag_ms: u64,
+    /// Bytes waiting in the spool.
+    pub spool_bytes: u64,
+    /// Activities waiting in the spool.
+    pub spool_events: u64,
+    /// Activities lost since the sensor started.
+    pub lost_total: u64,
+    /// Activities observed since the sensor started.
+    pub events_total: u64,
+    /// CPU time the sensor used since it started, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory, in bytes.
+    pub rss_bytes: u64,
+    /// Detections that fired on the sensor itself.
+    pub edge_hits: u64,
+    /// Set when it changed since Hello.
+    pub coverage: Option<Coverage>,
+    /// Version of the content it runs.
+    pub content_version: String,
+    /// Version of the policy it follows.
+    pub policy_version: u64,
+    /// What is wrong, for people; empty when all is well.
+    pub degraded: Vec<String>,
+}
+
+/// A plan's progress, as the sensor reports it; the same one may come more than once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanUpdate {
+    /// Which plan.
+    pub plan: PlanId,
+    /// Counts the updates of this plan, from 1.
+    pub revision: u32,
+    /// The step.
+    pub update: Update,
+    /// What it did, with the last step.
+    pub outcome: Option<Outcome>,
+}
+
+/// Detection content as it is pushed to sensors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Names this content; sensors report it back.
+    pub version: String,
+    /// Grows with each bundle; a sensor refuses a smaller one than it holds.
+    pub serial: u64,
+    /// The documents.
+    pub documents: Vec<BundleDocument>,
+}
+
+/// One document of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleDocument {
+    /// Path relative to the content folder.
+    pub path: String,
+    /// The document.
+    pub text: String,
+}
+
+/// What the server tells a sensor. The link signs what needs a signature.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Downstream {
+    /// Content to run from now on.
+    Content(Bundle),
+    /// Policy to follow from now on.
+    Policy(Policy),
+    /// Something to do. Send it again on each session until an update shows it delivered: the
+    /// sensor does it once.
+    Plan(Plan),
+    /// Withdraw a plan that has not begun. The answer is a [`PlanUpdate`] that says where the plan
+    /// stands.
+    Cancel(PlanId),
+}
