@@ -56,7 +56,8 @@ pub fn to_ecs(event: &Event) -> Json {
 pub fn from_ecs(document: &Json) -> Result<Event, ProjectionError> {
     let object = document.as_object().ok_or(ProjectionError::NotAnObject)?;
     let action = get(object, "event.action").and_then(Json::as_str).unwrap_or_default();
-    let unknown = || ProjectionError::UnknownKind { path: "event.action", found: action.to_owned() };
+    let unknown =
+        || ProjectionError::UnknownKind { path: "event.action", found: action.to_owned() };
     let kind = Kind::from_name(action).ok_or_else(unknown)?;
     let mut fields = vec![(meta::CLASS, Value::Text(kind.name().into()))];
     for spec in FIELDS.iter().filter(|spec| spec.id != meta::CLASS) {

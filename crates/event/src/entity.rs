@@ -12,22 +12,42 @@ use crate::time::Timestamp;
 use crate::value::{FieldType, Held, Text, Value, ValueRef};
 
 macro_rules! rust_type {
-    (Text) => { Text };
-    (U64) => { u64 };
-    (I64) => { i64 };
-    (Bool) => { bool };
-    (Ip) => { IpAddr };
-    (Time) => { Timestamp };
+    (Text) => {
+        Text
+    };
+    (U64) => {
+        u64
+    };
+    (I64) => {
+        i64
+    };
+    (Bool) => {
+        bool
+    };
+    (Ip) => {
+        IpAddr
+    };
+    (Time) => {
+        Timestamp
+    };
 }
 
 macro_rules! optional {
-    () => { None };
-    ($value:literal) => { Some($value) };
+    () => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
 }
 
 macro_rules! fits {
-    () => { true };
-    (unfit) => { false };
+    () => {
+        true
+    };
+    (unfit) => {
+        false
+    };
 }
 
 macro_rules! entity {

@@ -132,9 +132,8 @@ static BY_SIGMA: LazyLock<HashMap<&'static str, &'static FieldSpec>> = LazyLock:
     FIELDS.iter().flat_map(|spec| spec.sigma.iter().map(|name| (*name, *spec))).collect()
 });
 
-static BY_ECS: LazyLock<HashMap<&'static str, &'static FieldSpec>> = LazyLock::new(|| {
-    FIELDS.iter().filter_map(|spec| Some((spec.ecs?, *spec))).collect()
-});
+static BY_ECS: LazyLock<HashMap<&'static str, &'static FieldSpec>> =
+    LazyLock::new(|| FIELDS.iter().filter_map(|spec| Some((spec.ecs?, *spec))).collect());
 
 /// The row with number `id`.
 pub fn by_id(id: FieldId) -> Option<&'static FieldSpec> {

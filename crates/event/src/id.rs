@@ -101,12 +101,16 @@ hex_id!(
 );
 
 /// One tenant of a server. Zero is the only tenant of a server that has not been divided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct TenantId(pub u32);
 
 /// One activity, world-wide. `seq` grows within (endpoint, boot), gaps allowed, never reused; so
 /// at-least-once delivery becomes exactly-once by comparing identities.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct EventId {
     /// The tenant that owns the endpoint.
     pub tenant: TenantId,

@@ -16,7 +16,7 @@ pub mod value;
 
 pub use activity::{Activity, Event, Kind};
 pub use entity::{Dns, File, Health, Module, Network, Process};
-pub use field::{FieldId, FieldSpec, FIELDS};
+pub use field::{FIELDS, FieldId, FieldSpec};
 pub use id::{AlertId, BootId, EndpointId, EventId, ProcessKey, TenantId};
 pub use loss::LossInterval;
 pub use projection::ProjectionError;

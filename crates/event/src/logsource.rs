@@ -48,7 +48,10 @@ pub const fn of_kind(kind: Kind) -> &'static [LogSource<'static>] {
         Kind::NetworkListen => const { &[linux("network_listen")] },
         Kind::DnsQuery => {
             const {
-                &[linux("dns_query"), LogSource { product: None, category: Some("dns"), service: None }]
+                &[
+                    linux("dns_query"),
+                    LogSource { product: None, category: Some("dns"), service: None },
+                ]
             }
         }
         Kind::ModuleLoad => const { &[linux("driver_load")] },

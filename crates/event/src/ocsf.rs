@@ -92,8 +92,10 @@ pub fn from_ocsf(document: &Json) -> Result<Event, ProjectionError> {
     let unknown = || ProjectionError::UnknownKind { path: "class_uid", found: String::new() };
     let (mut event, _) = Event::from_fields(fields).ok_or_else(unknown)?;
     if let Some(Json::Object(source)) = object.get("raw_data_fields") {
-        event.unmapped =
-            source.iter().filter_map(|(name, json)| Some((name.as_str().into(), untag(json)?))).collect();
+        event.unmapped = source
+            .iter()
+            .filter_map(|(name, json)| Some((name.as_str().into(), untag(json)?)))
+            .collect();
     }
     Ok(event)
 }

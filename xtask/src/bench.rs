@@ -1,0 +1,65 @@
+//! `./x bench`: the project's measurements, each described in `docs/benchmarks.md`.
+//!
+//! Measurements use cargo's bench profile (optimised), never the profile of run and test.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::{build, place, steps};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to measure.
+    name: Name,
+    /// Handed over to the measurement.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// What the sensor costs the programs it watches: exec, open and close, connect.
+    Sensor,
+    /// Events per CPU-second through the engine: the SigmaHQ set and the shipped content.
+    Detect,
+    /// Events per CPU-second into the lake, durable.
+    Ingest,
+    /// Questions over a filled lake.
+    Search,
+}
+
+impl Name {
+    /// The package and the bench target that measure it.
+    const fn target(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sensor => ("metsuke-probe", "sensor"),
+            Self::Detect => ("metsuke-detect", "detect"),
+            Self::Ingest => ("metsuke-lake", "ingest"),
+            Self::Search => ("metsuke-lake", "search"),
+        }
+    }
+}
+
+/// Builds and runs one measurement; its table goes to the terminal as it is.
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    let (package, target) = options.name.target();
+    steps::step(&format!("build the bench {target}"), bench(package, target).arg("--no-run"))?;
+    let mut command: Command = bench(package, target);
+    command.arg("--quiet").arg("--").args(&options.rest);
+    if let Some(data) = place::shared_data() {
+        command.env("METSUKE_SHARED_DATA", data);
+    }
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "the bench ended with {status}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bench(package: &str, target: &str) -> Command {
+    let mut command = build::cargo("bench");
+    // Plain rustc: clippy's driver holds back optimisations.
+    command.env_remove("RUSTC_WORKSPACE_WRAPPER");
+    command.args(["--package", package, "--bench", target]).args(build::locked());
+    command
+}

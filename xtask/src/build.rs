@@ -1,0 +1,84 @@
+//! Building: the product's binaries, the console's assets, the tests.
+//!
+//! Invariant: one profile (dev), one feature set (the whole workspace is always selected), and
+//! clippy as the compiler's wrapper in every build. So `run`, `test`, `check` and `ci` share every
+//! artefact, the heavy store crates are compiled once, and what is linted is what runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{node, place, steps};
+
+/// A cargo command in the workspace, set up as all of them are.
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .arg(subcommand)
+        .current_dir(place::root())
+        .env("CARGO_TARGET_DIR", place::target())
+        .env("CONSOLE_DIST", place::root().join("console/dist"))
+        .env("CARGO_TERM_COLOR", "never");
+    // Cargo sets these for xtask itself; build scripts of other crates must not see them.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"]
+    {
+        command.env_remove(name);
+    }
+    if let Some(driver) = clippy_driver() {
+        command.env("RUSTC_WORKSPACE_WRAPPER", driver);
+    }
+    command
+}
+
+/// In CI the committed lock file must be the one that is used.
+pub(crate) fn locked() -> Option<&'static str> {
+    std::env::var_os("CI").map(|_| "--locked")
+}
+
+fn clippy_driver() -> Option<PathBuf> {
+    let out = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .current_dir(place::root())
+        .output()
+        .ok()?;
+    let path = PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()).join("bin/clippy-driver");
+    path.is_file().then_some(path)
+}
+
+/// Builds the console's assets and then every binary of the product into `place::binary`.
+///
+/// # Errors
+/// Something does not build; the log is named.
+pub(crate) fn product() -> Result<()> {
+    console()?;
+    steps::step("build the binaries", cargo("build").args(["--workspace", "--bins"]).args(locked()))
+}
+
+/// Builds `console/dist` when its sources changed. Without a Node.js to be had the server embeds
+/// a page that says so, and everything else works.
+///
+/// # Errors
+/// The console's build fails.
+pub(crate) fn console() -> Result<()> {
+    let folder = place::root().join("console");
+    if !folder.join("package.json").is_file() {
+        return Ok(());
+    }
+    node::ensure_modules()?;
+    let stamp = node::fingerprint(&[
+        "src",
+        "public",
+        "index.html",
+        "package-lock.json",
+        "vite.config.ts",
+        "tsconfig.json",
+    ])?;
+    let stamp_file = folder.join("dist/.stamp");
+    if std::fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+        return Ok(());
+    }
+    steps::step("build the console", node::npm()?.args(["run", "--silent", "build"]))?;
+    std::fs::write(stamp_file, stamp)?;
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Where things are: the workspace, the target directory, the tools' cache.
+//!
+//! `./x` sets `CARGO_TARGET_DIR`; the same default is spelled here for `cargo xtask` called alone.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    // The manifest's folder is `xtask/`; its parent is the root.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The folder for what can be made again: `$XDG_CACHE_HOME/metsuke` or `~/.cache/metsuke`.
+pub(crate) fn cache() -> PathBuf {
+    let base = env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map_or_else(
+        || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache"),
+        PathBuf::from,
+    );
+    base.join("metsuke")
+}
+
+/// Cargo's target directory.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| cache().join("target"), PathBuf::from)
+}
+
+/// A binary of the product, as `build::product` leaves it.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
+/// The file that the log of a step goes to; made with its folder when needed.
+pub(crate) fn log(name: &str) -> PathBuf {
+    target().join("metsuke-logs").join(format!("{name}.log"))
+}
+
+/// Data that is shared beside the repository and never committed; `None` where there is none.
+pub(crate) fn shared_data() -> Option<PathBuf> {
+    let path = env::var_os("METSUKE_SHARED_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    path.is_dir().then_some(path)
+}
