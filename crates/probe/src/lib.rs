@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+#![expect(unsafe_code, reason = "system calls without a safe wrapper; every block says why it is sound")]
+
+mod cgroups;
+mod config;
+mod coverage;
+mod emit;
+mod error;
+mod host;
+mod procfs;
+mod run;
+mod sensitive;
+mod stats;
+mod table;
+mod tier3;
+mod users;
+mod world;
+
+pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, default_sensitive};
+pub use error::ProbeError;
+pub use host::{boot_id, cgroup_root};
+pub use run::{Probe, start, trial};
+pub use stats::Stats;

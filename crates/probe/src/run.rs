@@ -1,0 +1,130 @@
+//! The probe's thread: chooses the tier, then drains it until told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use metsuke_event::Event;
+use metsuke_event::coverage::{Coverage, Outcome, Tier};
+
+use crate::cgroups::Bounds;
+use crate::config::ProbeConfig;
+use crate::coverage;
+use crate::emit::Notice;
+use crate::error::ProbeError;
+use crate::host;
+use crate::stats::{Counters, Stats};
+use crate::tier3::Poll;
+use crate::world::World;
+
+/// How often the kernel's queue is drained: batches are cheap, and 10 ms is no delay to a person.
+const DRAIN: Duration = Duration::from_millis(10);
+
+const THREAD: &str = "metsuke-probe";
+
+/// A running probe. Dropping it stops it.
+#[derive(Debug)]
+pub struct Probe {
+    coverage: Coverage,
+    counters: Arc<Counters>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Probe {
+    /// What it can see here, found by trial at its start.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage.clone()
+    }
+
+    /// What it has counted since its start.
+    pub fn stats(&self) -> Stats {
+        self.counters.snapshot()
+    }
+
+    /// Takes its hooks away, drains what is queued and hands it over. Waits for the thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the probe's thread ended by a panic; its last events are lost");
+        }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts watching. Events come in batches with `id.boot` set, `id.seq` and `id.endpoint` zero.
+/// Make the sink with `sync_channel(SINK_BATCHES)`; when it is full events are shed and counted,
+/// when its receiver is dropped the probe ends.
+///
+/// # Errors
+/// When the scope is none, or the host has no usable /proc.
+pub fn start(config: ProbeConfig, sink: SyncSender<Vec<Event>>) -> Result<Probe, ProbeError> {
+    let bounds = Bounds::resolve(&config.scope)?;
+    let boot = host::boot_id()?;
+    let counters = Arc::new(Counters::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let world = World::new(&config, bounds, boot, sink, Arc::clone(&counters));
+    let (ready, answer) = sync_channel(1);
+    let stopped = Arc::clone(&stop);
+    let thread = Builder::new()
+        .name(THREAD.to_owned())
+        .spawn(move || drain(&config, world, &stopped, &ready))
+        .map_err(|source| ProbeError::Thread { name: THREAD, source })?;
+    let coverage = answer.recv().map_err(|_| ProbeError::Thread {
+        name: THREAD,
+        source: std::io::Error::other("it ended while it chose a tier"),
+    })?;
+    Ok(Probe { coverage, counters, stop, thread: Some(thread) })
+}
+
+/// Tries every hook once and takes it away again; reports what worked and what stays unseen.
+///
+/// # Errors
+/// When the scope is none.
+pub fn trial(config: &ProbeConfig) -> Result<Coverage, ProbeError> {
+    Bounds::resolve(&config.scope)?;
+    Ok(choose(config))
+}
+
+fn choose(_config: &ProbeConfig) -> Coverage {
+    let hook =
+        coverage::hook(Tier::Interfaces, "/proc", "processes, in rounds", Outcome::Works);
+    coverage::report(Tier::Interfaces, vec![hook], &["process.exec", "process.exit", "sensor.health"])
+}
+
+fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
+    let coverage = choose(config);
+    world.emitter.set_tier(coverage.tier.number());
+    let mut poll = Poll::default();
+    world.seed();
+    poll.round(&mut world);
+    say(&mut world, "started");
+    // The receiver waits for this one message; if it is gone so is the caller.
+    let _ = ready.send(coverage);
+    while !stop.load(Ordering::Acquire) && !world.emitter.closed() {
+        std::thread::sleep(DRAIN);
+        poll.round(&mut world);
+        world.tick();
+        world.emitter.flush();
+    }
+    say(&mut world, "stopped");
+    world.emitter.flush();
+}
+
+fn say(world: &mut World, reason: &'static str) {
+    let now = host::now();
+    world.emitter.notice(Notice { part: "probe", reason, from: now, to: now, ..Notice::default() });
+}

@@ -1,0 +1,52 @@
+//! What a probe counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A moment's counts, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events delivered to the sink.
+    pub events: u64,
+    /// Events shed because the sink was full.
+    pub shed: u64,
+    /// Records the kernel could not queue.
+    pub kernel_lost: u64,
+    /// Processes in the table.
+    pub processes: u64,
+    /// Files hashed.
+    pub hashed: u64,
+    /// How long the newest event waited between the kernel and the sink, in milliseconds.
+    pub lag_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) events: AtomicU64,
+    pub(crate) shed: AtomicU64,
+    pub(crate) kernel_lost: AtomicU64,
+    pub(crate) processes: AtomicU64,
+    pub(crate) hashed: AtomicU64,
+    pub(crate) lag_ms: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            events: read(&self.events),
+            shed: read(&self.shed),
+            kernel_lost: read(&self.kernel_lost),
+            processes: read(&self.processes),
+            hashed: read(&self.hashed),
+            lag_ms: read(&self.lag_ms),
+        }
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+pub(crate) fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}

@@ -1,0 +1,298 @@
+//! What the probe knows of its scope, and how records become events. Both tiers speak to it.
+//!
+//! Invariant: an event is pushed only for a process in scope, described as well as can be.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use metsuke_event::activity::{Activity, ProcessActivity};
+use metsuke_event::{BootId, Event, Process, ProcessKey, Text, Timestamp};
+use metsuke_scan::Hasher;
+
+use crate::cgroups::{Bounds, Cgroups};
+use crate::config::ProbeConfig;
+use crate::emit::Emitter;
+use crate::host;
+use crate::procfs::{self, Stat};
+use crate::sensitive::Patterns;
+use crate::stats::{Counters, set};
+use crate::table::Table;
+use crate::users::Users;
+
+/// A clock that jumped by more than this is followed; less is drift or scheduling.
+const CLOCK_JUMP_NANOS: i64 = 50_000_000;
+
+/// Seconds-long chores are done this often, in nanoseconds.
+const CHORES_NANOS: u64 = 1_000_000_000;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) code: Option<i64>,
+    pub(crate) signal: Option<u64>,
+}
+
+impl Ending {
+    /// From a wait status (wait(2)).
+    pub(crate) fn from_status(status: u32) -> Self {
+        match status & 0x7f {
+            0 => Self { code: Some(i64::from((status >> 8) & 0xff)), signal: None },
+            signal => Self { code: None, signal: Some(u64::from(signal)) },
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) boot: BootId,
+    pub(crate) bounds: Bounds,
+    pub(crate) table: Table,
+    pub(crate) cgroups: Cgroups,
+    pub(crate) hasher: Hasher,
+    pub(crate) emitter: Emitter,
+    pub(crate) patterns: Patterns,
+    pub(crate) counters: Arc<Counters>,
+    users: Users,
+    boot_time: Timestamp,
+    chores_at: u64,
+}
+
+impl World {
+    pub(crate) fn new(
+        config: &ProbeConfig,
+        bounds: Bounds,
+        boot: BootId,
+        sink: SyncSender<Vec<Event>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let boot_time = host::boot_time();
+        let mut users = Users::default();
+        users.refresh();
+        Self {
+            boot,
+            bounds,
+            table: Table::new(boot_time),
+            cgroups: Cgroups::new(),
+            hasher: Hasher::new(config.hash.clone()),
+            emitter: Emitter::new(sink, boot, Arc::clone(&counters)),
+            patterns: Patterns::new(&config.sensitive),
+            counters,
+            users,
+            boot_time,
+            chores_at: 0,
+        }
+    }
+
+    /// The wall-clock time of `nanos` since boot.
+    pub(crate) fn time(&self, nanos: u64) -> Timestamp {
+        self.boot_time.plus_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+
+    /// The identity of the process `pid` that started `start_nanos` after boot.
+    pub(crate) fn key(&self, pid: u32, start_nanos: u64) -> ProcessKey {
+        ProcessKey { boot: self.boot, pid, start_ticks: start_nanos / 10_000_000 }
+    }
+
+    /// Chores of about once a second: clock, user names, counters.
+    pub(crate) fn tick(&mut self) {
+        let now = host::since_boot();
+        if now < self.chores_at {
+            return;
+        }
+        self.chores_at = now + CHORES_NANOS;
+        self.users.refresh();
+        let boot_time = host::boot_time();
+        if boot_time.nanos_since(self.boot_time).abs() > CLOCK_JUMP_NANOS {
+            self.boot_time = boot_time;
+        }
+        set(&self.counters.processes, self.table.len() as u64);
+        set(&self.counters.hashed, self.hasher.stats().hashed);
+    }
+
+    /// Takes the processes that run in scope now into the table, oldest first, without events.
+    pub(crate) fn seed(&mut self) {
+        let pids = self.bounds.pids();
+        let mut found: Vec<(u32, Stat)> =
+            pids.into_iter().filter_map(|pid| Some((pid, procfs::stat(pid)?))).collect();
+        found.sort_by_key(|(pid, stat)| (stat.start_ticks, *pid));
+        for (pid, stat) in found {
+            self.adopt(pid, &stat);
+        }
+    }
+
+    /// Describes a running process from /proc and takes it into the table.
+    pub(crate) fn adopt(&mut self, pid: u32, stat: &Stat) -> Arc<Process> {
+        let key = ProcessKey { boot: self.boot, pid, start_ticks: stat.start_ticks };
+        if let Some(process) = self.table.get(key) {
+            return Arc::clone(process);
+        }
+        let mut process = self.described(pid, stat);
+        self.hash_executable(&mut process);
+        let process = Arc::new(process);
+        self.table.insert(key, Arc::clone(&process));
+        process
+    }
+
+    /// What /proc tells of `pid`, with names, identity and parent.
+    pub(crate) fn described(&mut self, pid: u32, stat: &Stat) -> Process {
+        let key = ProcessKey { boot: self.boot, pid, start_ticks: stat.start_ticks };
+        let mut process = procfs::describe(pid, stat);
+        self.name_user(&mut process);
+        let parent = self.parent(stat.parent);
+        self.table.identify(&mut process, key, parent.as_deref());
+        process
+    }
+
+    /// A process as another's parent: from the table, or from /proc without entering the table.
+    pub(crate) fn parent(&mut self, pid: u32) -> Option<Arc<Process>> {
+        let stat = procfs::stat(pid);
+        if let Some(process) = self.table.by_pid(pid) {
+            let same = stat.as_ref().map(|stat| stat.start_ticks);
+            if same.is_none() || same == self.table.start_of(pid) {
+                return Some(Arc::clone(process));
+            }
+        }
+        let stat = stat?;
+        let key = ProcessKey { boot: self.boot, pid, start_ticks: stat.start_ticks };
+        let mut process = procfs::describe(pid, &stat);
+        process.uid = Some(key.to_string().into());
+        self.name_user(&mut process);
+        Some(Arc::new(process))
+    }
+
+    /// The process with `key`: from the table, else from /proc if it still runs, else only what
+    /// the key itself says.
+    pub(crate) fn find(&mut self, key: ProcessKey) -> Arc<Process> {
+        if let Some(process) = self.table.get(key) {
+            return Arc::clone(process);
+        }
+        match procfs::stat(key.pid) {
+            Some(stat) if stat.start_ticks == key.start_ticks => self.adopt(key.pid, &stat),
+            _ => {
+                let mut process = Process::default();
+                self.table.identify(&mut process, key, None);
+                Arc::new(process)
+            }
+        }
+    }
+
+    pub(crate) fn name_user(&self, process: &mut Process) {
+        process.user_name = process.user_id.and_then(|id| self.users.name(id));
+    }
+
+    /// Hashes the executable while the process holds it open, else by its path.
+    pub(crate) fn hash_executable(&mut self, process: &mut Process) {
+        let expected = process.exe_device.zip(process.exe_inode);
+        let (Some(pid), Some(_)) = (process.pid, expected) else { return };
+        let held = format!("/proc/{pid}/exe");
+        let mut outcome = self.hasher.link(Path::new(&held), expected);
+        if outcome.sha256.is_err()
+            && let Some(exe) = process.exe.as_deref()
+        {
+            outcome = self.hasher.path(Path::new(exe), expected);
+        }
+        process.sha256 = outcome.sha256.ok();
+    }
+
+    /// `parent` made `child`, a copy of itself.
+    pub(crate) fn fork(&mut self, parent: ProcessKey, child: ProcessKey, time: Timestamp) {
+        let known = self.table.get(parent).cloned();
+        let source = match known {
+            Some(process) => process,
+            None => match self.parent(parent.pid) {
+                Some(process) if process.uid.as_deref() == Some(&parent.to_string()) => process,
+                _ => self.find(child),
+            },
+        };
+        let mut process = Process::clone(&source);
+        process.exit_code = None;
+        process.exit_signal = None;
+        let parent_is = (source.uid.as_deref() == Some(&parent.to_string())).then_some(&*source);
+        self.table.identify(&mut process, child, parent_is);
+        let process = Arc::new(process);
+        self.table.insert(child, Arc::clone(&process));
+        self.push(time, &process, Activity::Process(ProcessActivity::Fork));
+    }
+
+    /// A process runs a new executable: `process` describes it but for what is inherited.
+    pub(crate) fn exec(&mut self, key: ProcessKey, mut process: Process, time: Timestamp) {
+        self.name_user(&mut process);
+        if let Some(before) = self.table.get(key).cloned() {
+            inherit(&mut process, &before);
+        }
+        if process.uid.is_none() {
+            let parent = process.parent_pid.and_then(|pid| u32::try_from(pid).ok());
+            let parent = parent.and_then(|pid| self.parent(pid));
+            self.table.identify(&mut process, key, parent.as_deref());
+        } else if self.table.storyline(&process, key.pid).is_none()
+            && process.session == Some(u64::from(key.pid))
+        {
+            process.storyline.clone_from(&process.uid);
+        }
+        self.hash_executable(&mut process);
+        let process = Arc::new(process);
+        self.table.insert(key, Arc::clone(&process));
+        self.push(time, &process, Activity::Process(ProcessActivity::Exec));
+    }
+
+    /// A process ended.
+    pub(crate) fn exit(&mut self, key: ProcessKey, ending: Ending, time: Timestamp) {
+        let mut process = Process::clone(&self.find(key));
+        process.exit_code = ending.code;
+        process.exit_signal = ending.signal;
+        self.table.remove(key);
+        self.push(time, &Arc::new(process), Activity::Process(ProcessActivity::Exit));
+    }
+
+    pub(crate) fn push(&mut self, time: Timestamp, process: &Arc<Process>, activity: Activity) {
+        self.emitter.push(time, process, activity);
+    }
+
+    /// Hashes a file as it stands after an activity. Sees it as the process does, if it still runs.
+    pub(crate) fn hash_file(&mut self, process: &Process, file: &mut metsuke_event::File) {
+        let Some(path) = file.path.as_deref() else { return };
+        let expected = file.device.zip(file.inode);
+        let mut outcome = self.hasher.path(Path::new(path), expected);
+        if outcome.facts.is_none()
+            && let Some(pid) = process.pid
+            && process.container_id.is_some()
+        {
+            let inside = format!("/proc/{pid}/root{path}");
+            outcome = self.hasher.path(Path::new(&inside), expected);
+        }
+        if let Some(facts) = outcome.facts {
+            file.size = Some(facts.identity.size);
+            file.inode = Some(facts.identity.inode);
+            file.device = Some(facts.identity.device);
+            file.mode = Some(u64::from(facts.mode));
+            file.owner_id = Some(u64::from(facts.owner));
+        }
+        match outcome.sha256 {
+            Ok(hash) => file.sha256 = Some(hash),
+            Err(missing) => file.hash_missing = Some(missing.name().into()),
+        }
+    }
+}
+
+/// What stays the same over an exec.
+fn inherit(process: &mut Process, before: &Process) {
+    let keep = |new: &mut Option<Text>, old: &Option<Text>| {
+        if new.is_none() {
+            new.clone_from(old);
+        }
+    };
+    keep(&mut process.uid, &before.uid);
+    keep(&mut process.storyline, &before.storyline);
+    keep(&mut process.cwd, &before.cwd);
+    keep(&mut process.cgroup, &before.cgroup);
+    keep(&mut process.container_id, &before.container_id);
+    keep(&mut process.parent_uid, &before.parent_uid);
+    keep(&mut process.parent_exe, &before.parent_exe);
+    keep(&mut process.parent_name, &before.parent_name);
+    keep(&mut process.parent_cmd_line, &before.parent_cmd_line);
+    keep(&mut process.parent_user_name, &before.parent_user_name);
+    process.parent_pid = before.parent_pid.or(process.parent_pid);
+    process.start_time = before.start_time.or(process.start_time);
+    process.pid = before.pid.or(process.pid);
+}

@@ -1,0 +1,53 @@
+//! A bounded map that forgets what was used longest ago, in two generations.
+//!
+//! Invariant: never holds more than twice its capacity; a value used within the last `capacity`
+//! distinct insertions is still there.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+#[derive(Debug)]
+pub(crate) struct Cache<K, V> {
+    capacity: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Eq + Hash + Copy, V: Copy> Cache<K, V> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, young: HashMap::new(), old: HashMap::new() }
+    }
+
+    pub(crate) fn get(&mut self, key: K) -> Option<V> {
+        if let Some(value) = self.young.get(&key) {
+            return Some(*value);
+        }
+        let value = self.old.remove(&key)?;
+        self.insert(key, value);
+        Some(value)
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cache;
+
+    #[test]
+    fn keeps_what_is_used_and_stays_bounded() {
+        let mut cache = Cache::new(4);
+        cache.insert(0, "kept");
+        for key in 1..100 {
+            assert_eq!(cache.get(0), Some("kept"), "at {key}");
+            cache.insert(key, "other");
+            assert!(cache.young.len() + cache.old.len() <= 8);
+        }
+        assert_eq!(cache.get(1), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! SHA-256 of files by descriptor or path.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use crate::budget::Budget;
+use crate::cache::Cache;
+
+/// Read in pieces of this many bytes.
+const PIECE: usize = 128 * 1024;
+
+/// Bounds of hashing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest file hashed, in bytes.
+    pub max_file_bytes: u64,
+    /// Bytes read per second on average; what goes beyond is reported missing for `budget`.
+    pub bytes_per_second: u64,
+    /// Bytes that may be read at once after a quiet time.
+    pub burst_bytes: u64,
+    /// Hashes remembered.
+    pub cache_entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 64 << 20,
+            bytes_per_second: 100 << 20,
+            burst_bytes: 512 << 20,
+            cache_entries: 16_384,
+        }
+    }
+}
+
+/// What tells one content of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Device, as stat(2) gives it.
+    pub device: u64,
+    /// Inode.
+    pub inode: u64,
+    /// Change time in nanoseconds.
+    pub ctime: i128,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Facts of the file beside its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its identity.
+    pub identity: Identity,
+    /// Type and permission bits (`st_mode`).
+    pub mode: u32,
+    /// Owner.
+    pub owner: u32,
+    /// Names it has in its file system; 0 when deleted or never named.
+    pub links: u64,
+}
+
+/// Why there is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// Larger than [`Limits::max_file_bytes`].
+    TooLarge,
+    /// No longer there, or cannot be opened.
+    Gone,
+    /// It was being written while it was read, or another file stands at its path.
+    Changed,
+    /// The byte budget is spent.
+    Budget,
+    /// Not a regular file.
+    NotRegular,
+}
+
+impl Missing {
+    /// Its name in the field `file.hash_missing`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::Gone => "gone",
+            Self::Changed => "changed",
+            Self::Budget => "budget",
+            Self::NotRegular => "not_regular",
+        }
+    }
+}
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Facts, when the file could be opened.
+    pub facts: Option<FileFacts>,
+    /// The hash in lower-case hexadecimal, or why there is none.
+    pub sha256: Result<Arc<str>, Missing>,
+}
+
+/// What a hasher has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Files read.
+    pub hashed: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Requests answered from memory.
+    pub cached: u64,
+    /// Requests without a hash, for whatever reason.
+    pub missing: u64,
+}
+
+/// Hashes files; remembers what it hashed.
+#[derive(Debug)]
+pub struct Hasher {
+    limits: Limits,
+    cache: Cache<Identity, [u8; 32]>,
+    budget: Budget,
+    began: Instant,
+    piece: Vec<u8>,
+    stats: Stats,
+}
+
+impl Hasher {
+    /// A hasher within `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            cache: Cache::new(limits.cache_entries.max(1)),
+            budget: Budget::new(limits.bytes_per_second, limits.burst_bytes),
+            began: Instant::now(),
+            piece: vec![0; PIECE],
+            stats: Stats::default(),
+            limits,
+        }
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Hashes the file at `path`, following no symbolic link at its end. Never blocks on a pipe or
+    /// device. With `expected` (device, inode) another file at that path is [`Missing::Changed`].
+    pub fn path(&mut self, path: &Path, expected: Option<(u64, u64)>) -> Outcome {
+        self.open(path, expected, libc::O_NOFOLLOW)
+    }
+
+    /// Like [`Hasher::path`], but follows links: for `/proc/PID/exe`.
+    pub fn link(&mut self, path: &Path, expected: Option<(u64, u64)>) -> Outcome {
+        self.open(path, expected, 0)
+    }
+
+    fn open(&mut self, path: &Path, expected: Option<(u64, u64)>, flags: i32) -> Outcome {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+            .open(path);
+        let Ok(file) = opened else {
+            self.stats.missing += 1;
+            return Outcome { facts: None, sha256: Err(Missing::Gone) };
+        };
+        self.file(file, expected)
+    }
+
+    /// Hashes an open file from its beginning.
+    pub fn file(&mut self, mut file: File, expected: Option<(u64, u64)>) -> Outcome {
+        let (facts, sha256) = match facts_of(&file) {
+            Err(_) => (None, Err(Missing::Gone)),
+            Ok((facts, regular)) => {
+                let id = facts.identity;
+                let sha256 = match expected {
+                    Some(wanted) if wanted != (id.device, id.inode) => Err(Missing::Changed),
+                    _ if !regular => Err(Missing::NotRegular),
+                    _ => self.content(&mut file, id),
+                };
+                // Facts of another file than the one meant would mislead.
+                (Some(facts).filter(|_| sha256 != Err(Missing::Changed)), sha256)
+            }
+        };
+        if sha256.is_err() {
+            self.stats.missing += 1;
+        }
+        Outcome { facts, sha256: sha256.map(|digest| hex(&digest)) }
+    }
+
+    fn content(&mut self, file: &mut File, id: Identity) -> Result<[u8; 32], Missing> {
+        if let Some(digest) = self.cache.get(id) {
+            self.stats.cached += 1;
+            return Ok(digest);
+        }
+        if id.size > self.limits.max_file_bytes {
+            return Err(Missing::TooLarge);
+        }
+        if !self.budget.take(id.size, self.began.elapsed()) {
+            return Err(Missing::Budget);
+        }
+        let digest =
+            self.read(file, id.size).map_err(|_| Missing::Gone)?.ok_or(Missing::Changed)?;
+        let (after, _) = facts_of(file).map_err(|_| Missing::Gone)?;
+        if after.identity != id {
+            return Err(Missing::Changed);
+        }
+        self.stats.hashed += 1;
+        self.stats.bytes += id.size;
+        if settled(id.ctime) {
+            self.cache.insert(id, digest);
+        }
+        Ok(digest)
+    }
+
+    /// `None` when the file is not `size` bytes long (it grew or shrank meanwhile).
+    fn read(&mut self, file: &mut File, size: u64) -> io::Result<Option<[u8; 32]>> {
+        let mut digest = Sha256::new();
+        let mut total: u64 = 0;
+        loop {
+            let count = match file.read(&mut self.piece) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            total += count as u64;
+            if total > size {
+                return Ok(None);
+            }
+            digest.update(&self.piece[..count]);
+        }
+        Ok((total == size).then(|| digest.finalize().into()))
+    }
+}
+
+/// Whether a later change must show in ctime: kernels before 6.13 stamp files with the time of the
+/// last timer tick, so two changes within one tick (at most 10 ms) look alike.
+fn settled(ctime: i128) -> bool {
+    const TICKS_NANOS: i128 = 20_000_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    i128::try_from(now).is_ok_and(|now| now - ctime > TICKS_NANOS || now < ctime)
+}
+
+fn facts_of(file: &File) -> io::Result<(FileFacts, bool)> {
+    let meta = file.metadata()?;
+    let kind = meta.file_type();
+    let regular = kind.is_file() && !kind.is_fifo();
+    let ctime = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+    let identity = Identity { device: meta.dev(), inode: meta.ino(), ctime, size: meta.size() };
+    let facts = FileFacts { identity, mode: meta.mode(), owner: meta.uid(), links: meta.nlink() };
+    Ok((facts, regular))
+}
+
+fn hex(digest: &[u8; 32]) -> Arc<str> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(64);
+    for byte in digest {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hasher, Limits, Missing};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn hashes_and_remembers_until_the_file_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        // A content is remembered once its change time has settled.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        while !super::settled(super::facts_of(&file).unwrap().0.identity.ctime) {
+            std::thread::yield_now();
+        }
+        let mut hasher = Hasher::new(Limits::default());
+        for _ in 0..3 {
+            assert_eq!(hasher.path(&path, None).sha256.as_deref(), Ok(ABC));
+        }
+        assert_eq!((hasher.stats().hashed, hasher.stats().cached), (1, 2));
+        fs::write(&path, "abcd").unwrap();
+        assert_ne!(hasher.path(&path, None).sha256.as_deref(), Ok(ABC));
+        assert_eq!(hasher.stats().hashed, 2);
+    }
+
+    #[test]
+    fn says_why_a_hash_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("a"), dir.path().join("link"));
+        fs::write(&path, "abc").unwrap();
+        symlink(&path, &link).unwrap();
+        let limits = Limits { max_file_bytes: 2, ..Limits::default() };
+        let mut small = Hasher::new(limits);
+        assert_eq!(small.path(&path, None).sha256, Err(Missing::TooLarge));
+        let limits = Limits { bytes_per_second: 0, burst_bytes: 2, ..Limits::default() };
+        assert_eq!(Hasher::new(limits).path(&path, None).sha256, Err(Missing::Budget));
+        let mut hasher = Hasher::new(Limits::default());
+        assert_eq!(hasher.path(&dir.path().join("b"), None).sha256, Err(Missing::Gone));
+        assert_eq!(hasher.path(dir.path(), None).sha256, Err(Missing::NotRegular));
+        assert_eq!(hasher.path(&path, Some((0, 0))).sha256, Err(Missing::Changed));
+        assert_eq!(hasher.path(&link, None).sha256, Err(Missing::Gone), "links are not followed");
+        assert_eq!(hasher.link(&link, None).sha256.as_deref(), Ok(ABC));
+    }
+}
