@@ -1,0 +1,408 @@
+//! The judgement of a demo run: what the product says, held against what happened.
+//!
+//! Everything is asked through the API, and every sentence of the verdict names what it is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use metsuke_demo::truth::{Expectation, ProcessTruth, StepTruth, Truth, now};
+use metsuke_event::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::api::Api;
+use crate::wait;
+
+/// Clocks of processes and events agree to this: both are this machine's.
+const CLOCK_SLACK_NS: i64 = 250_000_000;
+/// How long before a run's start its events are looked for, and how long after its end.
+const AROUND_NS: i64 = 5_000_000_000;
+
+/// One alert, as `./x run` prints it.
+#[derive(Clone, Debug)]
+pub struct AlertLine {
+    /// Identity.
+    pub id: String,
+    /// What it says.
+    pub title: String,
+    /// Severity.
+    pub level: String,
+    /// 0 to 99.
+    pub score: u64,
+    /// Tactics of its highlights.
+    pub tactics: BTreeSet<String>,
+    /// Number of highlights.
+    pub highlights: usize,
+}
+
+/// What is known of one expectation.
+#[derive(Clone, Debug)]
+pub struct Met {
+    /// The expectation.
+    pub expected: Expectation,
+    /// The highlight that met it: `title (technique)`.
+    pub by: Option<String>,
+}
+
+/// What came of the intrusion.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// The storyline's root.
+    pub storyline: String,
+    /// Alerts on it.
+    pub alerts: Vec<AlertLine>,
+    /// Each expectation.
+    pub met: Vec<Met>,
+    /// From the end of the last step until all was there, or until waiting ended.
+    pub took: Duration,
+}
+
+impl Caught {
+    /// Expectations nothing met.
+    pub fn missing(&self) -> impl Iterator<Item = &Expectation> {
+        self.met.iter().filter(|met| met.by.is_none()).map(|met| &met.expected)
+    }
+}
+
+/// Looks at one endpoint.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    api: Api,
+    endpoint: String,
+}
+
+impl Judge {
+    /// A judge of what the server says about `endpoint`.
+    pub fn new(api: Api, endpoint: &str) -> Self {
+        Self { api, endpoint: endpoint.to_owned() }
+    }
+
+    /// Waits, at most `limit`, until every expectation of `truth` is met, and tells what is there.
+    ///
+    /// # Errors
+    /// When the server does not answer, or has not even seen the run's first process by then.
+    pub fn caught(&self, truth: &Truth, limit: Duration) -> Result<Caught> {
+        let end = Instant::now() + limit;
+        let root = self.root(truth, limit)?;
+        let storyline = text(&root, "process.storyline");
+        loop {
+            let details = self.alerts_of(&storyline)?;
+            let met = truth.expected.iter().map(|one| meet(one, truth, &details)).collect();
+            let took = now().nanos_since(truth.ended).max(0).unsigned_abs();
+            let caught = Caught {
+                storyline: storyline.clone(),
+                alerts: details.iter().map(line).collect(),
+                met,
+                took: Duration::from_nanos(took),
+            };
+            if (caught.missing().next().is_none() && !caught.alerts.is_empty())
+                || Instant::now() >= end
+            {
+                return Ok(caught);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Processes of `truth` that are not in the tree as they were: one sentence each.
+    ///
+    /// # Errors
+    /// When the server does not answer, or has not seen the run's first process by then.
+    pub fn tree_problems(&self, truth: &Truth, limit: Duration) -> Result<Vec<String>> {
+        let root = self.root(truth, limit)?;
+        let end = Instant::now() + limit;
+        loop {
+            let problems = self.compare_tree(truth, &root)?;
+            if problems.is_empty() || Instant::now() >= end {
+                return Ok(problems);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn compare_tree(&self, truth: &Truth, root: &Value) -> Result<Vec<String>> {
+        let uid = text(root, "process.uid");
+        let tree = self.tree(truth, &uid)?;
+        let nodes: Vec<Value> = tree["nodes"].as_array().cloned().unwrap_or_default();
+        let pids: BTreeMap<u64, &Value> =
+            nodes.iter().filter_map(|node| Some((node["pid"].as_u64()?, node))).collect();
+        let query = format!(
+            "device.uid:{} AND class:process.exec AND process.storyline:\"{}\"",
+            self.endpoint,
+            text(root, "process.storyline")
+        );
+        let starts = self.search(truth, &query)?;
+        let mut hashes = BTreeMap::new();
+        let mut problems = Vec::new();
+        for process in truth.processes() {
+            let label = process.argv.join(" ");
+            let Some(start) = starts.iter().find(|row| is_start(row, process)) else {
+                problems.push(format!("no start of `{label}` (pid {:?})", process.pid));
+                continue;
+            };
+            let pid = number(start, "process.pid");
+            if !pids.contains_key(&pid) {
+                problems.push(format!("`{label}` (pid {pid}) is not in the tree"));
+            } else if pids[&pid]["uid"] != uid.as_str() && pids[&pid]["parent_uid"].is_null() {
+                problems.push(format!("`{label}` (pid {pid}) has no parent in the tree"));
+            }
+            problems.extend(compare_start(start, process, truth, &mut hashes));
+        }
+        Ok(problems)
+    }
+
+    /// What the server said about a quiet run that it should not have said.
+    ///
+    /// # Errors
+    /// When the server does not answer, or has not seen the run's first process by then.
+    pub fn noise(&self, truth: &Truth, limit: Duration) -> Result<Vec<String>> {
+        let root = self.root(truth, limit)?;
+        let mut noise = Vec::new();
+        for alert in self.alerts_of(&text(&root, "process.storyline"))? {
+            let line = line(&alert);
+            noise.push(format!("alert `{}` ({}, score {})", line.title, line.level, line.score));
+        }
+        let tree = self.tree(truth, &text(&root, "process.uid"))?;
+        for node in tree["nodes"].as_array().into_iter().flatten() {
+            for hit in node["hits"].as_array().into_iter().flatten() {
+                let level = hit["level"].as_str().unwrap_or_default();
+                if !matches!(level, "informational" | "low") {
+                    noise.push(format!("{level} hit {} on {}", hit["title"], node["cmd_line"]));
+                }
+            }
+        }
+        Ok(noise)
+    }
+
+    /// Rows that speak of the word `marker`, which only a bystander has on its command line.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn rows_about(&self, truth: &Truth, marker: &str) -> Result<Vec<Value>> {
+        self.search(truth, &format!("process.cmd_line:*{marker}*"))
+    }
+
+    /// The first activity of the run's own process, with its identity.
+    fn root(&self, truth: &Truth, limit: Duration) -> Result<Value> {
+        let pid = truth.root.pid.context("a run without a process id")?;
+        let query = format!("device.uid:{} AND process.pid:{pid}", self.endpoint);
+        let what = format!("the run's first process (pid {pid}) to be seen");
+        wait::until(&what, limit, || {
+            let rows = self.search(truth, &query)?;
+            Ok(rows.into_iter().find(|row| !row["fields"]["process.storyline"].is_null()))
+        })
+    }
+
+    fn search(&self, truth: &Truth, query: &str) -> Result<Vec<Value>> {
+        let from = truth.started.plus_nanos(-AROUND_NS).to_string();
+        let to = truth.ended.plus_nanos(AROUND_NS).to_string();
+        self.api.search_all(query, &from, &to)
+    }
+
+    fn tree(&self, truth: &Truth, uid: &str) -> Result<Value> {
+        let from = crate::http::escape(&truth.started.plus_nanos(-AROUND_NS).to_string());
+        let to = crate::http::escape(&truth.ended.plus_nanos(AROUND_NS).to_string());
+        let (endpoint, uid) = (&self.endpoint, crate::http::escape(uid));
+        self.api.get(&format!("/api/v1/tree?endpoint={endpoint}&process={uid}&from={from}&to={to}"))
+    }
+
+    fn alerts_of(&self, storyline: &str) -> Result<Vec<Value>> {
+        let path = format!("/api/v1/alerts?endpoint={}&limit=100", self.endpoint);
+        let mut details = Vec::new();
+        for alert in self.api.all(&path)? {
+            if alert["storyline"] == storyline {
+                let id = alert["id"].as_str().unwrap_or_default();
+                details.push(self.api.get(&format!("/api/v1/alerts/{id}"))?);
+            }
+        }
+        Ok(details)
+    }
+}
+
+fn field<'a>(row: &'a Value, name: &str) -> &'a Value {
+    &row["fields"][name]
+}
+
+fn text(row: &Value, name: &str) -> String {
+    field(row, name).as_str().unwrap_or_default().to_owned()
+}
+
+/// Numbers beyond what JavaScript keeps travel as text.
+fn number(row: &Value, name: &str) -> u64 {
+    let value = field(row, name);
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
+}
+
+fn is_start(row: &Value, process: &ProcessTruth) -> bool {
+    let pid = number(row, "process.pid");
+    let same = process.pid.map_or_else(
+        || number(row, "process.parent_process.pid") == u64::from(process.parent_pid),
+        |known| u64::from(known) == pid,
+    );
+    same && arguments_match(&text(row, "process.cmd_line"), &process.argv)
+}
+
+/// The kernel puts a script's interpreter before the script, so an end that agrees is enough.
+fn arguments_match(cmd_line: &str, argv: &[String]) -> bool {
+    let told = argv.join(" ");
+    cmd_line == told || cmd_line.ends_with(&format!(" {told}"))
+}
+
+fn compare_start(
+    row: &Value,
+    process: &ProcessTruth,
+    truth: &Truth,
+    hashes: &mut BTreeMap<String, String>,
+) -> Vec<String> {
+    let label = process.argv.join(" ");
+    let mut problems = Vec::new();
+    let parent = number(row, "process.parent_process.pid");
+    if parent != u64::from(process.parent_pid) {
+        problems.push(format!("`{label}`: parent {parent}, was {}", process.parent_pid));
+    }
+    let cwd = text(row, "process.working_directory");
+    if cwd != process.cwd {
+        problems.push(format!("`{label}`: cwd {cwd:?}, was {:?}", process.cwd));
+    }
+    let uid = number(row, "process.user.uid");
+    if uid != u64::from(truth.uid) || text(row, "process.user.name").is_empty() {
+        problems.push(format!("`{label}`: user {uid} {:?}", text(row, "process.user.name")));
+    }
+    if let Some(exe) = &process.exe {
+        let known = hashes.entry(exe.clone()).or_insert_with(|| sha256(exe).unwrap_or_default());
+        let told = text(row, "process.file.hash.sha256");
+        if told != *known {
+            problems.push(format!("`{label}`: sha256 {told:?}, of {exe} it is {known}"));
+        }
+    }
+    problems
+}
+
+/// SHA-256 of a file, lower-case hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &str) -> Result<String> {
+    use std::fmt::Write;
+    let bytes = std::fs::read(path)?;
+    let mut digits = String::with_capacity(64);
+    for byte in Sha256::digest(&bytes) {
+        write!(digits, "{byte:02x}")?;
+    }
+    Ok(digits)
+}
+
+fn line(alert: &Value) -> AlertLine {
+    let highlights = alert["highlights"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let string = |name: &str| alert[name].as_str().unwrap_or_default().to_owned();
+    AlertLine {
+        id: string("id"),
+        title: string("title"),
+        level: string("level"),
+        score: alert["score"].as_u64().unwrap_or_default(),
+        tactics: highlights.iter().flat_map(tactics).map(str::to_owned).collect(),
+        highlights: highlights.len(),
+    }
+}
+
+fn tactics(highlight: &Value) -> impl Iterator<Item = &str> {
+    highlight["detection"]["tactics"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn meet(expected: &Expectation, truth: &Truth, alerts: &[Value]) -> Met {
+    let step = truth.steps.iter().find(|step| step.name == expected.step);
+    let by = alerts
+        .iter()
+        .flat_map(|alert| alert["highlights"].as_array().into_iter().flatten())
+        .find(|highlight| {
+            tactics(highlight).any(|tactic| expected.tactics.iter().any(|t| t == tactic))
+                && step.is_some_and(|step| covers(highlight, step))
+        })
+        .map(|highlight| {
+            let detection = &highlight["detection"];
+            let title = detection["title"].as_str().unwrap_or_default();
+            let technique = detection["techniques"][0].as_str().unwrap_or("-");
+            format!("{title} ({technique})")
+        });
+    Met { expected: expected.clone(), by }
+}
+
+/// Whether a highlight is about `step`: it struck while the step ran, or struck before and again
+/// since (a highlight stands for all strikes of one detection on one process).
+fn covers(highlight: &Value, step: &StepTruth) -> bool {
+    let Some(time) = highlight["time"].as_str().and_then(|t| t.parse::<Timestamp>().ok()) else {
+        return false;
+    };
+    let before_end = time <= step.ended.plus_nanos(CLOCK_SLACK_NS);
+    let after_start = time >= step.started.plus_nanos(-CLOCK_SLACK_NS);
+    before_end && (after_start || highlight["count"].as_u64().unwrap_or(1) > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{arguments_match, covers, meet};
+    use metsuke_demo::truth::{Expectation, ProcessTruth, Scenario, StepTruth, Truth};
+    use metsuke_event::Timestamp;
+    use serde_json::json;
+
+    fn truth() -> Truth {
+        let time = Timestamp::from_millis;
+        let step = StepTruth {
+            name: "discovery".into(),
+            tactics: vec!["discovery".into()],
+            techniques: vec![],
+            started: time(10_000),
+            ended: time(11_000),
+            processes: vec![],
+        };
+        let root = ProcessTruth {
+            pid: Some(1),
+            parent_pid: 0,
+            argv: vec!["demo".into()],
+            cwd: "/".into(),
+            exe: None,
+        };
+        let expected = Expectation {
+            step: "discovery".into(),
+            tactics: step.tactics.clone(),
+            techniques: vec![],
+        };
+        Truth {
+            scenario: Scenario::Intrusion,
+            seed: 1,
+            uid: 0,
+            cgroup: None,
+            root,
+            started: time(10_000),
+            ended: time(11_000),
+            steps: vec![step],
+            expected: vec![expected],
+            problems: vec![],
+        }
+    }
+
+    #[test]
+    fn only_a_highlight_of_the_tactic_in_the_step_counts() {
+        let truth = truth();
+        let alert = |tactic: &str, time: &str, count: u64| {
+            json!({"highlights": [{"time": time, "count": count, "detection":
+                {"title": "t", "techniques": ["T1082"], "tactics": [tactic]}}]})
+        };
+        let by = |alert| meet(&truth.expected[0], &truth, &[alert]).by;
+        assert!(by(alert("discovery", "1970-01-01T00:00:10.5Z", 1)).is_some());
+        assert!(by(alert("execution", "1970-01-01T00:00:10.5Z", 1)).is_none());
+        assert!(by(alert("discovery", "1970-01-01T00:00:05Z", 1)).is_none());
+        assert!(by(alert("discovery", "1970-01-01T00:00:05Z", 2)).is_some());
+        assert!(by(alert("discovery", "1970-01-01T00:00:15Z", 2)).is_none());
+        assert!(!covers(&json!({}), &truth.steps[0]));
+    }
+
+    #[test]
+    fn an_interpreter_before_a_script_is_no_difference() {
+        let argv = vec!["/tmp/a.sh".to_owned(), "x".to_owned()];
+        assert!(arguments_match("/tmp/a.sh x", &argv));
+        assert!(arguments_match("/bin/sh /tmp/a.sh x", &argv));
+        assert!(!arguments_match("/tmp/a.sh y", &argv));
+    }
+}
