@@ -222,7 +222,11 @@ pub struct PageQuery {
 #[utoipa::path(get, path = "/api/v1/alerts", operation_id = "list_alerts", tag = "alerts",
     params(AlertQuery),
     responses((status = 200, body = AlertPage), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn list_alerts(State(app): State<App>, account: Account, Query(query): Query<AlertQuery>) -> Result<Json<AlertPage>, Problem> {
+async fn list_alerts(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<AlertQuery>,
+) -> Result<Json<AlertPage>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -230,7 +234,11 @@ async fn list_alerts(State(app): State<App>, account: Account, Query(query): Que
 #[utoipa::path(get, path = "/api/v1/alerts/{id}", operation_id = "get_alert", tag = "alerts",
     params(("id" = String, Path, description = "Alert id")),
     responses((status = 200, body = Alert), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn get_alert(State(app): State<App>, account: Account, Path(id): Path<String>) -> Result<Json<Alert>, Problem> {
+async fn get_alert(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<Json<Alert>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -238,7 +246,12 @@ async fn get_alert(State(app): State<App>, account: Account, Path(id): Path<Stri
 #[utoipa::path(patch, path = "/api/v1/alerts/{id}", operation_id = "patch_alert", tag = "alerts",
     params(("id" = String, Path, description = "Alert id")), request_body = AlertPatch,
     responses((status = 200, body = AlertSummary), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn patch_alert(State(app): State<App>, account: Account, Path(id): Path<String>, Json(patch): Json<AlertPatch>) -> Result<Json<AlertSummary>, Problem> {
+async fn patch_alert(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+    Json(patch): Json<AlertPatch>,
+) -> Result<Json<AlertSummary>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -246,7 +259,12 @@ async fn patch_alert(State(app): State<App>, account: Account, Path(id): Path<St
 #[utoipa::path(get, path = "/api/v1/alerts/{id}/timeline", operation_id = "get_alert_timeline", tag = "alerts",
     params(("id" = String, Path, description = "Alert id"), PageQuery),
     responses((status = 200, body = Timeline), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn get_alert_timeline(State(app): State<App>, account: Account, Path(id): Path<String>, Query(page): Query<PageQuery>) -> Result<Json<Timeline>, Problem> {
+async fn get_alert_timeline(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Timeline>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

@@ -44,7 +44,11 @@ pub struct AuditPage {
 /// Entries, newest first.
 #[utoipa::path(get, path = "/api/v1/audit", operation_id = "list_audit", tag = "audit", params(PageQuery),
     responses((status = 200, body = AuditPage), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn list_audit(State(app): State<App>, account: Account, Query(page): Query<PageQuery>) -> Result<Json<AuditPage>, Problem> {
+async fn list_audit(
+    State(app): State<App>,
+    account: Account,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<AuditPage>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

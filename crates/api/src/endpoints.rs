@@ -144,7 +144,10 @@ pub struct EndpointList {
 /// Every endpoint.
 #[utoipa::path(get, path = "/api/v1/endpoints", operation_id = "list_endpoints", tag = "endpoints",
     responses((status = 200, body = EndpointList), (status = 401, body = Problem)))]
-async fn list_endpoints(State(app): State<App>, account: Account) -> Result<Json<EndpointList>, Problem> {
+async fn list_endpoints(
+    State(app): State<App>,
+    account: Account,
+) -> Result<Json<EndpointList>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -152,7 +155,11 @@ async fn list_endpoints(State(app): State<App>, account: Account) -> Result<Json
 #[utoipa::path(get, path = "/api/v1/endpoints/{id}", operation_id = "get_endpoint", tag = "endpoints",
     params(("id" = String, Path, description = "Endpoint id")),
     responses((status = 200, body = Endpoint), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn get_endpoint(State(app): State<App>, account: Account, Path(id): Path<String>) -> Result<Json<Endpoint>, Problem> {
+async fn get_endpoint(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<Json<Endpoint>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

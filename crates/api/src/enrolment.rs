@@ -37,7 +37,11 @@ pub struct EnrolmentToken {
 #[utoipa::path(post, path = "/api/v1/enrolment-tokens", operation_id = "create_enrolment_token", tag = "endpoints",
     request_body = EnrolmentTokenRequest,
     responses((status = 201, body = EnrolmentToken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn create_enrolment_token(State(app): State<App>, account: Account, Json(request): Json<EnrolmentTokenRequest>) -> Result<(StatusCode, Json<EnrolmentToken>), Problem> {
+async fn create_enrolment_token(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<EnrolmentTokenRequest>,
+) -> Result<(StatusCode, Json<EnrolmentToken>), Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

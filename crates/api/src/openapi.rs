@@ -30,15 +30,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// The document, as it is committed under `openapi/openapi.json`.
 pub fn document() -> OpenApi {
     let base = OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("Metsuke")
-                .version(env!("CARGO_PKG_VERSION"))
-                .description(Some(
-                    "Endpoint detection and response. Errors are application/problem+json with a \
+        .info(InfoBuilder::new().title("Metsuke").version(env!("CARGO_PKG_VERSION")).description(
+            Some(
+                "Endpoint detection and response. Errors are application/problem+json with a \
                      stable code; times are RFC 3339; lists page by cursor.",
-                )),
-        )
+            ),
+        ))
         .build();
     let (_, mut document) = OpenApiRouter::with_openapi(base).merge(routes()).split_for_parts();
     if let Some(components) = document.components.as_mut() {

@@ -154,7 +154,11 @@ pub struct PlanQuery {
 #[utoipa::path(post, path = "/api/v1/responses", operation_id = "create_response", tag = "responses",
     request_body = ResponseRequest,
     responses((status = 201, body = Plan), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn create_response(State(app): State<App>, account: Account, Json(request): Json<ResponseRequest>) -> Result<(axum::http::StatusCode, Json<Plan>), Problem> {
+async fn create_response(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<ResponseRequest>,
+) -> Result<(axum::http::StatusCode, Json<Plan>), Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -162,14 +166,22 @@ async fn create_response(State(app): State<App>, account: Account, Json(request)
 #[utoipa::path(post, path = "/api/v1/responses/all", operation_id = "create_response_all", tag = "responses",
     request_body = ResponseRequest,
     responses((status = 201, body = PlanList), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn create_response_all(State(app): State<App>, account: Account, Json(request): Json<ResponseRequest>) -> Result<(axum::http::StatusCode, Json<PlanList>), Problem> {
+async fn create_response_all(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<ResponseRequest>,
+) -> Result<(axum::http::StatusCode, Json<PlanList>), Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
 /// Plans, newest first.
 #[utoipa::path(get, path = "/api/v1/responses", operation_id = "list_responses", tag = "responses", params(PlanQuery),
     responses((status = 200, body = PlanPage), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn list_responses(State(app): State<App>, account: Account, Query(query): Query<PlanQuery>) -> Result<Json<PlanPage>, Problem> {
+async fn list_responses(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<PlanQuery>,
+) -> Result<Json<PlanPage>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -177,7 +189,11 @@ async fn list_responses(State(app): State<App>, account: Account, Query(query): 
 #[utoipa::path(get, path = "/api/v1/responses/{id}", operation_id = "get_response", tag = "responses",
     params(("id" = String, Path, description = "Plan id")),
     responses((status = 200, body = Plan), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn get_response(State(app): State<App>, account: Account, Path(id): Path<String>) -> Result<Json<Plan>, Problem> {
+async fn get_response(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<Json<Plan>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -185,7 +201,11 @@ async fn get_response(State(app): State<App>, account: Account, Path(id): Path<S
 #[utoipa::path(post, path = "/api/v1/responses/{id}/cancel", operation_id = "cancel_response", tag = "responses",
     params(("id" = String, Path, description = "Plan id")),
     responses((status = 200, body = Plan), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn cancel_response(State(app): State<App>, account: Account, Path(id): Path<String>) -> Result<Json<Plan>, Problem> {
+async fn cancel_response(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<Json<Plan>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

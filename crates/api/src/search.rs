@@ -97,7 +97,11 @@ pub struct ValuesQuery {
 /// Searches every activity.
 #[utoipa::path(get, path = "/api/v1/search", operation_id = "search", tag = "search", params(SearchQuery),
     responses((status = 200, body = SearchAnswer), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn search(State(app): State<App>, account: Account, Query(query): Query<SearchQuery>) -> Result<Json<SearchAnswer>, Problem> {
+async fn search(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<SearchQuery>,
+) -> Result<Json<SearchAnswer>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -111,7 +115,11 @@ async fn list_search_fields(account: Account) -> Json<Vec<SearchField>> {
 /// The most frequent values of a field in the last 24 hours.
 #[utoipa::path(get, path = "/api/v1/search/values", operation_id = "list_search_values", tag = "search", params(ValuesQuery),
     responses((status = 200, body = Vec<FacetValue>), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn list_search_values(State(app): State<App>, account: Account, Query(query): Query<ValuesQuery>) -> Result<Json<Vec<FacetValue>>, Problem> {
+async fn list_search_values(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<ValuesQuery>,
+) -> Result<Json<Vec<FacetValue>>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

@@ -67,7 +67,10 @@ pub struct PasswordRequest {
 #[utoipa::path(post, path = "/api/v1/session", operation_id = "sign_in", tag = "session",
     request_body = SignInRequest,
     responses((status = 200, body = Session), (status = 401, body = Problem), (status = 429, body = Problem)))]
-async fn sign_in(State(app): State<App>, Json(request): Json<SignInRequest>) -> Result<Json<Session>, Problem> {
+async fn sign_in(
+    State(app): State<App>,
+    Json(request): Json<SignInRequest>,
+) -> Result<Json<Session>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -89,7 +92,11 @@ async fn sign_out(State(app): State<App>, account: Account) -> Result<StatusCode
 #[utoipa::path(post, path = "/api/v1/session/password", operation_id = "change_password", tag = "session",
     request_body = PasswordRequest,
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn change_password(State(app): State<App>, account: Account, Json(request): Json<PasswordRequest>) -> Result<Json<Session>, Problem> {
+async fn change_password(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<PasswordRequest>,
+) -> Result<Json<Session>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

@@ -95,7 +95,11 @@ pub struct RangeQuery {
 /// Techniques observed in a range.
 #[utoipa::path(get, path = "/api/v1/techniques", operation_id = "list_techniques", tag = "techniques", params(RangeQuery),
     responses((status = 200, body = TechniqueList), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn list_techniques(State(app): State<App>, account: Account, Query(range): Query<RangeQuery>) -> Result<Json<TechniqueList>, Problem> {
+async fn list_techniques(
+    State(app): State<App>,
+    account: Account,
+    Query(range): Query<RangeQuery>,
+) -> Result<Json<TechniqueList>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -103,7 +107,12 @@ async fn list_techniques(State(app): State<App>, account: Account, Query(range):
 #[utoipa::path(get, path = "/api/v1/techniques/{id}/hits", operation_id = "list_technique_hits", tag = "techniques",
     params(("id" = String, Path, description = "ATT&CK technique id"), PageQuery),
     responses((status = 200, body = HitPage), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn list_technique_hits(State(app): State<App>, account: Account, Path(id): Path<String>, Query(page): Query<PageQuery>) -> Result<Json<HitPage>, Problem> {
+async fn list_technique_hits(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<HitPage>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

@@ -45,7 +45,11 @@ pub struct Token {
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "create_token", tag = "session",
     request_body = TokenRequest,
     responses((status = 200, body = Token), (status = 401, body = Problem)))]
-async fn create_token(State(app): State<App>, account: Account, Json(request): Json<TokenRequest>) -> Result<Json<Token>, Problem> {
+async fn create_token(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<TokenRequest>,
+) -> Result<Json<Token>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
@@ -53,7 +57,10 @@ async fn create_token(State(app): State<App>, account: Account, Json(request): J
 #[utoipa::path(post, path = "/api/v1/tokens/login", operation_id = "login_token", tag = "session",
     request_body = TokenLoginRequest,
     responses((status = 200, body = Token), (status = 401, body = Problem), (status = 429, body = Problem)))]
-async fn login_token(State(app): State<App>, Json(request): Json<TokenLoginRequest>) -> Result<Json<Token>, Problem> {
+async fn login_token(
+    State(app): State<App>,
+    Json(request): Json<TokenLoginRequest>,
+) -> Result<Json<Token>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

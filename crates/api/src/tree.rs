@@ -108,14 +108,22 @@ pub struct TreeQuery {
 #[utoipa::path(get, path = "/api/v1/alerts/{id}/tree", operation_id = "get_alert_tree", tag = "tree",
     params(("id" = String, Path, description = "Alert id")),
     responses((status = 200, body = Tree), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn get_alert_tree(State(app): State<App>, account: Account, Path(id): Path<String>) -> Result<Json<Tree>, Problem> {
+async fn get_alert_tree(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<Json<Tree>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 
 /// The process tree around a process.
 #[utoipa::path(get, path = "/api/v1/tree", operation_id = "get_tree", tag = "tree", params(TreeQuery),
     responses((status = 200, body = Tree), (status = 400, body = Problem), (status = 401, body = Problem)))]
-async fn get_tree(State(app): State<App>, account: Account, Query(query): Query<TreeQuery>) -> Result<Json<Tree>, Problem> {
+async fn get_tree(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<TreeQuery>,
+) -> Result<Json<Tree>, Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

@@ -55,7 +55,11 @@ async fn list_users(State(app): State<App>, account: Account) -> Result<Json<Use
 /// Makes an account.
 #[utoipa::path(post, path = "/api/v1/users", operation_id = "create_user", tag = "users", request_body = UserRequest,
     responses((status = 201, body = User), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
-async fn create_user(State(app): State<App>, account: Account, Json(request): Json<UserRequest>) -> Result<(StatusCode, Json<User>), Problem> {
+async fn create_user(
+    State(app): State<App>,
+    account: Account,
+    Json(request): Json<UserRequest>,
+) -> Result<(StatusCode, Json<User>), Problem> {
     Err(Problem::unavailable("not ready"))
 }
 

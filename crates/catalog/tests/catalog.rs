@@ -1,0 +1,242 @@
+//! The catalog on a real SQLite file: each test has its own folder.
+
+use metsuke_catalog::{
+    AlertContext, AlertFilter, AlertOrder, Catalog, CatalogError, Detected, HitFilter,
+    PasswordKind, PlanChange, PlanRecord, PlanUpdate, ProcessBrief, Role, Status, TokenRefused,
+    TriageChange, Watermark,
+};
+use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
+use metsuke_event::id::PlanId;
+use metsuke_event::{AlertId, BootId, EndpointId, EventId, Timestamp};
+
+struct World {
+    folder: tempfile::TempDir,
+    catalog: Catalog,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+    World { folder, catalog }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + second * 1_000)
+}
+
+fn detection(id: &str, layer: Layer, level: Level) -> DetectionRef {
+    DetectionRef {
+        id: id.to_owned(),
+        title: format!("title of {id}"),
+        layer,
+        level,
+        techniques: vec!["T1059.004".to_owned()],
+        tactics: vec!["execution".to_owned()],
+    }
+}
+
+fn hit(seq: u64) -> Hit {
+    Hit {
+        detection: detection("filter-1", Layer::Filter, Level::Low),
+        event: EventId { endpoint: EndpointId::from_u128(7), seq, ..EventId::default() },
+        time: at(1),
+        process: "p".to_owned(),
+        storyline: "s".to_owned(),
+        matched: Vec::new(),
+    }
+}
+
+fn alert(steps: usize, score: u8) -> (Alert, AlertContext) {
+    let step = |n: usize| Highlight {
+        detection: detection("filter-1", Layer::Filter, Level::Low),
+        events: vec![hit(n as u64).event],
+        time: at(n as i64),
+        process: "p".to_owned(),
+        matched: Vec::new(),
+        count: 1,
+    };
+    let alert = Alert {
+        id: AlertId::from_u128(1),
+        revision: 1,
+        detection: detection("model-1", Layer::Model, Level::High),
+        endpoint: EndpointId::from_u128(7),
+        storyline: "s".to_owned(),
+        score,
+        parts: Vec::new(),
+        highlights: (0..steps).map(step).collect(),
+        first: at(0),
+        last: at(steps as i64),
+    };
+    let process = ProcessBrief { name: Some("sh".into()), exe: None, user: Some("u".into()) };
+    let context =
+        AlertContext { host: Some("h1".into()), processes: [("p".to_owned(), process)].into() };
+    (alert, context)
+}
+
+#[tokio::test]
+async fn an_enrolment_token_enrols_once() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let token = catalog.create_enrolment_token(at(0), "admin", 10_000_000_000).await.unwrap();
+    let endpoint = catalog.enrol(at(1), &token.secret, "h1").await.unwrap().unwrap();
+    assert_eq!(catalog.endpoint(endpoint).await.unwrap().unwrap().host, "h1");
+    let again = catalog.enrol(at(2), &token.secret, "h2").await.unwrap();
+    assert_eq!(again, Err(TokenRefused::Used));
+    assert_eq!(catalog.enrol(at(2), "guess", "h2").await.unwrap(), Err(TokenRefused::Unknown));
+    let late = catalog.create_enrolment_token(at(0), "admin", 1).await.unwrap();
+    let refused = catalog.enrol(at(2), &late.secret, "h2").await.unwrap();
+    assert_eq!(refused, Err(TokenRefused::Expired));
+    assert_eq!(catalog.endpoints().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn passwords_sessions_and_tokens() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let password = || "correct horse battery".to_owned();
+    let kind = PasswordKind::OneTime;
+    let who = ("ann", Role::Admin);
+    let account = catalog.create_account(at(0), "server", who, (password(), kind)).await.unwrap();
+    let taken = catalog.create_account(at(0), "server", who, (password(), kind)).await;
+    assert!(matches!(taken, Err(CatalogError::Conflict(_))));
+    assert!(catalog.verify_password("ann", "wrong".into()).await.unwrap().is_none());
+    assert!(catalog.verify_password("bob", password()).await.unwrap().is_none());
+    assert_eq!(catalog.verify_password("ann", password()).await.unwrap(), Some(account.clone()));
+
+    let session = catalog.create_session(at(0), &account).await.unwrap();
+    let found = catalog.session(at(60), &session.cookie).await.unwrap().unwrap();
+    assert_eq!(found.csrf, session.record.csrf);
+    let idle = catalog.session(at(60 + 31 * 60), &session.cookie).await.unwrap();
+    assert!(idle.is_none(), "a session ends when unused");
+    let token = catalog.create_api_token(at(0), &account, "cli", 1_000_000_000).await.unwrap();
+    assert!(catalog.api_token(at(0), &token.secret).await.unwrap().is_some());
+    assert!(catalog.api_token(at(2), &token.secret).await.unwrap().is_none());
+
+    catalog.set_password(at(3), "ann", "another long password".into()).await.unwrap();
+    assert!(catalog.session(at(4), &session.cookie).await.unwrap().is_none());
+    let account = catalog.account("ann").await.unwrap().unwrap();
+    assert_eq!(account.password, PasswordKind::Own);
+}
+
+#[tokio::test]
+async fn findings_stored_twice_change_nothing() {
+    let world = world().await;
+    let mark = Watermark {
+        endpoint: EndpointId::from_u128(7),
+        boot: BootId::default(),
+        seq: 9,
+        time: at(1),
+    };
+    let found = || Detected {
+        hits: vec![hit(1), hit(2)],
+        alerts: vec![alert(2, 40)],
+        watermarks: vec![mark],
+    };
+    let changed = world.catalog.store_detected(at(5), found()).await.unwrap();
+    assert_eq!(changed.len(), 1);
+    let changed = world.catalog.store_detected(at(6), found()).await.unwrap();
+    assert!(changed.is_empty(), "a replay raises nothing again");
+
+    // Everything is there after the database was opened anew.
+    world.catalog.close().await;
+    let catalog = Catalog::open(&world.folder.path().join("catalog.db")).await.unwrap();
+    assert_eq!(catalog.hits(&HitFilter::default(), 10).await.unwrap().len(), 2);
+    assert_eq!(catalog.watermarks().await.unwrap(), [mark]);
+    let grown = Detected { alerts: vec![alert(3, 55)], ..Detected::default() };
+    let changed = catalog.store_detected(at(7), grown).await.unwrap();
+    assert_eq!((changed[0].alert.revision, changed[0].alert.score), (2, 55));
+    let groups = catalog.hit_groups(at(0), at(10)).await.unwrap();
+    assert_eq!((groups.len(), groups[0].count), (1, 2));
+    assert_eq!(catalog.prune_hits(1).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn triage_notices_conflicts_and_lists_filter() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let found = Detected { alerts: vec![alert(2, 40)], ..Detected::default() };
+    catalog.store_detected(at(5), found).await.unwrap();
+    let id = AlertId::from_u128(1);
+    let change = || TriageChange {
+        status: Some(Status::InProgress),
+        assignee: Some(Some("ann".into())),
+        expected_version: 1,
+        ..TriageChange::default()
+    };
+    let record = catalog.triage(at(6), "ann", id, change()).await.unwrap();
+    assert_eq!((record.triage.version, record.triage.status), (2, Status::InProgress));
+    let late = catalog.triage(at(6), "bob", id, change()).await;
+    assert!(matches!(late, Err(CatalogError::Conflict(_))));
+    assert_eq!(catalog.alert_history(id).await.unwrap().len(), 2);
+
+    let count = async |filter: AlertFilter| {
+        catalog.alerts(&filter, AlertOrder::Score, (0, 10)).await.unwrap().total
+    };
+    let technique =
+        |text: &str| AlertFilter { technique: Some(text.to_owned()), ..AlertFilter::default() };
+    assert_eq!(count(technique("T1059")).await, 1, "a technique includes its sub-techniques");
+    assert_eq!(count(technique("T105")).await, 0);
+    let words = |word: &str| AlertFilter { words: vec![word.to_owned()], ..AlertFilter::default() };
+    assert_eq!(count(words("H1")).await, 1);
+    assert_eq!(count(words("%")).await, 0, "wildcards of SQL are plain characters");
+    let mine = AlertFilter { assignee: Some(Some("ann".into())), ..AlertFilter::default() };
+    assert_eq!(count(mine).await, 1);
+    let counts = catalog.open_alerts("ann").await.unwrap();
+    assert_eq!((counts.open, counts.mine, counts.by_level[3]), (1, 1, 1));
+    let facets = catalog.alert_facets(&AlertFilter::default()).await.unwrap();
+    assert_eq!(facets["tactic"]["execution"], 1);
+}
+
+#[tokio::test]
+async fn a_plan_changes_by_compare_and_set() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let plan = PlanRecord {
+        id: PlanId::from_u128(3),
+        endpoint: EndpointId::from_u128(7),
+        verb: "terminate".into(),
+        target: Some("p".into()),
+        scope: Some("process".into()),
+        alert: None,
+        reason: "because".into(),
+        actor: "ann".into(),
+        state: "queued".into(),
+        created: at(0),
+        expires: at(600),
+        updates: Vec::new(),
+        result: None,
+        body: serde_json::json!({}),
+    };
+    catalog.create_plan(&plan).await.unwrap();
+    let change = |from: &str, state: &str| PlanChange {
+        from: from.into(),
+        update: PlanUpdate { time: at(1), state: state.into(), detail: String::new() },
+        result: None,
+        actor: "sensor".into(),
+    };
+    let record = catalog.change_plan(plan.id, change("queued", "delivered")).await.unwrap();
+    assert_eq!((record.state.as_str(), record.updates.len()), ("delivered", 1));
+    let late = catalog.change_plan(plan.id, change("queued", "cancelled")).await;
+    assert!(matches!(late, Err(CatalogError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn the_audit_chain_shows_a_change() {
+    let world = world().await;
+    for n in 0..5 {
+        let about = ("thing", "detail");
+        world.catalog.audit(at(n), "ann", "test.deed", about).await.unwrap();
+    }
+    assert_eq!(world.catalog.verify_audit().await.unwrap(), Ok(5));
+    assert_eq!(world.catalog.audit_entries(Some(4), 2).await.unwrap()[0].seq, 3);
+
+    // An intruder with the database file: the trigger stops the plain way, the chain shows the other.
+    let path = world.folder.path().join("catalog.db");
+    let db = sea_orm::Database::connect(format!("sqlite://{}", path.display())).await.unwrap();
+    use sea_orm::ConnectionTrait;
+    let forge = "UPDATE audit SET detail = 'forged' WHERE seq = 3";
+    assert!(db.execute_unprepared(forge).await.is_err(), "append-only");
+    db.execute_unprepared("DROP TRIGGER audit_no_update").await.unwrap();
+    db.execute_unprepared(forge).await.unwrap();
+    assert_eq!(world.catalog.verify_audit().await.unwrap().unwrap_err().seq, 3);
+}
