@@ -175,12 +175,16 @@ impl Judge {
         Ok(noise)
     }
 
-    /// Rows that speak of the word `marker`, which only a bystander has on its command line.
+    /// Rows about a bystander: process `pid`, its children, or the word `marker`, which only its
+    /// command line holds.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn rows_about(&self, truth: &Truth, marker: &str) -> Result<Vec<Value>> {
-        self.search(truth, &format!("process.cmd_line:*{marker}*"))
+    pub fn rows_about(&self, truth: &Truth, marker: &str, pid: u32) -> Result<Vec<Value>> {
+        let query = format!(
+            "process.cmd_line:*{marker}* OR process.pid:{pid} OR process.parent_process.pid:{pid}"
+        );
+        self.search(truth, &query)
     }
 
     /// The first activity of the run's own process, with its identity.
