@@ -14,8 +14,9 @@ pub const CONDITION_DEPTH: usize = 32;
 pub const CONDITION_BYTES: usize = 16 * 1024;
 /// Predicates of one filter, after modifiers have multiplied its values.
 pub const FILTER_PREDICATES: usize = 20_000;
-/// Memory a compiled regular expression may take, in bytes; what needs more is refused.
-pub const REGEX_BYTES: usize = 1024 * 1024;
+/// Memory a compiled regular expression may take, in bytes; what needs more is refused. The public
+/// set has some of 3 MB (`\\w{1,64}` with all letters of Unicode).
+pub const REGEX_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a value that a hit keeps.
 pub const MATCHED_VALUE_BYTES: usize = 1_024;
 /// Clauses that a hit keeps.

@@ -73,9 +73,13 @@ pub enum Reason {
     Placeholder(String),
     #[error("condition: {0}")]
     Condition(String),
-    #[error("the condition uses an aggregation (`| {0}`), which Sigma has replaced by correlations")]
+    #[error(
+        "the condition uses an aggregation (`| {0}`), which Sigma has replaced by correlations"
+    )]
     Aggregation(String),
-    #[error("correlation type `{0}` is not supported; use event_count, value_count, temporal or temporal_ordered")]
+    #[error(
+        "correlation type `{0}` is not supported; use event_count, value_count, temporal or temporal_ordered"
+    )]
     CorrelationType(String),
     #[error("it refers to `{0}`, which is not among the compiled detections")]
     UnknownReference(String),

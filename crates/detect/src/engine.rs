@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use metsuke_event::Event;
-use metsuke_event::finding::{Alert, Hit};
+use metsuke_event::finding::{Alert, Highlight, Hit, Matched};
 use metsuke_event::logsource::LogSource;
+use metsuke_event::{Event, EventId};
 
+use crate::bounds;
+use crate::correlate::{Correlator, Question, Rule, Seen, Struck};
+use crate::matcher::Matcher;
+use crate::plan::Plan;
+use crate::predicate::FieldIx;
 use crate::ruleset::RuleSet;
+use crate::weigh::{Found, Weigher};
 
 /// What one activity brought to light.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,16 +41,35 @@ pub struct Counters {
 }
 
 /// Matches activities against a [`RuleSet`] and keeps the state of its rules and models.
+///
+/// Activities should come in about the order of their time. The same activity given twice adds
+/// nothing as long as what it belongs to is still held, so a replay after a crash is safe.
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
+    matcher: Matcher,
+    correlator: Correlator,
+    weigher: Weigher,
     counters: Counters,
+}
+
+/// A hit with the number of its detection (filters first, then rules) and the events it stands on.
+struct Strike {
+    detection: usize,
+    hit: Hit,
+    events: Vec<EventId>,
 }
 
 impl Engine {
     /// An engine without state.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, counters: Counters::default() }
+        Self {
+            rules,
+            matcher: Matcher::default(),
+            correlator: Correlator::default(),
+            weigher: Weigher::default(),
+            counters: Counters::default(),
+        }
     }
 
     /// The content it runs.
@@ -54,25 +79,182 @@ impl Engine {
 
     /// Runs filters, rules and models on `event`.
     pub fn observe(&mut self, event: &Event) -> Findings {
-        let _ = event;
-        self.counters.events += 1;
-        Findings::default()
+        let plan = self.rules.plan(event);
+        self.observe_with(&plan, event)
     }
 
     /// Like [`Engine::observe`], for an imported event of other log sources than its kind's.
     pub fn observe_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Findings {
-        let _ = sources;
-        self.observe(event)
+        let plan = self.rules.plan_for(sources);
+        self.observe_with(&plan, event)
     }
 
-    /// Runs the filters alone: no state is read or written.
+    /// Runs the filters alone: no rule or model sees the event.
     pub fn filters_only(&mut self, event: &Event) -> Vec<Hit> {
-        let _ = event;
-        Vec::new()
+        let plan = self.rules.plan(event);
+        self.filters_with(&plan, event).into_iter().map(|strike| strike.hit).collect()
+    }
+
+    /// Like [`Engine::filters_only`], for an imported event of other log sources than its kind's.
+    pub fn filters_only_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Vec<Hit> {
+        let plan = self.rules.plan_for(sources);
+        self.filters_with(&plan, event).into_iter().map(|strike| strike.hit).collect()
     }
 
     /// What it has counted.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters {
+            evicted_keys: self.correlator.evicted,
+            evicted_storylines: self.weigher.evicted,
+            ..self.counters
+        }
     }
+
+    fn observe_with(&mut self, plan: &Plan, event: &Event) -> Findings {
+        self.counters.events += 1;
+        let mut strikes = self.filters_with(plan, event);
+        if strikes.is_empty() {
+            return Findings::default();
+        }
+        self.counters.filter_hits += strikes.len() as u64;
+        let filters = strikes.len();
+        self.correlate(event, &mut strikes);
+        self.counters.rule_hits += (strikes.len() - filters) as u64;
+        let alerts = self.weigh(event, &strikes);
+        self.counters.alerts += alerts.len() as u64;
+        Findings { hits: strikes.into_iter().map(|strike| strike.hit).collect(), alerts }
+    }
+
+    fn filters_with(&mut self, plan: &Plan, event: &Event) -> Vec<Strike> {
+        let rules = Arc::clone(&self.rules);
+        let matched = self.matcher.run(&rules, plan, event);
+        let strike = |index: u32| {
+            let index = index as usize;
+            let matched = self.matcher.why(&rules, event, &rules.compiled[index]);
+            Strike {
+                detection: index,
+                hit: hit(&rules, index, event, matched),
+                events: vec![event.id],
+            }
+        };
+        matched.into_iter().map(strike).collect()
+    }
+
+    /// Gives the strikes to the rules that stand on them; rule strikes join the list and are given
+    /// on in turn. A rule stands only on what was compiled before it, so this ends.
+    fn correlate(&mut self, event: &Event, strikes: &mut Vec<Strike>) {
+        let rules = Arc::clone(&self.rules);
+        let mut next = 0;
+        while next < strikes.len() {
+            let detection = strikes[next].detection;
+            for (rule, reference) in &rules.listeners[detection] {
+                let correlation = &rules.correlations[*rule];
+                let Some(key) = self.key(&rules, correlation, *reference, event) else { continue };
+                let seen = Seen {
+                    time: event.time,
+                    event: event.id,
+                    reference: *reference,
+                    value: match &correlation.question {
+                        Question::ValueCount(_, field) => self.text(&rules, event, *field),
+                        _ => None,
+                    },
+                };
+                let key = (*rule, event.id.tenant.0, key);
+                if let Some(struck) = self.correlator.take(correlation, key, seen) {
+                    let mut matched = explain(&rules, *rule, &struck);
+                    matched.extend(strikes[next].hit.matched.iter().cloned());
+                    matched.truncate(bounds::MATCHED_CLAUSES);
+                    let detection = rules.filters.len() + rule;
+                    let mut events: Vec<EventId> =
+                        struck.hits.iter().map(|hit| hit.event).collect();
+                    events.dedup();
+                    events.truncate(bounds::HIGHLIGHT_EVENTS);
+                    let hit = hit(&rules, detection, event, matched);
+                    strikes.push(Strike { detection, hit, events });
+                }
+            }
+            next += 1;
+        }
+    }
+
+    /// The values of the rule's key; nothing when one is unset, for then nothing can be joined.
+    fn key(
+        &self,
+        rules: &RuleSet,
+        rule: &Rule,
+        reference: usize,
+        event: &Event,
+    ) -> Option<Vec<String>> {
+        rule.group_by[reference].iter().map(|field| self.text(rules, event, *field)).collect()
+    }
+
+    fn text(&self, rules: &RuleSet, event: &Event, field: FieldIx) -> Option<String> {
+        self.matcher.value(rules, event, field).or_else(|| {
+            let id = rules.predicates.fields[field.0 as usize].id?;
+            Some(event.get_owned(id)?.as_ref().to_text().into_owned())
+        })
+    }
+
+    fn weigh(&mut self, event: &Event, strikes: &[Strike]) -> Vec<Alert> {
+        let found = strikes.iter().filter(|strike| !strike.hit.storyline.is_empty());
+        let found = found.map(|strike| Found {
+            tenant: event.id.tenant,
+            endpoint: event.id.endpoint,
+            storyline: strike.hit.storyline.clone(),
+            detection: strike.detection,
+            highlight: Highlight {
+                detection: strike.hit.detection.clone(),
+                events: strike.events.clone(),
+                time: strike.hit.time,
+                process: strike.hit.process.clone(),
+                matched: strike.hit.matched.clone(),
+                count: 1,
+            },
+        });
+        let found: Vec<Found> = found.collect();
+        self.weigher.take(&self.rules, found)
+    }
+}
+
+fn hit(rules: &RuleSet, detection: usize, event: &Event, matched: Vec<Matched>) -> Hit {
+    let process = event.process.uid.as_deref().unwrap_or_default();
+    // A process of unknown storyline is a storyline of its own.
+    let storyline = event.process.storyline.as_deref().unwrap_or(process);
+    Hit {
+        detection: rules.hit_meta(detection).detection.clone(),
+        event: event.id,
+        time: event.time,
+        process: process.to_owned(),
+        storyline: storyline.to_owned(),
+        matched,
+    }
+}
+
+/// Why a rule struck: what was asked, then the detections that answered, each once.
+fn explain(rules: &RuleSet, rule: usize, struck: &Struck) -> Vec<Matched> {
+    let correlation = &rules.correlations[rule];
+    let millis = match (struck.hits.first(), struck.hits.last()) {
+        (Some(first), Some(last)) => last.time.nanos_since(first.time) / 1_000_000,
+        _ => 0,
+    };
+    let mut matched = vec![Matched {
+        field: "correlation".to_owned(),
+        value: format!("{} hits in {millis} ms", struck.hits.len()),
+        clause: correlation.shown.clone(),
+    }];
+    for (reference, (layer, index)) in correlation.stands_on.iter().enumerate() {
+        let count = struck.hits.iter().filter(|hit| hit.reference == reference).count();
+        if count > 0 {
+            let meta = match layer {
+                metsuke_event::finding::Layer::Rule => &rules.rules[*index],
+                _ => &rules.filters[*index],
+            };
+            matched.push(Matched {
+                field: "hits".to_owned(),
+                value: format!("{count} × {}", meta.detection.title),
+                clause: format!("rules: {}", meta.detection.id),
+            });
+        }
+    }
+    matched
 }

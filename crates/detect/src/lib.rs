@@ -2,9 +2,18 @@
 
 pub mod bounds;
 mod compile;
+mod correlate;
 mod document;
 mod engine;
+mod filter;
+mod matcher;
+mod plan;
+mod predicate;
 mod ruleset;
+mod sigma;
+mod weigh;
+mod witness;
+mod yaml;
 
 pub use compile::compile;
 pub use document::{Document, Position, Reason, Refused};

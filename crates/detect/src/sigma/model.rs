@@ -1,0 +1,200 @@
+//! A model document, our own: which hits on a storyline are weighed, and how.
+//!
+//! ```yaml
+//! title: …
+//! id: …
+//! level: high
+//! model:
+//!   timespan: 6h          # hits further apart are not weighed together
+//!   threshold: 50         # points that make an alert
+//!   weights: {low: 4, medium: 12, high: 25, critical: 45}   # the default
+//!   detections: {ID-OR-NAME: 30}       # points of single detections
+//!   counts: {tactics: [...]}           # what is weighed; everything when left out
+//!   breadth: {from: 3, points: 6, limit: 30}   # points for every tactic from the third on
+//!   require:                           # each has to be there, or no alert
+//!     - label: credentials were read
+//!       tactics: [credential-access]
+//!   in-order: required                 # their first hits come in this order
+//!   levels: {critical: 85}             # level of the alert from so many points on
+//! ```
+
+use metsuke_event::finding::Level;
+
+use crate::document::Reason;
+use crate::ruleset::Meta;
+use crate::sigma::header;
+use crate::yaml::{Node, cut};
+
+/// Points of hits by level, lowest first, unless a model says otherwise.
+const WEIGHTS: [f64; 5] = [0.0, 4.0, 12.0, 25.0, 45.0];
+
+/// A model as written.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) timespan_nanos: i64,
+    pub(crate) threshold: f64,
+    /// By level, lowest first.
+    pub(crate) weights: [f64; 5],
+    /// By id or name.
+    pub(crate) detections: Vec<(String, f64)>,
+    pub(crate) counts: Option<Selector>,
+    pub(crate) breadth: Option<Breadth>,
+    pub(crate) require: Vec<Selector>,
+    pub(crate) in_order: Order,
+    /// Levels from so many points on, in rising order.
+    pub(crate) levels: Vec<(f64, Level)>,
+}
+
+/// Whether the required hits have to come in the order they are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Any,
+    Required,
+}
+
+/// Points for hits of many tactics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Breadth {
+    /// From so many tactics on,
+    pub(crate) from: usize,
+    /// so many points each,
+    pub(crate) points: f64,
+    /// so many at most.
+    pub(crate) limit: f64,
+}
+
+/// Which detections are meant: those that any of the lists names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selector {
+    pub(crate) label: String,
+    /// Ids or names.
+    pub(crate) detections: Vec<String>,
+    pub(crate) techniques: Vec<String>,
+    pub(crate) tactics: Vec<String>,
+    pub(crate) least: Option<Level>,
+}
+
+impl Selector {
+    /// Whether it means the detection `meta`, also called `name`. `least` narrows what the lists
+    /// name; alone it means every detection of that level or above.
+    pub(crate) fn means(&self, meta: &Meta, name: Option<&str>) -> bool {
+        let detection = &meta.detection;
+        if self.least.is_some_and(|least| detection.level < least) {
+            return false;
+        }
+        if self.detections.is_empty() && self.techniques.is_empty() && self.tactics.is_empty() {
+            return self.least.is_some();
+        }
+        let technique = |wanted: &String| {
+            detection.techniques.iter().any(|has| {
+                has == wanted || has.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+            })
+        };
+        self.detections
+            .iter()
+            .any(|wanted| *wanted == detection.id || Some(wanted.as_str()) == name)
+            || self.techniques.iter().any(technique)
+            || self.tactics.iter().any(|wanted| detection.tactics.contains(wanted))
+    }
+}
+
+/// Reads the model of `node`.
+pub(crate) fn parse(node: &Node) -> Result<Model, Reason> {
+    let model = node.get("model").ok_or(Reason::Missing("model"))?;
+    let mut found = Model {
+        timespan_nanos: 0,
+        threshold: f64::NAN,
+        weights: WEIGHTS,
+        detections: Vec::new(),
+        counts: None,
+        breadth: None,
+        require: Vec::new(),
+        in_order: Order::Any,
+        levels: Vec::new(),
+    };
+    for (key, value) in model.entries() {
+        match key.as_str() {
+            "timespan" => found.timespan_nanos = header::duration(value.text().unwrap_or(""))?,
+            "threshold" => found.threshold = number(key, value)?,
+            "weights" => {
+                for (name, points) in value.entries() {
+                    found.weights[level(name)? as usize] = number(name, points)?;
+                }
+            }
+            "detections" => {
+                for (name, points) in value.entries() {
+                    found.detections.push((name.clone(), number(name, points)?));
+                }
+            }
+            "counts" => found.counts = Some(selector(value)?),
+            "breadth" => found.breadth = Some(breadth(value)?),
+            "require" => {
+                found.require = value.items().iter().map(selector).collect::<Result<_, _>>()?;
+            }
+            "in-order" => found.in_order = order(value)?,
+            "levels" => {
+                for (name, points) in value.entries() {
+                    found.levels.push((number(name, points)?, level(name)?));
+                }
+                found.levels.sort_by(|left, right| left.0.total_cmp(&right.0));
+            }
+            other => return Err(Reason::UnknownKey(format!("model.{}", cut(other)))),
+        }
+    }
+    if found.timespan_nanos == 0 {
+        return Err(Reason::Missing("model.timespan"));
+    }
+    if !found.threshold.is_finite() || found.threshold < 1.0 {
+        return Err(Reason::Missing("model.threshold (1 or more)"));
+    }
+    Ok(found)
+}
+
+fn order(value: &Node) -> Result<Order, Reason> {
+    match value.text() {
+        Some("required") => Ok(Order::Required),
+        Some("any") => Ok(Order::Any),
+        _ => Err(Reason::WrongType { field: "in-order".to_owned(), expected: "required or any" }),
+    }
+}
+
+fn number(key: &str, value: &Node) -> Result<f64, Reason> {
+    value
+        .text()
+        .and_then(|text| text.parse().ok())
+        .filter(|number: &f64| (0.0..=1_000.0).contains(number))
+        .ok_or_else(|| Reason::WrongType { field: cut(key), expected: "a number from 0 to 1000" })
+}
+
+fn level(name: &str) -> Result<Level, Reason> {
+    [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical]
+        .into_iter()
+        .find(|level| format!("{level:?}").eq_ignore_ascii_case(name))
+        .ok_or_else(|| Reason::UnknownKey(cut(name)))
+}
+
+fn breadth(value: &Node) -> Result<Breadth, Reason> {
+    let get = |key: &'static str| {
+        value.get(key).map_or(Err(Reason::Missing("model.breadth: from, points, limit")), |node| {
+            number(key, node)
+        })
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+    let from = get("from")? as usize;
+    Ok(Breadth { from, points: get("points")?, limit: get("limit")? })
+}
+
+fn selector(value: &Node) -> Result<Selector, Reason> {
+    let mut found = Selector::default();
+    for (key, value) in value.entries() {
+        match key.as_str() {
+            "label" => found.label = value.text().unwrap_or_default().to_owned(),
+            "detections" => found.detections = value.texts(),
+            "techniques" => found.techniques = value.texts(),
+            "tactics" => found.tactics = value.texts(),
+            "level" => found.least = Some(level(value.text().unwrap_or(""))?),
+            other => return Err(Reason::UnknownKey(format!("selector.{}", cut(other)))),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,272 @@
+//! YAML as a tree with positions, bounded in depth, nodes and aliases.
+//!
+//! The events come from `saphyr-parser`, whose parser keeps its own stack on the heap; the tree is
+//! built here without recursion, so no document can exhaust the stack. An alias is a copy and its
+//! nodes count again, so an alias bomb meets [`bounds::YAML_NODES`]. Tags are passed over.
+//! Scalars stay text: `plain` tells `null` from `"null"`, and Sigma compares text anyway.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+
+use crate::bounds;
+use crate::document::{Position, Reason};
+
+/// A node and where it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) at: Position,
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// A scalar; `plain` when it was not quoted.
+    Scalar { text: String, plain: bool },
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping with text keys, in the order of the document.
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The text of a scalar, quoted or not; `None` for null and for what is no scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } if !self.is_null() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a plain `null`, `~` or nothing.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true }
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The value at `key` of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find_map(|(name, node)| (name == key).then_some(node))
+    }
+
+    /// The entries of a mapping; none for what is no mapping.
+    pub(crate) fn entries(&self) -> &[(String, Self)] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; a scalar or mapping is a list of one, null is none.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ if self.is_null() => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The texts of a list of scalars.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect()
+    }
+
+    fn empty_scalar(at: Position) -> Self {
+        Self { kind: Kind::Scalar { text: String::new(), plain: true }, at }
+    }
+
+    fn size(&self) -> usize {
+        let mut open = vec![self];
+        let mut count = 0;
+        while let Some(node) = open.pop() {
+            count += 1;
+            match &node.kind {
+                Kind::Scalar { .. } => {}
+                Kind::List(items) => open.extend(items),
+                Kind::Map(entries) => open.extend(entries.iter().map(|(_, node)| node)),
+            }
+        }
+        count
+    }
+}
+
+/// The documents of `text`; those before an error are not given, for a broken file is refused
+/// whole.
+pub(crate) fn parse(text: &str) -> Result<Vec<Node>, (Reason, Option<Position>)> {
+    if text.len() > bounds::DOCUMENT_BYTES {
+        return Err((Reason::TooLarge("bytes of a document"), None));
+    }
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(next) = parser.next_event() {
+        let (event, span) = next.map_err(|error| {
+            (Reason::Yaml(error.info().to_owned()), Some(position(error.marker())))
+        })?;
+        let at = position(&span.start);
+        builder.take(event, at).map_err(|reason| (reason, Some(at)))?;
+    }
+    Ok(builder.documents)
+}
+
+fn position(marker: &Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
+}
+
+/// A list or mapping that is not closed yet.
+struct Open {
+    at: Position,
+    anchor: usize,
+    what: Opened,
+}
+
+enum Opened {
+    List(Vec<Node>),
+    Map { entries: Vec<(String, Node)>, key: Option<String> },
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Node>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Reason> {
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                let kind = Kind::Scalar { text: text.into_owned(), plain };
+                self.close(Node { kind, at }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(at, anchor, Opened::List(Vec::new())),
+            Event::MappingStart(anchor, _) => {
+                self.begin(at, anchor, Opened::Map { entries: Vec::new(), key: None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else {
+                    return Err(Reason::Yaml("an end without a beginning".to_owned()));
+                };
+                let kind = match open.what {
+                    Opened::List(items) => Kind::List(items),
+                    Opened::Map { entries, .. } => Kind::Map(entries),
+                };
+                self.nodes -= 1; // counted when it began; `close` counts it again
+                self.close(Node { kind, at: open.at }, open.anchor)
+            }
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor) else {
+                    return Err(Reason::Yaml(
+                        "an alias of an anchor that is not closed".to_owned(),
+                    ));
+                };
+                if self.nodes + size > bounds::YAML_NODES {
+                    return Err(Reason::TooLarge("nodes of a document, aliases counted"));
+                }
+                self.nodes += size - 1;
+                let node = Node { at, ..node.clone() };
+                self.close(node, 0)
+            }
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                if self.documents.len() >= bounds::YAML_DOCUMENTS {
+                    return Err(Reason::TooLarge("documents of a file"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self) -> Result<(), Reason> {
+        self.nodes += 1;
+        if self.nodes > bounds::YAML_NODES {
+            return Err(Reason::TooLarge("nodes of a document, aliases counted"));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, at: Position, anchor: usize, what: Opened) -> Result<(), Reason> {
+        self.count()?;
+        if self.open.len() >= bounds::YAML_DEPTH {
+            return Err(Reason::TooLarge("nesting of a document"));
+        }
+        self.open.push(Open { at, anchor, what });
+        Ok(())
+    }
+
+    fn close(&mut self, node: Node, anchor: usize) -> Result<(), Reason> {
+        self.count()?;
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), node.size()));
+            self.nodes += node.size(); // the copy kept for aliases costs memory too
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        match &mut open.what {
+            Opened::List(items) => items.push(node),
+            Opened::Map { entries, key: key @ None } => {
+                let Kind::Scalar { text, .. } = node.kind else {
+                    return Err(Reason::Yaml("a key that is no text".to_owned()));
+                };
+                if entries.iter().any(|(name, _)| *name == text) {
+                    return Err(Reason::Yaml(format!("key `{}` stands twice", cut(&text))));
+                }
+                entries.push((text.clone(), Node::empty_scalar(node.at)));
+                *key = Some(text);
+            }
+            Opened::Map { entries, key: key @ Some(_) } => {
+                *key = None;
+                if let Some(last) = entries.last_mut() {
+                    last.1 = node;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `text` cut for a message.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, parse};
+
+    #[test]
+    fn quoted_null_is_text() {
+        let nodes = parse("a: null\nb: 'null'\nc:\nd: ''\n").expect("valid");
+        assert!(nodes[0].get("a").expect("a").is_null());
+        assert_eq!(nodes[0].get("b").expect("b").text(), Some("null"));
+        assert!(nodes[0].get("c").expect("c").is_null());
+        assert_eq!(nodes[0].get("d").expect("d").text(), Some(""));
+    }
+
+    #[test]
+    fn several_documents_and_positions() {
+        let nodes = parse("a: 1\n---\nb:\n  - x\n").expect("valid");
+        assert_eq!(nodes.len(), 2);
+        assert_eq!(nodes[1].get("b").expect("b").items()[0].at.line, 4);
+        assert!(matches!(nodes[1].kind, Kind::Map(_)));
+    }
+
+    #[test]
+    fn bombs_and_nests_are_refused() {
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..9 {
+            let alias = vec![format!("*a{}", level - 1); 10].join(",");
+            bomb.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+        }
+        assert_eq!(parse(&bomb).expect_err("bomb").0.code(), "too_large");
+        assert!(parse(&"[".repeat(100_000)).is_err());
+        assert!(parse(&"- ".repeat(5_000)).is_err());
+        assert!(parse("a: 1\na: 2\n").is_err(), "a key twice");
+        assert!(parse("a: *nowhere\n").is_err());
+    }
+}
