@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{build, node, place, steps};
 
@@ -20,15 +20,36 @@ pub(crate) struct Options {
     /// Write nothing; fail when a committed file has drifted from its source.
     #[arg(long)]
     check: bool,
+    /// Only these; all without.
+    only: Vec<Generated>,
+}
+
+/// The generated files.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Generated {
+    /// docs/reference/fields.md
+    Fields,
+    /// openapi/openapi.json
+    Openapi,
+    /// console/src/api/schema.d.ts
+    Schema,
 }
 
 /// Runs the command.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if options.check {
         check()?;
-    } else {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted = |one| options.only.is_empty() || options.only.contains(&one);
+    if wanted(Generated::Fields) {
+        write_fields()?;
+    }
+    if wanted(Generated::Openapi) {
         write_openapi()?;
-        write()?;
+    }
+    if wanted(Generated::Schema) && has_schema() {
+        schema(&schema_path())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -38,15 +59,19 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// # Errors
 /// A file cannot be written, or the console's generator fails.
 pub(crate) fn write() -> Result<()> {
-    let path = fields_path();
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(&path, fields::page()).with_context(|| format!("cannot write {}", path.display()))?;
+    write_fields()?;
     if has_schema() {
         schema(&schema_path())?;
     }
     Ok(())
+}
+
+fn write_fields() -> Result<()> {
+    let path = fields_path();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&path, fields::page()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Fails when a generated file is not what its source makes. `openapi.json` is compared by a test

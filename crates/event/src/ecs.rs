@@ -1,15 +1,19 @@
 //! Elastic Common Schema 8 JSON: the other external form.
 //!
 //! Fields without an ECS name travel under `metsuke.` with their canonical name; [`unfit`] lists
-//! them. The kind of activity travels as `event.action`, with `event.category` and `event.type`
+//! them. Imported fields that the table has no row for travel in `metsuke.source_fields`, so the
+//! round trip loses nothing. The kind of activity travels as `event.action`, with `event.category` and `event.type`
 //! beside it for those who read ECS only.
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::activity::{Event, Kind};
 use crate::field::{FIELDS, FieldSpec, meta};
-use crate::projection::{ProjectionError, from_json, get, set, to_json};
+use crate::projection::{ProjectionError, bag, from_json, get, set, to_json, unbag};
 use crate::value::Value;
+
+/// Where imported fields travel.
+const SOURCE_FIELDS: &str = "metsuke.source_fields";
 
 /// The fields ECS has no home for.
 pub fn unfit() -> impl Iterator<Item = &'static FieldSpec> {
@@ -49,6 +53,9 @@ pub fn to_ecs(event: &Event) -> Json {
     for (spec, value) in event.fields() {
         set(&mut object, &path(spec), to_json(&value));
     }
+    if !event.unmapped.is_empty() {
+        set(&mut object, SOURCE_FIELDS, bag(&event.unmapped));
+    }
     Json::Object(object)
 }
 
@@ -66,6 +73,7 @@ pub fn from_ecs(document: &Json) -> Result<Event, ProjectionError> {
             fields.push((spec.id, from_json(&path, json, spec.ty)?));
         }
     }
-    let (event, _) = Event::from_fields(fields).ok_or_else(unknown)?;
+    let (mut event, _) = Event::from_fields(fields).ok_or_else(unknown)?;
+    event.unmapped = get(object, SOURCE_FIELDS).map(unbag).unwrap_or_default();
     Ok(event)
 }

@@ -136,7 +136,7 @@ entity! {
         #[doc = "Real group id."]
         30 group_id: U64 = "process.group.uid", ecs "user.group.id";
         #[doc = "Controlling terminal, for example pts/0."]
-        31 tty: Text = "process.tty", ecs "process.tty.name" @unfit;
+        31 tty: Text = "process.tty" @unfit;
         #[doc = "Session leader's process id."]
         32 session: U64 = "process.session.uid", ecs "process.session_leader.pid";
         #[doc = "Login user id of the audit subsystem; unset before a login."]
@@ -150,7 +150,7 @@ entity! {
         #[doc = "Where the executable lives: disk, memory (memfd) or deleted."]
         37 exe_kind: Text = "process.file.origin", sigma "ImageOrigin" @unfit;
         #[doc = "Script that an interpreter was started for, when the kernel resolved a shebang."]
-        38 script: Text = "process.script.path", ecs "process.args_script" @unfit;
+        38 script: Text = "process.script.path" @unfit;
         #[doc = "Container id (12 to 64 hexadecimal digits) taken from the cgroup path."]
         39 container_id: Text = "process.container.uid", ecs "container.id";
         #[doc = "Control group (v2) path, relative to the hierarchy's root."]
@@ -194,9 +194,9 @@ entity! {
         #[doc = "Absolute path, as seen from the host's root; after a rename the new path."]
         70 path: Text = "file.path", ecs "file.path", sigma "TargetFilename" "FileName@file_event";
         #[doc = "Path before a rename."]
-        71 old_path: Text = "file_diff.path", ecs "file.old_path", sigma "SourceFilename" @unfit;
+        71 old_path: Text = "file_diff.path", sigma "SourceFilename" @unfit;
         #[doc = "Inode."]
-        72 inode: U64 = "file.inode", ecs "file.inode_number" @unfit;
+        72 inode: U64 = "file.inode", ecs "file.inode" @unfit;
         #[doc = "Device, as stat(2) gives it."]
         73 device: U64 = "file.device" @unfit;
         #[doc = "Size in bytes after the activity."]
@@ -258,9 +258,9 @@ entity! {
         #[doc = "Response code: NOERROR, NXDOMAIN, …; unset while no answer was seen."]
         132 response_code: Text = "rcode", ecs "dns.response_code", sigma "QueryStatus";
         #[doc = "Answers, joined by one space."]
-        133 answers: Text = "answers", ecs "dns.answers_text", sigma "QueryResults" "answer" @unfit;
+        133 answers: Text = "answers", sigma "QueryResults" "answer" @unfit;
         #[doc = "Address of the resolver."]
-        134 server_ip: Ip = "dns_server.ip", ecs "dns.server_ip" @unfit;
+        134 server_ip: Ip = "dns_server.ip" @unfit;
         #[doc = "Port of the resolver."]
         135 server_port: U64 = "dns_server.port" @unfit;
     }

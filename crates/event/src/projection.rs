@@ -1,8 +1,8 @@
 //! Setting and reading dotted paths in JSON objects; shared by the OCSF and ECS projections.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::value::{FieldType, Value};
+use crate::value::{FieldType, Text, Value};
 
 /// A document that is no activity in the format it claims.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum ProjectionError {
     },
 }
 
-/// Nanoseconds travel as text where milliseconds are the format's unit, so none are lost.
+/// A value as JSON; times and addresses as text.
 pub(crate) fn to_json(value: &Value) -> Json {
     match value {
         Value::Text(text) => Json::from(&**text),
@@ -83,4 +83,43 @@ pub(crate) fn get<'a>(object: &'a Map<String, Json>, path: &str) -> Option<&'a J
     }
     let (head, rest) = path.split_once('.')?;
     get(object.get(head)?.as_object()?, rest)
+}
+
+/// The fields of imported events by their source's names, as one object. Types other than text
+/// say what they are, for a number in JSON does not tell whether it was signed.
+pub(crate) fn bag(fields: &[(Text, Value)]) -> Json {
+    let tagged = |value: &Value| {
+        let ty = match value {
+            Value::Text(_) => return to_json(value),
+            Value::U64(_) => "u64",
+            Value::I64(_) => "i64",
+            Value::Bool(_) => "bool",
+            Value::Ip(_) => "ip",
+            Value::Time(_) => "time",
+        };
+        json!({ ty: to_json(value) })
+    };
+    Json::Object(fields.iter().map(|(name, value)| (name.to_string(), tagged(value))).collect())
+}
+
+/// Reads what [`bag`] wrote; what is of no known type is passed over.
+pub(crate) fn unbag(json: &Json) -> Vec<(Text, Value)> {
+    let Json::Object(object) = json else { return Vec::new() };
+    object.iter().filter_map(|(name, json)| Some((name.as_str().into(), untagged(json)?))).collect()
+}
+
+fn untagged(json: &Json) -> Option<Value> {
+    let Json::Object(object) = json else {
+        return Some(Value::Text(json.as_str()?.into()));
+    };
+    let (ty, inner) = object.iter().next()?;
+    let ty = match ty.as_str() {
+        "u64" => FieldType::U64,
+        "i64" => FieldType::I64,
+        "bool" => FieldType::Bool,
+        "ip" => FieldType::Ip,
+        "time" => FieldType::Time,
+        _ => return None,
+    };
+    from_json("source_fields", inner, ty).ok()
 }

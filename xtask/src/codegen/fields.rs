@@ -44,11 +44,14 @@ const GROUPS: [(Group, &str, &str); 7] = [
 ];
 
 const OCSF_NOTE: &str = "OCSF 1.4 has no attribute for these. They travel under `unmapped.` with \
-their own name, so a round trip loses nothing. OCSF times are milliseconds: the exact time travels as \
-`unmapped.time_dt`.";
+their own name, so a round trip loses nothing. The others take OCSF's forms: times are milliseconds \
+with the exact time beside them (`…_dt`), SHA-256 is an entry of `hashes`, `received_time` is \
+`metadata.logged_time`, numeric identifiers (`…uid`) are text. Fields of imported events without a row \
+here travel under `unmapped.source_fields`.";
 
 const ECS_NOTE: &str = "ECS 8 has no field for these. They travel under `metsuke.` with their own \
-name, so a round trip loses nothing.";
+name, so a round trip loses nothing. Fields of imported events without a row here travel under \
+`metsuke.source_fields`.";
 
 fn row(page: &mut String, spec: &FieldSpec) {
     let sigma: Vec<_> = spec.sigma.iter().map(|name| format!("`{name}`")).collect();
