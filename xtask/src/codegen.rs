@@ -140,6 +140,6 @@ fn write_openapi() -> Result<()> {
         build::cargo("test")
             .args(["--workspace", "--test", "openapi"])
             .args(build::locked())
-            .env("UPDATE_OPENAPI", "1"),
+            .env("UPDATE", "1"),
     )
 }

@@ -62,25 +62,24 @@ pub(crate) fn describe() -> String {
     format!("node {}, npm {}: {verdict}", of("node"), of("npm"))
 }
 
-/// Installs the console's dependencies when the lock file changed since the last time.
+/// Installs the console's dependencies when the lock file is newer than what is installed.
 ///
 /// # Errors
 /// The lock file is missing or does not install.
 pub(crate) fn ensure_modules() -> Result<()> {
     let console = place::root().join("console");
-    let lock = fs::read_to_string(console.join("package-lock.json")).context(
-        "console/package-lock.json is missing; run `npm install` in console/ once and commit it",
+    let changed = |path: &str| fs::metadata(console.join(path)).and_then(|data| data.modified());
+    let lock = changed("package-lock.json").context(
+        "console/package-lock.json is missing; run `npm install` in console/ and commit it",
     )?;
-    let stamp = console.join("node_modules/.installed-lock");
-    if fs::read_to_string(&stamp).is_ok_and(|old| old == lock) {
+    // npm writes this file at the end of an installation.
+    if changed("node_modules/.package-lock.json").is_ok_and(|installed| installed >= lock) {
         return Ok(());
     }
     steps::step(
         "install the console's dependencies",
         npm()?.args(["ci", "--no-audit", "--no-fund"]),
-    )?;
-    fs::write(stamp, lock)?;
-    Ok(())
+    )
 }
 
 /// A text that changes when one of `paths` (files or folders of the console) does.

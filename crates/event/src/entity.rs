@@ -237,9 +237,9 @@ entity! {
         105 protocol: Text = "connection_info.protocol_name", ecs "network.transport", sigma "Protocol";
         #[doc = "True when this host opened the flow, false when it accepted or listens."]
         106 initiated: Bool = "connection_info.initiated", sigma "Initiated" @unfit;
-        #[doc = "Bytes this host sent."]
+        #[doc = "Bytes sent by the side that opened the flow."]
         107 bytes_out: U64 = "traffic.bytes_out", ecs "source.bytes";
-        #[doc = "Bytes this host received."]
+        #[doc = "Bytes sent by the side it was opened to."]
         108 bytes_in: U64 = "traffic.bytes_in", ecs "destination.bytes";
         #[doc = "How many flows this activity stands for."]
         109 flows: U64 = "traffic.flows" @unfit;
