@@ -1,6 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ca;
+pub mod codec;
+mod dial;
+pub mod enrol;
+mod files;
+pub mod identity;
 pub mod limits;
 pub mod message;
 pub mod proto;
 pub mod server;
+pub mod sign;
+mod tls;
+mod wire;
+
+pub use dial::DialError;
+pub use identity::{Identity, IdentityError};
+pub use tls::TlsError;
+pub use wire::WireError;
