@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metsuke_event::finding::{Alert, Hit};
+use metsuke_event::finding::{Alert, Highlight, Hit};
 use metsuke_event::{AlertId, BootId, EndpointId, Timestamp};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Deed, append};
 use crate::schema::{alert, alert_history, watermark};
-use crate::{Catalog, CatalogError, Result, database, from_json, from_text, to_json};
+use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
 
 /// Most processes of an alert whose names are kept.
 const MAX_CONTEXT_PROCESSES: usize = 400;
+/// Most steps kept of an alert; the vocabulary's bound.
+const MAX_HIGHLIGHTS: usize = 200;
 /// Most history entries shown of an alert.
 const MAX_HISTORY: u64 = 200;
 
@@ -284,6 +286,28 @@ fn knows_more(new: &Alert, stored: &Alert) -> bool {
         || (new.revision > stored.revision && new.first >= stored.first && new != stored)
 }
 
+/// Keeps what an engine that started anew could no longer know: earlier steps, a higher score.
+fn merge(alert: &mut Alert, stored: Alert) {
+    alert.revision = alert.revision.max(stored.revision.saturating_add(1));
+    alert.first = alert.first.min(stored.first);
+    alert.last = alert.last.max(stored.last);
+    if stored.score > alert.score {
+        alert.score = stored.score;
+        alert.parts = stored.parts;
+    }
+    for step in stored.highlights {
+        let same = |known: &Highlight| {
+            known.detection.id == step.detection.id
+                && (known.process == step.process || known.events.first() == step.events.first())
+        };
+        if !alert.highlights.iter().any(same) {
+            alert.highlights.push(step);
+        }
+    }
+    alert.highlights.sort_by_key(|step| step.time);
+    alert.highlights.truncate(MAX_HIGHLIGHTS);
+}
+
 async fn store_alert(
     tx: &impl ConnectionTrait,
     now: Timestamp,
@@ -303,8 +327,7 @@ async fn store_alert(
     if !knows_more(&alert, &stored.alert) {
         return Ok(None);
     }
-    alert.revision = alert.revision.max(stored.alert.revision.saturating_add(1));
-    alert.first = alert.first.min(stored.alert.first);
+    merge(&mut alert, stored.alert);
     for (uid, process) in stored.context.processes {
         if context.processes.len() < MAX_CONTEXT_PROCESSES {
             context.processes.entry(uid).or_insert(process);
@@ -378,6 +401,9 @@ impl Catalog {
                 .map_err(database("store the detect watermark"))?;
         }
         tx.commit().await.map_err(database("commit"))?;
+        for record in &changed {
+            self.tell(Change::Alert(record.alert.id));
+        }
         Ok(changed)
     }
 
@@ -449,11 +475,12 @@ impl Catalog {
             .update(&tx)
             .await
             .map_err(database("store an alert"))?;
-        let id = id.to_string();
-        add_history(&tx, now, &id, (actor, &what)).await?;
-        let deed = Deed { actor, action: "alert.triage", target: &id, detail: &what };
+        let target = id.to_string();
+        add_history(&tx, now, &target, (actor, &what)).await?;
+        let deed = Deed { actor, action: "alert.triage", target: &target, detail: &what };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Alert(id));
         Ok(record)
     }
 }

@@ -5,7 +5,7 @@ use metsuke_event::{EndpointId, Timestamp};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QueryOrder, Set};
 
 use crate::schema::endpoint::{ActiveModel, Column, Entity, Model};
-use crate::{Catalog, CatalogError, Result, database, from_json, from_text, to_json};
+use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
 
 /// One endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,6 +201,7 @@ impl Catalog {
         }
         let row = row.update(&tx).await.map_err(database("store an endpoint"))?;
         tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Endpoint(id));
         row.try_into()
     }
 }

@@ -7,7 +7,7 @@ use crate::audit::{Deed, append};
 use crate::endpoint::{EndpointRecord, insert};
 use crate::schema::enrolment_token::{ActiveModel, Entity};
 use crate::session::Credential;
-use crate::{Catalog, Result, database, hashed, secret};
+use crate::{Catalog, Change, Result, database, hashed, secret};
 
 /// Why a token enrols nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +80,7 @@ impl Catalog {
         let deed = Deed { actor: "server", action: "endpoint.enrol", target: &id, detail: host };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Endpoint(endpoint));
         Ok(Ok(endpoint))
     }
 }

@@ -4,6 +4,8 @@ mod account;
 mod alert;
 mod alert_list;
 mod audit;
+mod change;
+pub mod clock;
 mod endpoint;
 mod enrolment;
 mod hit;
@@ -20,7 +22,7 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 pub use account::{Account, PasswordKind, Role, check_account_name, check_password};
 pub use alert::{
@@ -29,6 +31,7 @@ pub use alert::{
 };
 pub use alert_list::{AlertFilter, AlertOrder, AlertSlice, OpenCounts};
 pub use audit::{AuditEntry, ChainBroken};
+pub use change::Change;
 pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::TokenRefused;
 pub use hit::{HitFilter, HitGroup, HitRecord};
@@ -104,6 +107,7 @@ pub struct Catalog {
     read: DatabaseConnection,
     write: DatabaseConnection,
     hashing: Arc<Semaphore>,
+    changes: broadcast::Sender<Change>,
 }
 
 impl Catalog {
@@ -113,7 +117,9 @@ impl Catalog {
         let write = Database::connect(options(path, 1)).await.map_err(open)?;
         schema::create(&write).await?;
         let read = Database::connect(options(path, READ_CONNECTIONS)).await.map_err(open)?;
-        Ok(Self { read, write, hashing: Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE)) })
+        let hashing = Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE));
+        let (changes, _) = broadcast::channel(change::CHANGES_HELD);
+        Ok(Self { read, write, hashing, changes })
     }
 
     /// Closes the connections; outstanding clones fail from then on.

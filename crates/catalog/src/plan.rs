@@ -3,6 +3,7 @@
 
 use metsuke_event::id::PlanId;
 use metsuke_event::{AlertId, EndpointId, Timestamp};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::add_history;
 use crate::audit::{Deed, append};
 use crate::schema::plan::{ActiveModel, Column, Entity, Model};
-use crate::{Catalog, CatalogError, Result, database, from_json, from_text, to_json};
+use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
 
 /// One step of a plan's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,8 @@ pub struct PlanRecord {
     pub updates: Vec<PlanUpdate>,
     /// What came of it.
     pub result: Option<serde_json::Value>,
+    /// Whether it was ever sent to the endpoint.
+    pub sent: bool,
     /// The plan as it travels to the sensor.
     pub body: serde_json::Value,
 }
@@ -101,6 +104,7 @@ impl TryFrom<Model> for PlanRecord {
             expires: Timestamp::from_nanos(row.expires),
             updates: from_json("plan", &row.updates)?,
             result: row.result.map(|text| from_json("plan", &text)).transpose()?,
+            sent: row.sent,
             body: from_json("plan", &row.body)?,
         })
     }
@@ -124,6 +128,7 @@ impl Catalog {
             expires: plan.expires.as_nanos(),
             updates: to_json("plan", &plan.updates)?,
             result: plan.result.as_ref().map(|result| to_json("plan", result)).transpose()?,
+            sent: plan.sent,
             body: to_json("plan", &plan.body)?,
         };
         Entity::insert(ActiveModel::from(row).reset_all())
@@ -146,7 +151,9 @@ impl Catalog {
             let history = (plan.actor.as_str(), what.as_str());
             add_history(&tx, plan.created, &alert.to_string(), history).await?;
         }
-        tx.commit().await.map_err(database("commit"))
+        tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Plan(plan.id));
+        Ok(())
     }
 
     /// Stores a step of a plan's life.
@@ -173,17 +180,34 @@ impl Catalog {
             row.result = Set(Some(to_json("plan", result)?));
         }
         let row = row.update(&tx).await.map_err(database("store a plan"))?;
-        let id = id.to_string();
+        let target = id.to_string();
         let detail = format!("{} {}", change.update.state, change.update.detail);
-        let deed =
-            Deed { actor: &change.actor, action: "response.state", target: &id, detail: &detail };
+        let deed = Deed {
+            actor: &change.actor,
+            action: "response.state",
+            target: &target,
+            detail: &detail,
+        };
         append(&tx, change.update.time, deed).await?;
         if let Some(alert) = alert {
             let what = format!("response {}: {detail}", row.verb);
             add_history(&tx, change.update.time, &alert, (&change.actor, &what)).await?;
         }
         tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Plan(id));
         row.try_into()
+    }
+
+    /// Notes that the plan is on its way to the endpoint: from now on only the endpoint knows
+    /// whether it began.
+    pub async fn plan_sent(&self, id: PlanId) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::Sent, Expr::value(true))
+            .filter(Column::Id.eq(id.to_string()))
+            .exec(&self.write)
+            .await
+            .map_err(database("store a plan"))?;
+        Ok(())
     }
 
     /// One plan.

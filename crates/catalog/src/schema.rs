@@ -191,6 +191,7 @@ table!(plan, "plans", {
     pub updates: String,
     #[sea_orm(column_type = "Text", nullable)]
     pub result: Option<String>,
+    pub sent: bool,
     #[sea_orm(column_type = "Text")]
     pub body: String,
 });

@@ -205,6 +205,7 @@ async fn a_plan_changes_by_compare_and_set() {
         expires: at(600),
         updates: Vec::new(),
         result: None,
+        sent: false,
         body: serde_json::json!({}),
     };
     catalog.create_plan(&plan).await.unwrap();

@@ -1,0 +1,60 @@
+//! Content and policy as they are pushed: what is current, under which serial.
+
+use metsuke_catalog::{Catalog, CatalogError};
+use metsuke_link::message::{Bundle, BundleDocument};
+use metsuke_respond::Policy;
+use sha2::{Digest, Sha256};
+
+const CONTENT_SERIAL: &str = "content_serial";
+const CONTENT_HASH: &str = "content_hash";
+const POLICY: &str = "policy";
+/// Hexadecimal digits of the documents' hash that stand in a content version.
+const VERSION_DIGITS: usize = 12;
+
+/// Content or policy cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// The catalog failed.
+    #[error("content and policy cannot be made ready")]
+    Catalog(#[from] CatalogError),
+    /// The stored policy is not one.
+    #[error("the stored policy cannot be read; restore the catalog from a backup")]
+    Policy(#[source] serde_json::Error),
+}
+
+/// The bundle of `documents` (path, text). Its serial grows when they differ from what this server
+/// pushed last, also across restarts.
+pub async fn current_content(
+    catalog: &Catalog,
+    documents: impl IntoIterator<Item = (String, String)>,
+) -> Result<Bundle, ContentError> {
+    let documents: Vec<BundleDocument> =
+        documents.into_iter().map(|(path, text)| BundleDocument { path, text }).collect();
+    let mut hash = Sha256::new();
+    for part in documents.iter().flat_map(|document| [&document.path, &document.text]) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let hash = hex::encode(hash.finalize());
+    let serial = catalog.setting(CONTENT_SERIAL).await?;
+    let mut serial: u64 = serial.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if catalog.setting(CONTENT_HASH).await?.as_deref() != Some(&hash) {
+        serial += 1;
+        // The serial first: a crash between the two makes it grow once more, never less.
+        catalog.set_setting(CONTENT_SERIAL, &serial.to_string()).await?;
+        catalog.set_setting(CONTENT_HASH, &hash).await?;
+    }
+    let version = format!("{serial}-{}", &hash[..VERSION_DIGITS]);
+    Ok(Bundle { version, serial, documents })
+}
+
+/// The policy in force; the first time the default one, as version 1.
+pub async fn current_policy(catalog: &Catalog) -> Result<Policy, ContentError> {
+    if let Some(text) = catalog.setting(POLICY).await? {
+        return serde_json::from_str(&text).map_err(ContentError::Policy);
+    }
+    let policy = Policy { version: 1, ..Policy::default() };
+    let text = serde_json::to_string(&policy).map_err(ContentError::Policy)?;
+    catalog.set_setting(POLICY, &text).await?;
+    Ok(policy)
+}
