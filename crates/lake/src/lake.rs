@@ -1,20 +1,33 @@
-//! The lake's face. For the moment events are held in memory only; the API is final.
+//! The lake's face: opening, storing, moving to the table, closing. Searches are in `search`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
-use metsuke_event::{Activity, BootId, EndpointId, Event, FieldId, LossInterval, Timestamp};
+use datafusion::prelude::SessionContext;
+use metsuke_event::{BootId, EndpointId, Event, LossInterval, Timestamp};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+use crate::codec::encode;
 use crate::config::LakeConfig;
 use crate::error::LakeError;
-use crate::request::{
-    Bucket, Cursor, Events, Facet, LakeStats, MAX_FACET_VALUES, MAX_LIMIT, Order, SearchAnswer,
-    SearchRequest, TimeRange, ValueCount,
-};
+use crate::frame::{Prepared, prepare};
+use crate::losses::{LossLog, of_event};
+use crate::request::{LakeStats, TimeRange};
+use crate::schema::BATCH_ROWS;
+use crate::table::Table;
+use crate::view::Shared;
+use crate::wal::Wal;
+use crate::{marks, part, recover};
 
 /// The highest sequence number stored, per endpoint and boot.
 pub type HighWater = HashMap<(EndpointId, BootId), u64>;
+
+/// Events from which encoding leaves the async worker for a blocking thread.
+const BLOCKING_FROM: usize = 64;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,205 +38,279 @@ pub struct FlushReport {
     pub bytes: u64,
 }
 
+/// Where things stand in the lake's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folders {
+    pub(crate) root: PathBuf,
+    pub(crate) wal: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) table: PathBuf,
+    pub(crate) quarantine: PathBuf,
+}
+
+impl Folders {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            wal: root.join("wal"),
+            state: root.join("state"),
+            table: root.join("table"),
+            quarantine: root.join("quarantine"),
+        }
+    }
+}
+
 /// The event store. Cheap to clone; all clones are one lake.
 #[derive(Clone, Debug)]
 pub struct Lake {
-    events: Arc<RwLock<Vec<Event>>>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-#[expect(clippy::unused_async, reason = "the store behind it will wait")]
+pub(crate) struct Inner {
+    pub(crate) config: LakeConfig,
+    pub(crate) folders: Folders,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) table: tokio::sync::Mutex<Table>,
+    pub(crate) session: SessionContext,
+    pub(crate) losses: LossLog,
+    wal: Option<Wal>,
+    closed: AtomicBool,
+    stop: CancellationToken,
+    flush_soon: Arc<Notify>,
+    flusher: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// Held for as long as the lake is open.
+    _lock: File,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lake").field("dir", &self.config.dir).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(wal) = self.wal.take() {
+            let thread = wal.take_thread();
+            drop(wal);
+            // The lock is given back only when the writer has put the file down.
+            if let Some(thread) = thread
+                && thread.join().is_err()
+            {
+                tracing::error!("the writer of the lake died");
+            }
+        }
+    }
+}
+
 impl Lake {
-    /// Opens the lake, or makes it; recovers what a crash left.
-    pub async fn open(_config: LakeConfig) -> Result<Self, LakeError> {
-        Ok(Self { events: Arc::default() })
+    /// Opens the lake in `config.dir`, or makes it; recovers what a crash left.
+    ///
+    /// # Errors
+    /// [`LakeError::InUse`] when another process has it open; `Io` and `Table` when the folder or
+    /// the table's log cannot be read. Damaged data files and segments are no error: they are set
+    /// aside and stated as loss.
+    pub async fn open(config: LakeConfig) -> Result<Self, LakeError> {
+        let recovered = Box::pin(recover::open(&config)).await?;
+        let wal = Wal::start(
+            recovered.folders.wal.clone(),
+            recovered.next_segment,
+            (config.append_queue, config.segment_bytes),
+            Arc::clone(&recovered.shared),
+        )?;
+        let inner = Arc::new(Inner {
+            losses: LossLog::new(&recovered.folders.root),
+            folders: recovered.folders,
+            shared: recovered.shared,
+            table: tokio::sync::Mutex::new(recovered.table),
+            session: recovered.session,
+            wal: Some(wal),
+            closed: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            flush_soon: Arc::new(Notify::new()),
+            flusher: tokio::sync::Mutex::new(None),
+            _lock: recovered.lock,
+            config,
+        });
+        let flusher = tokio::spawn(flush_regularly(
+            Arc::downgrade(&inner),
+            inner.stop.clone(),
+            Arc::clone(&inner.flush_soon),
+            inner.config.flush_interval,
+        ));
+        *inner.flusher.lock().await = Some(flusher);
+        Ok(Self { inner })
     }
 
-    /// Stores events; returns once they are on disk, from when on searches find them.
+    fn wal(&self) -> Result<&Wal, LakeError> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(LakeError::Closed);
+        }
+        self.inner.wal.as_ref().ok_or(LakeError::Closed)
+    }
+
+    /// Stores events; returns once they are on disk, from when on searches find them. All of them
+    /// are stored or, on an error, none. When the returned future is dropped before it is done
+    /// they may or may not be stored; the high-water marks tell.
+    ///
+    /// # Errors
+    /// [`LakeError::NoSpace`] on a full disk and [`LakeError::Backlog`] while too much waits for
+    /// the table: send them again later.
     pub async fn append(&self, events: Vec<Event>) -> Result<(), LakeError> {
-        self.events.write().unwrap_or_else(PoisonError::into_inner).extend(events);
-        Ok(())
-    }
-
-    /// The highest sequence number on disk, per endpoint and boot.
-    pub fn high_water(&self) -> HighWater {
+        let wal = self.wal()?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let waiting_bytes = self.inner.shared.tail_bytes();
+        let limit_bytes = self.inner.config.max_tail_bytes;
+        if waiting_bytes > limit_bytes {
+            self.inner.flush_soon.notify_one();
+            let last_failure = self.inner.shared.last_failure().unwrap_or("none".to_owned());
+            return Err(LakeError::Backlog { waiting_bytes, limit_bytes, last_failure });
+        }
         let mut marks = HighWater::new();
-        for event in self.events.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for event in &events {
             let mark = marks.entry((event.id.endpoint, event.id.boot)).or_default();
             *mark = event.id.seq.max(*mark);
         }
-        marks
-    }
-
-    /// Moves the tail to the table now.
-    pub async fn flush(&self) -> Result<FlushReport, LakeError> {
-        Ok(FlushReport::default())
-    }
-
-    /// Stops the background work, moves the tail to the table and waits for it.
-    pub async fn close(&self) -> Result<(), LakeError> {
+        let losses: Vec<LossInterval> = events.iter().filter_map(of_event).collect();
+        let frames = if events.len() < BLOCKING_FROM {
+            frames(&events)?
+        } else {
+            blocking(move || frames(&events)).await?
+        };
+        wal.append(frames, marks, losses).await?;
+        if self.inner.shared.tail_bytes() >= self.inner.config.flush_bytes {
+            self.inner.flush_soon.notify_one();
+        }
         Ok(())
+    }
+
+    /// The highest sequence number on disk, per endpoint and boot; exact also after a crash.
+    pub fn high_water(&self) -> HighWater {
+        self.inner.shared.marks()
+    }
+
+    /// Moves the tail to the table now. On an error everything stays searchable where it is.
+    pub async fn flush(&self) -> Result<FlushReport, LakeError> {
+        let result = Box::pin(self.inner.flush(self.wal()?)).await;
+        if let Err(error) = &result {
+            self.inner.shared.flush_failed(&error.to_string());
+        }
+        result
+    }
+
+    /// Refuses further appends, stops the background work and moves the tail to the table.
+    pub async fn close(&self) -> Result<(), LakeError> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.inner.stop.cancel();
+        if let Some(flusher) = self.inner.flusher.lock().await.take()
+            && let Err(error) = flusher.await
+        {
+            tracing::error!(%error, "the background flush of the lake died");
+        }
+        let flushed = self.flush().await;
+        self.inner.closed.store(true, Ordering::Release);
+        flushed.map(|_| ())
     }
 
     /// Figures for health and metrics.
     pub fn stats(&self) -> LakeStats {
-        LakeStats::default()
+        self.inner.shared.stats()
     }
 
-    fn sorted(&self, keep: impl Fn(&Event) -> bool) -> Vec<Event> {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<Event> = events.iter().filter(|event| keep(event)).cloned().collect();
-        found.sort_by_key(|event| (event.time, event.id));
-        found
-    }
-
-    /// Finds events.
-    pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, LakeError> {
-        let begun = Instant::now();
-        let mut found =
-            self.sorted(|event| request.range.contains(event.time) && request.query.matches(event));
-        if request.order == Order::NewestFirst {
-            found.reverse();
-        }
-        let total = found.len() as u64;
-        let mut facets = Vec::new();
-        for field in &request.facets {
-            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-            for value in found.iter().filter_map(|event| event.get_owned(*field)) {
-                *counts.entry(value.as_ref().to_text().into_owned()).or_default() += 1;
-            }
-            let mut values: Vec<_> =
-                counts.into_iter().map(|(value, count)| ValueCount { value, count }).collect();
-            values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-            values.truncate(MAX_FACET_VALUES);
-            facets.push(Facet { field: *field, values });
-        }
-        let mut page: Vec<Event> = match request.cursor {
-            None => found,
-            Some(cursor) => found
-                .into_iter()
-                .filter(|event| {
-                    let here = (event.time, event.id);
-                    let there = (cursor.time, cursor.id);
-                    if request.order == Order::NewestFirst { here < there } else { here > there }
-                })
-                .collect(),
-        };
-        let limit = request.limit.min(MAX_LIMIT);
-        let more = page.len() > limit;
-        page.truncate(limit);
-        let next = page.last().filter(|_| more).map(|e| Cursor { time: e.time, id: e.id });
-        Ok(SearchAnswer {
-            events: page,
-            next,
-            total: Some(total),
-            histogram: Vec::<Bucket>::new(),
-            facets,
-            loss: self.loss(request.range),
-            scanned_rows: total,
-            took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            complete: true,
-        })
-    }
-
-    /// What the process trees need: on `endpoint`, in `range`, the events of the process or
-    /// storyline `uid` (its own, its children's, and its storyline's), oldest first.
-    pub async fn process_events(
-        &self,
-        endpoint: EndpointId,
-        uid: &str,
-        range: TimeRange,
-    ) -> Result<Events, LakeError> {
-        let is = |value: &Option<metsuke_event::Text>| value.as_deref() == Some(uid);
-        let events = self.sorted(|event| {
-            event.id.endpoint == endpoint
-                && range.contains(event.time)
-                && (is(&event.process.uid)
-                    || is(&event.process.parent_uid)
-                    || is(&event.process.storyline))
-        });
-        Ok(Events { events, truncated: false, loss: self.loss(range) })
-    }
-
-    /// The events of one process alone, oldest first.
-    pub async fn by_process(
-        &self,
-        endpoint: EndpointId,
-        uid: &str,
-        range: TimeRange,
-    ) -> Result<Events, LakeError> {
-        let events = self.sorted(|event| {
-            event.id.endpoint == endpoint
-                && range.contains(event.time)
-                && event.process.uid.as_deref() == Some(uid)
-        });
-        Ok(Events { events, truncated: false, loss: self.loss(range) })
-    }
-
-    /// The events of one boot behind `seq`, in the order of their numbers, at most `limit`: what
-    /// detection had not seen before a restart.
-    pub async fn events_after(
-        &self,
-        endpoint: EndpointId,
-        boot: BootId,
-        seq: u64,
-        limit: usize,
-    ) -> Result<Vec<Event>, LakeError> {
-        let mut events = self.sorted(|event| {
-            event.id.endpoint == endpoint && event.id.boot == boot && event.id.seq > seq
-        });
-        events.sort_by_key(|event| event.id.seq);
-        events.truncate(limit);
-        Ok(events)
-    }
-
-    /// Where something was not seen in `range`: the sensors' words and the lake's own.
+    /// Where something was not seen in `range`: the sensors' words and the lake's own, by time.
     pub fn loss(&self, range: TimeRange) -> Vec<LossInterval> {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        events
-            .iter()
-            .filter_map(|event| match &event.activity {
-                Activity::Health(health) => Some(LossInterval {
-                    endpoint: event.id.endpoint,
-                    from: health.from?,
-                    to: health.to?,
-                    part: health.part.as_deref().unwrap_or("sensor").to_owned(),
-                    reason: health.reason.as_deref().unwrap_or("unknown").to_owned(),
-                    lost: health.lost,
-                }),
-                _ => None,
-            })
-            .filter(|loss| loss.overlaps(range.from, range.to))
-            .collect()
-    }
-
-    /// The most frequent values of `field` that begin with `prefix` (letter case apart) among the
-    /// newest events, for completion.
-    pub async fn field_values(
-        &self,
-        field: FieldId,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<ValueCount>, LakeError> {
-        let prefix = prefix.to_lowercase();
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for event in self.events.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if let Some(value) = event.get_owned(field) {
-                let text = value.as_ref().to_text().into_owned();
-                if text.to_lowercase().starts_with(&prefix) {
-                    *counts.entry(text).or_default() += 1;
-                }
-            }
-        }
-        let mut values: Vec<_> =
-            counts.into_iter().map(|(value, count)| ValueCount { value, count }).collect();
-        values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-        values.truncate(limit);
-        Ok(values)
+        self.inner.shared.losses(range)
     }
 
     /// The time of the newest event the lake holds, by the endpoints' clocks.
     pub fn newest(&self) -> Option<Timestamp> {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        events.iter().map(|event| event.time).max()
+        self.inner.shared.bounds().map(|(_, newest)| newest)
     }
+}
+
+impl Inner {
+    async fn flush(&self, wal: &Wal) -> Result<FlushReport, LakeError> {
+        let mut table = self.table.lock().await;
+        let sealed = wal.seal().await?;
+        let batches = self.shared.tail_until(sealed);
+        if batches.is_empty() {
+            return Ok(FlushReport::default());
+        }
+        let dir = table.dir().to_owned();
+        let files = blocking(move || part::write_parts(&batches, &dir, sealed)).await?;
+        let flushed_marks = self.shared.flushed_marks(sealed);
+        marks::write(&self.folders.state, sealed, &flushed_marks)?;
+        table.add(&files, sealed).await?;
+        let report = FlushReport {
+            rows: files.iter().map(|file| file.rows).sum(),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+        };
+        self.shared.switch(sealed, files);
+        recover::drop_segments(&self.folders, sealed);
+        marks::keep_only(&self.folders.state, sealed);
+        tracing::debug!(rows = report.rows, bytes = report.bytes, segment = sealed, "flushed");
+        Ok(report)
+    }
+}
+
+async fn flush_regularly(
+    lake: Weak<Inner>,
+    stop: CancellationToken,
+    soon: Arc<Notify>,
+    interval: Option<std::time::Duration>,
+) {
+    loop {
+        let pause = async {
+            match interval {
+                Some(interval) => tokio::time::sleep(interval).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = soon.notified() => {}
+            () = pause => {}
+        }
+        let Some(inner) = lake.upgrade() else { return };
+        if let Err(error) = (Lake { inner }).flush().await {
+            tracing::warn!(%error, "the tail could not be moved to the table; it stays searchable");
+        }
+    }
+}
+
+fn frames(events: &[Event]) -> Result<Vec<Prepared>, LakeError> {
+    let mut frames = Vec::new();
+    for chunk in events.chunks(BATCH_ROWS) {
+        add_frames(chunk, &mut frames)?;
+    }
+    Ok(frames)
+}
+
+/// Long command lines can make a batch too large for one frame: then its halves.
+fn add_frames(events: &[Event], frames: &mut Vec<Prepared>) -> Result<(), LakeError> {
+    let batch = encode(events).map_err(LakeError::arrow("encode events"))?;
+    match prepare(batch) {
+        Ok(frame) => frames.push(frame),
+        Err(source) if events.len() < 2 => {
+            return Err(LakeError::Arrow { action: "write an event", source });
+        }
+        Err(_) => {
+            let (left, right) = events.split_at(events.len() / 2);
+            add_frames(left, frames)?;
+            add_frames(right, frames)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs what blocks beside the runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LakeError> + Send + 'static,
+) -> Result<T, LakeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| LakeError::Closed)?
 }

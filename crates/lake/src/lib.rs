@@ -1,10 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod codec;
+mod compile;
 mod config;
+mod counts;
 mod cursor;
 mod error;
+mod frame;
 mod lake;
+mod losses;
+mod marks;
+mod part;
+mod provider;
+mod recover;
+mod repair;
 mod request;
+mod schema;
+mod search;
+mod table;
+mod view;
+mod wal;
 
 pub use config::LakeConfig;
 pub use error::LakeError;
@@ -14,3 +29,4 @@ pub use request::{
     ALL_ENDPOINTS, Bucket, Cursor, Events, Facet, LakeStats, MAX_BUCKETS, MAX_FACET_VALUES,
     MAX_FACETS, MAX_LIMIT, Order, SearchAnswer, SearchRequest, TimeRange, ValueCount,
 };
+pub use search::MAX_EVENTS;

@@ -1,0 +1,66 @@
+//! Loss: what sensors say in their health events, and what the lake itself lost.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use metsuke_event::{Activity, Event, LossInterval};
+
+use crate::error::LakeError;
+
+/// The loss that `event` speaks of, if it does: an interval, and not a count of zero.
+pub(crate) fn of_event(event: &Event) -> Option<LossInterval> {
+    let Activity::Health(health) = &event.activity else { return None };
+    if health.lost == Some(0) || (health.lost.is_none() && health.from.is_none()) {
+        return None;
+    }
+    let to = health.to.unwrap_or(event.time);
+    Some(LossInterval {
+        endpoint: event.id.endpoint,
+        from: health.from.unwrap_or(to),
+        to,
+        part: health.part.as_deref().unwrap_or("sensor").to_owned(),
+        reason: health.reason.as_deref().unwrap_or("unknown").to_owned(),
+        lost: health.lost,
+    })
+}
+
+/// The lake's own losses: one JSON object a line.
+#[derive(Debug)]
+pub(crate) struct LossLog {
+    path: PathBuf,
+}
+
+impl LossLog {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { path: dir.join("losses.jsonl") }
+    }
+
+    /// Everything on record; lines that cannot be read are passed over.
+    pub(crate) fn read(&self) -> Vec<LossInterval> {
+        let Ok(text) = std::fs::read_to_string(&self.path) else { return Vec::new() };
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Adds what is not on record yet, durable on return.
+    pub(crate) fn add(&self, losses: &[LossInterval]) -> Result<(), LakeError> {
+        let known = self.read();
+        let mut lines = String::new();
+        for loss in losses.iter().filter(|loss| !known.contains(loss)) {
+            tracing::error!(part = loss.part, reason = loss.reason, from = %loss.from, to = %loss.to, "events lost");
+            if let Ok(line) = serde_json::to_string(loss) {
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let write = || {
+            let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+            file.write_all(lines.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| LakeError::io("note a loss in", &self.path, source))
+    }
+}
