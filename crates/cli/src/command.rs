@@ -1,0 +1,47 @@
+//! One file per command.
+
+mod alert;
+mod endpoint;
+mod login;
+mod plan;
+mod poc;
+mod rules;
+mod search;
+mod status;
+mod terminate;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, Command};
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// How a command ended that did what it was asked to: well, or with bad news.
+pub(crate) const BAD_NEWS: u8 = 1;
+/// The exit code of a search that found nothing.
+pub(crate) const NOTHING_FOUND: u8 = 4;
+
+/// Runs what was typed.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.command {
+        Command::Login(login) => login::run(arguments, login),
+        Command::Status => status::run(arguments, &Client::of(arguments)?),
+        Command::Endpoint(_) => endpoint::run(arguments, &Client::of(arguments)?),
+        Command::Alert(alert) => alert::run(arguments, &Client::of(arguments)?, alert),
+        Command::Search(search) => search::run(arguments, &Client::of(arguments)?, search),
+        Command::Tree(tree) => tree::run(arguments, &Client::of(arguments)?, tree),
+        Command::Terminate(terminate) => {
+            terminate::run(arguments, &Client::of(arguments)?, terminate)
+        }
+        Command::Rules(rules) => rules::run(arguments, rules),
+        Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(*shell, &mut command, "metsuke", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `metsuke status`: what needs attention, in numbers.
+
+use std::process::ExitCode;
+
+use crate::arguments::Arguments;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, cell, list};
+
+pub(crate) fn run(arguments: &Arguments, client: &Client) -> Result<ExitCode, Failure> {
+    let overview = client.get("/api/v1/overview")?;
+    if arguments.json {
+        output::json(&overview)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let endpoints = &overview["endpoints"];
+    let alerts = &overview["alerts"];
+    output::say(&format!("server     {}", client.url()))?;
+    output::say(&format!(
+        "endpoints  {} online of {}, {} stale, {} degraded",
+        cell(&endpoints["online"]),
+        cell(&endpoints["total"]),
+        cell(&endpoints["stale"]),
+        cell(&endpoints["degraded"])
+    ))?;
+    output::say(&format!(
+        "alerts     {} open, {} unassigned, {} mine",
+        cell(&alerts["open"]),
+        cell(&alerts["unassigned"]),
+        cell(&alerts["mine"])
+    ))?;
+    for one in overview["degraded"].as_array().into_iter().flatten() {
+        output::say(&format!("degraded   {}: {}", cell(&one["host"]), list(&one["reasons"])))?;
+    }
+    output::losses(&overview["loss"])?;
+    Ok(ExitCode::SUCCESS)
+}
