@@ -45,7 +45,9 @@ pub enum CaError {
         source: io::Error,
     },
     /// A file holds something else than it should.
-    #[error("{path} is damaged; restore it from a backup: without it every sensor must enrol again")]
+    #[error(
+        "{path} is damaged; restore it from a backup: without it every sensor must enrol again"
+    )]
     Damaged {
         /// Which.
         path: PathBuf,
@@ -70,7 +72,9 @@ pub struct Authority {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("fingerprint", &self.fingerprint()).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("fingerprint", &self.fingerprint())
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,10 +114,10 @@ impl Authority {
         let key = read(&key_path)?;
         let key = KeyPair::try_from(key).map_err(|_| damaged(&key_path))?;
         let certificate = CertificateDer::from(read(&certificate_path)?);
-        let issuer = Issuer::from_ca_cert_der(&certificate, key)
-            .map_err(|_| damaged(&certificate_path))?;
-        let signing = SigningKey::from_pkcs8(&read(&signing_path)?)
-            .ok_or_else(|| damaged(&signing_path))?;
+        let issuer =
+            Issuer::from_ca_cert_der(&certificate, key).map_err(|_| damaged(&certificate_path))?;
+        let signing =
+            SigningKey::from_pkcs8(&read(&signing_path)?).ok_or_else(|| damaged(&signing_path))?;
         Ok(Self { issuer, certificate, signing })
     }
 
@@ -235,7 +239,8 @@ mod tests {
         assert_eq!(first.fingerprint(), again.fingerprint());
         assert_eq!(first.signing().public(), again.signing().public());
         for file in ["authority.key", "signing.key"] {
-            let mode = std::fs::metadata(dir.path().join(file)).expect("there").permissions().mode();
+            let mode =
+                std::fs::metadata(dir.path().join(file)).expect("there").permissions().mode();
             assert_eq!(mode & 0o077, 0, "{file}");
         }
     }

@@ -33,13 +33,17 @@ pub enum CodecError {
     #[error("a batch needs at least one activity")]
     Empty,
     /// More activities than allowed.
-    #[error("the batch holds {found} activities, at most {BATCH_EVENTS_MAX} are taken; send fewer at a time")]
+    #[error(
+        "the batch holds {found} activities, at most {BATCH_EVENTS_MAX} are taken; send fewer at a time"
+    )]
     TooMany {
         /// How many.
         found: usize,
     },
     /// More bytes than allowed.
-    #[error("the batch has {found} bytes {what}, at most {max} are taken; send fewer activities at a time")]
+    #[error(
+        "the batch has {found} bytes {what}, at most {max} are taken; send fewer activities at a time"
+    )]
     TooLarge {
         /// `compressed` or `decompressed`.
         what: &'static str,
@@ -131,9 +135,7 @@ pub fn encode(events: &[Event]) -> Result<Encoded, CodecError> {
         }
         previous = Some(event.id.seq);
         let process = *processes.entry(Arc::as_ptr(&event.process)).or_insert_with(|| {
-            message.processes.push(proto::Fields {
-                fields: fields(event, Process::SPECS),
-            });
+            message.processes.push(proto::Fields { fields: fields(event, Process::SPECS) });
             u32::try_from(message.processes.len()).unwrap_or(0)
         });
         message.activities.push(activity(event, process));
@@ -234,7 +236,8 @@ fn event(
 }
 
 fn field(field: proto::Field) -> Result<(FieldId, Value), CodecError> {
-    let id = u16::try_from(field.id).map_err(|_| CodecError::Protocol("a field number is over 65535"))?;
+    let id = u16::try_from(field.id)
+        .map_err(|_| CodecError::Protocol("a field number is over 65535"))?;
     let id = FieldId(id);
     let is_meta = by_id(id).is_some_and(|spec| spec.group == metsuke_event::field::Group::Meta);
     if is_meta {

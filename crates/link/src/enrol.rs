@@ -24,7 +24,9 @@ pub enum EnrolFailure {
     #[error("`{0}` is no fingerprint; give the 64 hexadecimal digits the server printed")]
     Fingerprint(String),
     /// The server cannot be reached, or is another one than the fingerprint says.
-    #[error("cannot reach the server; check its address, and that the fingerprint is this server's")]
+    #[error(
+        "cannot reach the server; check its address, and that the fingerprint is this server's"
+    )]
     Dial(#[from] DialError),
     /// TLS cannot be set up.
     #[error(transparent)]
@@ -56,8 +58,7 @@ pub async fn enrol(
         return Err(EnrolFailure::Fingerprint(ca_fingerprint.chars().take(100).collect()));
     }
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Make)?;
-    let request =
-        CertificateParams::default().serialize_request(&key).map_err(CaError::Make)?;
+    let request = CertificateParams::default().serialize_request(&key).map_err(CaError::Make)?;
     let channel = dial(server, enrol_config(pinned.clone())?).await?;
     let mut client = proto::link_client::LinkClient::new(channel);
     let call = client.enrol(proto::EnrolRequest {

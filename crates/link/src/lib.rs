@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod ca;
+pub mod client;
 pub mod codec;
 mod dial;
 pub mod enrol;
@@ -11,6 +12,7 @@ pub mod message;
 pub mod proto;
 pub mod server;
 pub mod sign;
+pub mod spool;
 mod tls;
 mod wire;
 

@@ -98,10 +98,12 @@ pub async fn serve<H: Handler>(
     let counters = Arc::clone(&config.counters);
     let incoming = accept::incoming(listener, tls, counters, stop.clone());
     let sessions = tokio_util::task::TaskTracker::new();
-    let service = service::Service::new(authority, handler, config, service::Stop {
-        token: stop.clone(),
-        sessions: sessions.clone(),
-    });
+    let service = service::Service::new(
+        authority,
+        handler,
+        config,
+        service::Stop { token: stop.clone(), sessions: sessions.clone() },
+    );
     let service = LinkServer::new(service)
         .max_decoding_message_size(MESSAGE_MAX)
         .max_encoding_message_size(MESSAGE_MAX);

@@ -143,8 +143,7 @@ async fn take<H: Handler>(context: &Context<H>, message: Up) -> Result<(), Statu
         }
         Up::PlanUpdate(update) => {
             let update = PlanUpdate::from_proto(update).map_err(|error| invalid(&error))?;
-            let seen =
-                proto::PlanSeen { plan: update.plan.to_string(), revision: update.revision };
+            let seen = proto::PlanSeen { plan: update.plan.to_string(), revision: update.revision };
             match handler.plan_update(endpoint, update).await {
                 // A refused update would be refused for ever; the sensor need not repeat it.
                 Ok(()) | Err(HandlerError::Refused(_)) => send(context, Down::PlanSeen(seen)).await,
@@ -154,10 +153,7 @@ async fn take<H: Handler>(context: &Context<H>, message: Up) -> Result<(), Statu
     }
 }
 
-async fn take_batch<H: Handler>(
-    context: &Context<H>,
-    batch: proto::Batch,
-) -> Result<(), Status> {
+async fn take_batch<H: Handler>(context: &Context<H>, batch: proto::Batch) -> Result<(), Status> {
     let decoded = codec::decode(&batch).map_err(|error| error.to_string());
     let taken = match decoded {
         Ok((boot, mut events)) => {
@@ -193,11 +189,7 @@ async fn take_batch<H: Handler>(
 
 async fn send<H>(context: &Context<H>, kind: Down) -> Result<(), Status> {
     let message = proto::Downstream { kind: Some(kind) };
-    context
-        .down
-        .send(Ok(message))
-        .await
-        .map_err(|_| Status::cancelled("the sensor is gone"))
+    context.down.send(Ok(message)).await.map_err(|_| Status::cancelled("the sensor is gone"))
 }
 
 fn invalid(error: &crate::wire::WireError) -> Status {

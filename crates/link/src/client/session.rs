@@ -1,0 +1,208 @@
+//! One session, from Hello to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metsuke_event::EndpointId;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::window::{InFlight, Window};
+use super::{Client, Delegate, LinkState, RefusedBatch, SessionError};
+use crate::codec::boot_id;
+use crate::limits::{HEARTBEAT_DEFAULT, MESSAGE_MAX, SILENCE_MAX};
+use crate::message::Downstream;
+use crate::proto::downstream::Kind as Down;
+use crate::proto::link_client::LinkClient;
+use crate::proto::upstream::Kind as Up;
+use crate::proto::{self, Upstream};
+use crate::spool::{Position, SharedSpool};
+use crate::wire;
+
+/// Messages handed to gRPC and not taken by it yet. Flow control waits here.
+const UPSTREAM_QUEUE: usize = 4;
+/// How long the server may take to answer Hello.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Shortest heartbeat a server may ask for.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+
+/// Why no more was handed over: what to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    Drained,
+    QueueFull,
+    WindowFull,
+}
+
+pub(super) struct Session {
+    endpoint: EndpointId,
+    signing_key: Vec<u8>,
+    plan_news: Arc<Notify>,
+    spool: SharedSpool,
+    delegate: Arc<dyn Delegate>,
+    window: Window,
+    /// Where to read next.
+    at: Position,
+}
+
+impl Session {
+    pub(super) fn new(client: &Client, spool: SharedSpool, delegate: Arc<dyn Delegate>) -> Self {
+        let at = spool.lock().start();
+        Self {
+            endpoint: client.identity.endpoint,
+            signing_key: client.identity.signing_key.clone(),
+            plan_news: Arc::clone(&client.plan_news),
+            spool,
+            delegate,
+            window: Window::default(),
+            at,
+        }
+    }
+
+    /// Runs it to its end, which always has a reason.
+    pub(super) async fn run(mut self, channel: Channel, failures: &mut u32) -> SessionError {
+        match self.talk(channel, failures).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    async fn talk(
+        &mut self,
+        channel: Channel,
+        failures: &mut u32,
+    ) -> Result<std::convert::Infallible, SessionError> {
+        let (up, upstream) = mpsc::channel(UPSTREAM_QUEUE);
+        let hello = Up::Hello(self.delegate.hello().to_proto());
+        send(&up, hello).await?;
+        let mut client = LinkClient::new(channel)
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX);
+        let opening = async {
+            let answer = client.session(ReceiverStream::new(upstream)).await?;
+            let mut down = answer.into_inner();
+            let first = next(&mut down).await?;
+            Ok::<_, SessionError>((down, first))
+        };
+        let (mut down, first) = tokio::time::timeout(WELCOME_TIMEOUT, opening)
+            .await
+            .map_err(|_| SessionError::Protocol("it did not answer Hello in time"))??;
+        let Down::Welcome(welcome) = first else {
+            return Err(SessionError::Protocol("its first word is not Welcome"));
+        };
+        *failures = 0;
+        self.delegate.state(LinkState::Connected);
+        tracing::info!(endpoint = %self.endpoint, "the link is up");
+        let mut beat = heartbeats(welcome.heartbeat_ms);
+        self.send_plan_updates(&up).await?;
+        loop {
+            let filled = self.fill(&up);
+            let spool = self.spool.clone();
+            tokio::select! {
+                message = next(&mut down) => self.take(message?)?,
+                () = spool.appended(), if filled == Filled::Drained => {}
+                permit = up.reserve(), if filled == Filled::QueueFull => {
+                    permit.map_err(|_| SessionError::Protocol("it closed the stream"))?;
+                }
+                () = self.plan_news.notified() => self.send_plan_updates(&up).await?,
+                _ = beat.tick() => {
+                    send(&up, Up::Heartbeat(self.delegate.heartbeat().to_proto())).await?;
+                }
+            }
+        }
+    }
+
+    /// Hands over as many batches as window and queue have room for.
+    fn fill(&mut self, up: &mpsc::Sender<Upstream>) -> Filled {
+        while self.window.has_room() {
+            let Ok(permit) = up.try_reserve() else { return Filled::QueueFull };
+            let Some((batch, behind)) = self.spool.next(self.at) else { return Filled::Drained };
+            self.window.push(InFlight::new(&batch, behind));
+            self.at = behind;
+            permit.send(Upstream { kind: Some(Up::Batch(batch.to_proto())) });
+        }
+        Filled::WindowFull
+    }
+
+    async fn send_plan_updates(&self, up: &mpsc::Sender<Upstream>) -> Result<(), SessionError> {
+        for update in self.delegate.plan_updates() {
+            send(up, Up::PlanUpdate(update.to_proto())).await?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Down) -> Result<(), SessionError> {
+        let unreadable = |_| SessionError::Protocol("a boot id has 16 bytes");
+        match message {
+            Down::Welcome(_) => Err(SessionError::Protocol("Welcome came twice")),
+            Down::Ack(ack) => {
+                let boot = boot_id(&ack.boot).map_err(unreadable)?;
+                if let Some(position) = self.window.acknowledge(boot, ack.seq) {
+                    self.spool.commit(position);
+                }
+                Ok(())
+            }
+            Down::Refused(refused) => {
+                let boot = boot_id(&refused.boot).map_err(unreadable)?;
+                if let Some(batch) = self.window.refuse(boot, refused.last_seq) {
+                    self.give_up(&batch, refused.reason);
+                }
+                Ok(())
+            }
+            Down::PlanSeen(seen) => {
+                if let Some((plan, revision)) = wire::plan_seen(&seen) {
+                    self.delegate.plan_seen(plan, revision);
+                }
+                Ok(())
+            }
+            order => {
+                match Downstream::from_proto(order, &self.signing_key, self.endpoint) {
+                    Ok(Some(order)) => self.delegate.order(order),
+                    Ok(None) => {}
+                    // Not a reason to leave: activities must still arrive.
+                    Err(error) => tracing::error!(%error, "an order is not followed"),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn give_up(&self, batch: &InFlight, reason: String) {
+        tracing::error!(reason, count = batch.count, "the server refused a batch for good");
+        self.spool.commit(batch.behind);
+        self.delegate.refused(RefusedBatch {
+            boot: batch.boot,
+            count: batch.count,
+            from: batch.from,
+            to: batch.to,
+            reason,
+        });
+    }
+}
+
+async fn next(down: &mut Streaming<proto::Downstream>) -> Result<Down, SessionError> {
+    let message = down.message().await?;
+    let message = message.ok_or(SessionError::Protocol("it closed the stream"))?;
+    message.kind.ok_or(SessionError::Protocol("an empty message"))
+}
+
+async fn send(up: &mpsc::Sender<Upstream>, kind: Up) -> Result<(), SessionError> {
+    up.send(Upstream { kind: Some(kind) })
+        .await
+        .map_err(|_| SessionError::Protocol("it closed the stream"))
+}
+
+fn heartbeats(asked_ms: u32) -> Interval {
+    let asked = Duration::from_millis(u64::from(asked_ms));
+    let period = if asked.is_zero() {
+        HEARTBEAT_DEFAULT
+    } else {
+        asked.clamp(HEARTBEAT_MIN, SILENCE_MAX / 3)
+    };
+    let mut interval = tokio::time::interval_at(Instant::now(), period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
