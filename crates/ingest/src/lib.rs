@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+mod detector;
+mod handler;
+mod intake;
+mod metrics;
+mod names;
+mod store;
+
+pub use detector::{Detector, DetectorError, replay};
+pub use handler::SensorHandler;
+pub use intake::{Intake, IntakeError, Taken};
+pub use metrics::Metrics;
+pub use store::{HighWater, Store, StoreError};

@@ -1,0 +1,219 @@
+//! What the server does with what sensors say: the link's [`Handler`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use metsuke_catalog::clock::now;
+use metsuke_catalog::{Catalog, CatalogError, EndpointChange, TokenRefused};
+use metsuke_control::{Control, OrderError};
+use metsuke_event::{BootId, EndpointId, Event, Timestamp};
+use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::server::{EnrolError, Handler, HandlerError};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use crate::intake::{Intake, IntakeError};
+use crate::metrics::{Metrics, add};
+use crate::store::StoreError;
+
+/// The link's handler.
+pub struct SensorHandler {
+    catalog: Catalog,
+    control: Control,
+    intake: Intake,
+    detect: mpsc::Sender<Vec<Event>>,
+    metrics: Arc<Metrics>,
+    enrolled: AtomicU64,
+}
+
+impl std::fmt::Debug for SensorHandler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SensorHandler").finish_non_exhaustive()
+    }
+}
+
+impl SensorHandler {
+    /// A handler that feeds `intake` and, behind it, the detect queue.
+    pub fn new(
+        catalog: Catalog,
+        control: Control,
+        intake: Intake,
+        (detect, metrics): (mpsc::Sender<Vec<Event>>, Arc<Metrics>),
+    ) -> Self {
+        Self { catalog, control, intake, detect, metrics, enrolled: AtomicU64::new(0) }
+    }
+
+    /// How many endpoints enrolled since the server started.
+    pub fn enrolled(&self) -> u64 {
+        self.enrolled.load(Ordering::Relaxed)
+    }
+
+    async fn change(
+        &self,
+        endpoint: EndpointId,
+        change: EndpointChange,
+    ) -> Result<(), HandlerError> {
+        match self.catalog.update_endpoint(now(), endpoint, change).await {
+            Ok(_) => Ok(()),
+            Err(CatalogError::NotFound(_)) => Err(HandlerError::UnknownEndpoint),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
+fn unavailable(error: &dyn std::error::Error) -> HandlerError {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    tracing::error!(error = text, "a sensor's message cannot be taken now");
+    HandlerError::Unavailable(text)
+}
+
+/// `None` for what the sensor left empty.
+fn said(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Positive when the sensor's clock is ahead.
+fn skew_ms(sent: Timestamp) -> i64 {
+    sent.nanos_since(now()) / 1_000_000
+}
+
+#[async_trait]
+impl Handler for SensorHandler {
+    async fn enrol(&self, token: &str, facts: EnrolFacts) -> Result<EndpointId, EnrolError> {
+        let unavailable = |error: CatalogError| {
+            tracing::error!(error = &error as &dyn std::error::Error, "enrolment");
+            EnrolError::Unavailable(error.to_string())
+        };
+        let enrolled = self.catalog.enrol(now(), token, &facts.host).await.map_err(unavailable)?;
+        let endpoint = match enrolled {
+            Ok(endpoint) => endpoint,
+            Err(refused) => {
+                tracing::warn!(host = facts.host, %refused, "enrolment refused");
+                return Err(match refused {
+                    TokenRefused::Unknown => EnrolError::UnknownToken,
+                    TokenRefused::Used => EnrolError::UsedToken,
+                    TokenRefused::Expired => EnrolError::ExpiredToken,
+                });
+            }
+        };
+        let change = EndpointChange {
+            os: said(facts.os),
+            kernel: said(facts.kernel),
+            version: said(facts.version),
+            ..EndpointChange::default()
+        };
+        self.catalog.update_endpoint(now(), endpoint, change).await.map_err(unavailable)?;
+        self.enrolled.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(%endpoint, host = facts.host, "enrolled");
+        Ok(endpoint)
+    }
+
+    async fn hello(&self, endpoint: EndpointId, hello: Hello) -> Result<(), HandlerError> {
+        tracing::info!(%endpoint, host = hello.host, version = hello.version, "sensor connected");
+        let change = EndpointChange {
+            host: said(hello.host),
+            os: said(hello.os),
+            kernel: said(hello.kernel),
+            version: said(hello.version),
+            scope: said(hello.scope),
+            policy_version: Some(hello.policy_version.to_string()),
+            content_version: said(hello.content_version),
+            clock_skew_ms: Some(skew_ms(hello.sent)),
+            addresses: Some(hello.addresses),
+            health: None,
+            coverage: hello.coverage,
+        };
+        self.change(endpoint, change).await
+    }
+
+    async fn batch(
+        &self,
+        endpoint: EndpointId,
+        boot: BootId,
+        events: Vec<Event>,
+    ) -> Result<u64, HandlerError> {
+        // A place in the queue is taken before the append: what is stored is always detected on.
+        if self.detect.capacity() == 0 {
+            add(&self.metrics.waits, 1);
+        }
+        let stopping = || HandlerError::Unavailable("the server is shutting down".to_owned());
+        let place = self.detect.reserve().await.map_err(|_| stopping())?;
+        let taken =
+            self.intake.take(endpoint, boot, events).await.map_err(|error| match error {
+                IntakeError::Disorder(_) => HandlerError::Refused(error.to_string()),
+                IntakeError::Store(StoreError::Later(_) | StoreError::Failed(_)) => {
+                    unavailable(&error)
+                }
+            })?;
+        if !taken.new.is_empty() {
+            add(&self.metrics.detect_waiting, taken.new.len());
+            place.send(taken.new);
+        }
+        Ok(taken.acknowledged)
+    }
+
+    async fn heartbeat(
+        &self,
+        endpoint: EndpointId,
+        heartbeat: Heartbeat,
+    ) -> Result<(), HandlerError> {
+        let change = EndpointChange {
+            policy_version: Some(heartbeat.policy_version.to_string()),
+            content_version: said(heartbeat.content_version.clone()),
+            clock_skew_ms: Some(skew_ms(heartbeat.sent)),
+            health: Some(health(&heartbeat)),
+            coverage: heartbeat.coverage,
+            ..EndpointChange::default()
+        };
+        self.change(endpoint, change).await
+    }
+
+    async fn plan_update(
+        &self,
+        endpoint: EndpointId,
+        update: PlanUpdate,
+    ) -> Result<(), HandlerError> {
+        match self.control.report(endpoint, update).await {
+            Ok(()) => Ok(()),
+            Err(error @ OrderError::Catalog(_)) => Err(unavailable(&error)),
+            // Sent again it would be refused again: say it once in the log, and let it rest.
+            Err(error) => {
+                tracing::warn!(%endpoint, %error, "a plan's update was passed over");
+                Ok(())
+            }
+        }
+    }
+
+    async fn downstream(&self, endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
+        self.control.open(endpoint).await
+    }
+
+    async fn gone(&self, endpoint: EndpointId) {
+        tracing::info!(%endpoint, "sensor gone");
+        self.control.gone(endpoint);
+    }
+}
+
+fn health(heartbeat: &Heartbeat) -> Map<String, Value> {
+    let health = json!({
+        "lag_ms": heartbeat.lag_ms,
+        "spool_bytes": heartbeat.spool_bytes,
+        "spool_events": heartbeat.spool_events,
+        "lost_total": heartbeat.lost_total,
+        "events_total": heartbeat.events_total,
+        "cpu_ms": heartbeat.cpu_ms,
+        "rss_bytes": heartbeat.rss_bytes,
+        "edge_hits": heartbeat.edge_hits,
+        "degraded": heartbeat.degraded,
+    });
+    match health {
+        Value::Object(health) => health,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,66 @@
+//! What ingest counts, since the server started.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The counters. All only grow, but for `detect_waiting`.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Activities stored.
+    pub events: AtomicU64,
+    /// Activities that came again and were passed over.
+    pub duplicates: AtomicU64,
+    /// Batches taken in.
+    pub batches: AtomicU64,
+    /// Batches the store could not take.
+    pub append_failures: AtomicU64,
+    /// Batches that had to wait because detection was behind.
+    pub waits: AtomicU64,
+    /// Activities stored that detection has not yet seen (a gauge).
+    pub detect_waiting: AtomicU64,
+    /// Activities detection has seen.
+    pub detected: AtomicU64,
+    /// Activities detection saw anew after a restart.
+    pub replayed: AtomicU64,
+    /// Hits stored.
+    pub hits: AtomicU64,
+    /// Alerts raised or grown.
+    pub alerts: AtomicU64,
+    /// Times the catalog could not take findings; they are tried again.
+    pub store_retries: AtomicU64,
+}
+
+pub(crate) fn add(counter: &AtomicU64, more: usize) {
+    counter.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+pub(crate) fn sub(counter: &AtomicU64, less: usize) {
+    let less = u64::try_from(less).unwrap_or(u64::MAX);
+    // Relaxed and saturating: it is a gauge for people.
+    let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |value| {
+        Some(value.saturating_sub(less))
+    });
+}
+
+/// The value of a counter.
+pub(crate) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Metrics {
+    /// Every counter with its name and one line of help, in the manner of Prometheus.
+    pub fn list(&self) -> [(&'static str, &'static str, u64); 11] {
+        [
+            ("events_total", "Activities stored.", read(&self.events)),
+            ("duplicates_total", "Activities that came again.", read(&self.duplicates)),
+            ("batches_total", "Batches taken in.", read(&self.batches)),
+            ("append_failures_total", "Batches not stored.", read(&self.append_failures)),
+            ("backpressure_waits_total", "Batches that waited.", read(&self.waits)),
+            ("detect_waiting", "Stored, not yet detected on.", read(&self.detect_waiting)),
+            ("detected_total", "Activities detected on.", read(&self.detected)),
+            ("replayed_total", "Activities replayed at start.", read(&self.replayed)),
+            ("hits_total", "Hits stored.", read(&self.hits)),
+            ("alerts_total", "Alerts raised or grown.", read(&self.alerts)),
+            ("store_retries_total", "Findings stored late.", read(&self.store_retries)),
+        ]
+    }
+}
