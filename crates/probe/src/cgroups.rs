@@ -73,7 +73,9 @@ impl Bounds {
         let mut pids = Vec::new();
         if self.prefix.is_empty() {
             let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-            pids.extend(entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()));
+            pids.extend(
+                entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()),
+            );
         } else {
             collect_pids(&self.directory, &mut pids);
         }
@@ -200,8 +202,7 @@ mod tests {
 
     #[test]
     fn a_sibling_with_the_same_beginning_is_outside() {
-        let bounds =
-            Bounds { id: 1, level: 1, directory: "/x".into(), prefix: "/demo".to_owned() };
+        let bounds = Bounds { id: 1, level: 1, directory: "/x".into(), prefix: "/demo".to_owned() };
         assert!(bounds.holds("/demo") && bounds.holds("/demo/a/b"));
         assert!(!bounds.holds("/demo2") && !bounds.holds("/") && !bounds.holds("/a/demo"));
     }

@@ -35,7 +35,7 @@ pub struct ProbeConfig {
     pub scope: Scope,
     /// The best tier that may be tried; `None` for the best there is.
     pub max_tier: Option<Tier>,
-    /// Files whose reading is reported; at most [`MAX_SENSITIVE`] are used.
+    /// Files whose reading is reported; at most 256 are used.
     pub sensitive: Vec<Sensitive>,
     /// Bounds of hashing.
     pub hash: Limits,
@@ -44,7 +44,7 @@ pub struct ProbeConfig {
 }
 
 /// Most patterns of sensitive files; the kernel's name table has this size.
-pub const MAX_SENSITIVE: usize = 256;
+pub(crate) const MAX_SENSITIVE: usize = 256;
 
 impl ProbeConfig {
     /// The defaults for `scope`.
@@ -62,10 +62,55 @@ impl ProbeConfig {
 /// The files whose reading is reported unless the configuration says otherwise.
 pub fn default_sensitive() -> Vec<Sensitive> {
     const TABLE: &[(&str, &[&str])] = &[
-        ("account database", &["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "**/krb5.keytab"]),
-        ("key", &["**/.ssh/id_*", "/etc/ssh/ssh_host_*_key", "**/.gnupg/*", "**/private-keys-v1.d/*", "**/wallet.dat"]),
-        ("credential", &["**/.aws/credentials", "**/.netrc", "**/.pgpass", "**/.my.cnf", "**/.git-credentials", "**/.docker/config.json", "**/.config/gcloud/*", "**/.azure/*", "**/logins.json", "**/key4.db", "**/shadow.bak", "**/.htpasswd"]),
-        ("token", &["**/.kube/config", "**/.vault-token", "**/.npmrc", "**/.pypirc", "**/serviceaccount/token", "**/kubernetes/admin.conf"]),
+        (
+            "account database",
+            &[
+                "/etc/shadow",
+                "/etc/shadow-",
+                "/etc/gshadow",
+                "/etc/gshadow-",
+                "/etc/security/opasswd",
+                "**/krb5.keytab",
+            ],
+        ),
+        (
+            "key",
+            &[
+                "**/.ssh/id_*",
+                "/etc/ssh/ssh_host_*_key",
+                "**/.gnupg/*",
+                "**/private-keys-v1.d/*",
+                "**/wallet.dat",
+            ],
+        ),
+        (
+            "credential",
+            &[
+                "**/.aws/credentials",
+                "**/.netrc",
+                "**/.pgpass",
+                "**/.my.cnf",
+                "**/.git-credentials",
+                "**/.docker/config.json",
+                "**/.config/gcloud/*",
+                "**/.azure/*",
+                "**/logins.json",
+                "**/key4.db",
+                "**/shadow.bak",
+                "**/.htpasswd",
+            ],
+        ),
+        (
+            "token",
+            &[
+                "**/.kube/config",
+                "**/.vault-token",
+                "**/.npmrc",
+                "**/.pypirc",
+                "**/serviceaccount/token",
+                "**/kubernetes/admin.conf",
+            ],
+        ),
     ];
     TABLE
         .iter()

@@ -28,14 +28,82 @@ fn spot(code: &str, activities: &[&str], reason: &str) -> BlindSpot {
     }
 }
 
-fn blind(_tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
+/// What tier 2 delivers.
+pub(crate) fn tracing(modules: bool) -> Vec<&'static str> {
+    let mut sees = vec![
+        "process.fork",
+        "process.exec",
+        "process.exit",
+        "file.create",
+        "file.modify",
+        "file.delete",
+        "file.rename",
+        "file.read",
+        "network.connect",
+        "network.accept",
+        "network.listen",
+        "dns.query",
+        "sensor.health",
+    ];
+    if modules {
+        sees.extend(["module.load", "module.unload"]);
+    }
+    sees
+}
+
+fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
+    let all = [
+        "file.create",
+        "file.modify",
+        "file.delete",
+        "file.rename",
+        "file.read",
+        "network.connect",
+        "network.accept",
+        "network.listen",
+    ];
     let mut spots = Vec::new();
     if !sees.contains(&"process.fork") {
         spots.push(spot(
             "short_lived_processes",
             &["process.exec", "process.exit"],
-            "processes are found by reading /proc in rounds: what lives shorter than a round is missed",
+            "processes are found by reading /proc in rounds: what lives shorter than a round is missed; run as root for the proc connector or BPF",
         ));
+    }
+    if tier == Tier::Tracing {
+        spots.push(spot(
+            "io_uring",
+            &all,
+            "files and sockets that a program uses through io_uring make no system calls of their own",
+        ));
+        spots.push(spot(
+            "32_bit_system_calls",
+            &all,
+            "32-bit programs number their system calls otherwise; their processes are seen, their files and flows are not",
+        ));
+        spots.push(spot(
+            "mapped_writes",
+            &["file.modify"],
+            "changes through a shared memory mapping make no system call; the file's creation is seen",
+        ));
+    }
+    spots.push(spot(
+        "encrypted_dns",
+        &["dns.query"],
+        "questions over TCP, TLS or HTTPS, or through a local resolver's socket, are not read; the flows are seen",
+    ));
+    for (class, code) in [
+        ("module.load", "kernel_modules"),
+        ("dns.query", "dns"),
+        ("network.connect", "flows"),
+        ("file.read", "sensitive_reads"),
+        ("file.modify", "files"),
+    ] {
+        if !sees.contains(&class) {
+            let reason =
+                "no hook of the tier in force delivers it; the refused hooks above say why";
+            spots.push(spot(code, &[class], reason));
+        }
     }
     spots
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The scope's control group cannot be used.
-    #[error("cannot watch the control group {path}: {problem}; name an existing directory of the cgroup v2 hierarchy")]
+    #[error(
+        "cannot watch the control group {path}: {problem}; name an existing directory of the cgroup v2 hierarchy"
+    )]
     Scope {
         /// The path given.
         path: PathBuf,
@@ -24,7 +26,9 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// No tier works here.
-    #[error("no tier works here: {reasons}; run `metsuke-sensor probe` as root and see each hook's reason")]
+    #[error(
+        "no tier works here: {reasons}; run `metsuke-sensor probe` as root and see each hook's reason"
+    )]
     NoTier {
         /// Reasons, one per tier.
         reasons: String,

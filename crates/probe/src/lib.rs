@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
-#![expect(unsafe_code, reason = "system calls without a safe wrapper; every block says why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "system calls without a safe wrapper; every block says why it is sound"
+)]
 
 mod cgroups;
 mod config;
 mod coverage;
+mod dns;
 mod emit;
 mod error;
 mod host;
@@ -12,6 +16,7 @@ mod run;
 mod sensitive;
 mod stats;
 mod table;
+mod tier2;
 mod tier3;
 mod users;
 mod world;

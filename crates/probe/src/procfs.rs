@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use metsuke_event::{BootId, Process, ProcessKey, Text};
+use metsuke_event::{Process, Text};
 
 use crate::cgroups::Cgroups;
 
@@ -40,11 +40,6 @@ fn parse_stat(text: &str) -> Option<Stat> {
         terminal: small(7).unwrap_or(0),
         start_ticks: number(22)?,
     })
-}
-
-/// The key of the process that has `pid` now.
-pub(crate) fn key(boot: BootId, pid: u32) -> Option<ProcessKey> {
-    stat(pid).map(|stat| ProcessKey { boot, pid, start_ticks: stat.start_ticks })
 }
 
 /// Everything /proc tells of a process, but for names of users, hash, storyline and parent.
@@ -200,7 +195,10 @@ mod tests {
         ] {
             let mut process = Process::default();
             set_exe(&mut process, link);
-            assert_eq!((process.exe.as_deref(), process.exe_kind.as_deref()), (Some(path), Some(kind)));
+            assert_eq!(
+                (process.exe.as_deref(), process.exe_kind.as_deref()),
+                (Some(path), Some(kind))
+            );
         }
     }
 

@@ -16,6 +16,7 @@ use crate::emit::Notice;
 use crate::error::ProbeError;
 use crate::host;
 use crate::stats::{Counters, Stats};
+use crate::tier2::{self, Tracing};
 use crate::tier3::Poll;
 use crate::world::World;
 
@@ -95,31 +96,70 @@ pub fn start(config: ProbeConfig, sink: SyncSender<Vec<Event>>) -> Result<Probe,
 /// # Errors
 /// When the scope is none.
 pub fn trial(config: &ProbeConfig) -> Result<Coverage, ProbeError> {
-    Bounds::resolve(&config.scope)?;
-    Ok(choose(config))
+    let bounds = Bounds::resolve(&config.scope)?;
+    Ok(choose(config, &bounds).1)
 }
 
-fn choose(_config: &ProbeConfig) -> Coverage {
-    let hook =
-        coverage::hook(Tier::Interfaces, "/proc", "processes, in rounds", Outcome::Works);
-    coverage::report(Tier::Interfaces, vec![hook], &["process.exec", "process.exit", "sensor.health"])
+/// Where observations come from, by tier.
+enum Source {
+    Tracing(Box<Tracing>),
+    Interfaces(Poll),
+}
+
+impl Source {
+    fn round(&mut self, world: &mut World) {
+        match self {
+            Self::Tracing(tracing) => tracing.round(world),
+            Self::Interfaces(poll) => poll.round(world),
+        }
+    }
+
+    fn finish(&mut self, world: &mut World) {
+        match self {
+            Self::Tracing(tracing) => tracing.finish(world),
+            Self::Interfaces(poll) => poll.round(world),
+        }
+    }
+}
+
+/// Tries tier by tier, best first; what is tried is attached when this returns.
+fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
+    let mut hooks = Vec::new();
+    let best = config.max_tier.unwrap_or(Tier::Lsm);
+    if best <= Tier::Lsm {
+        hooks.push(tier2::try_lsm());
+    }
+    if best <= Tier::Tracing {
+        let (tracing, trials) = Tracing::load(config, bounds);
+        hooks.extend(trials);
+        if let Some(tracing) = tracing {
+            let sees = coverage::tracing(tracing.sees_modules());
+            // Tier 1 enforces with the same eyes; until it does, the tier in force is 2.
+            let report = coverage::report(Tier::Tracing, hooks, &sees);
+            return (Source::Tracing(Box::new(tracing)), report);
+        }
+    }
+    hooks.push(coverage::hook(Tier::Interfaces, "/proc", "processes, in rounds", Outcome::Works));
+    let sees = ["process.exec", "process.exit", "sensor.health"];
+    (Source::Interfaces(Poll::default()), coverage::report(Tier::Interfaces, hooks, &sees))
 }
 
 fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
-    let coverage = choose(config);
+    let (mut source, coverage) = choose(config, &world.bounds);
     world.emitter.set_tier(coverage.tier.number());
-    let mut poll = Poll::default();
+    // Hooks first, then the running processes: what starts in between is seen twice, never missed.
     world.seed();
-    poll.round(&mut world);
     say(&mut world, "started");
+    source.round(&mut world);
     // The receiver waits for this one message; if it is gone so is the caller.
     let _ = ready.send(coverage);
     while !stop.load(Ordering::Acquire) && !world.emitter.closed() {
         std::thread::sleep(DRAIN);
-        poll.round(&mut world);
+        source.round(&mut world);
         world.tick();
         world.emitter.flush();
     }
+    source.finish(&mut world);
     say(&mut world, "stopped");
     world.emitter.flush();
 }

@@ -62,7 +62,12 @@ impl Table {
 
     /// Sets who the process is, whence it comes and which storyline it joins. `parent` is in scope
     /// when it is in the table.
-    pub(crate) fn identify(&self, process: &mut Process, key: ProcessKey, parent: Option<&Process>) {
+    pub(crate) fn identify(
+        &self,
+        process: &mut Process,
+        key: ProcessKey,
+        parent: Option<&Process>,
+    ) {
         let uid: Text = key.to_string().into();
         process.pid = Some(u64::from(key.pid));
         process.start_time = Some(key.started_at(self.boot_time));

@@ -55,7 +55,8 @@ fn parse(text: &str) -> HashMap<u64, Text> {
 mod tests {
     #[test]
     fn the_first_name_of_an_id_counts() {
-        let names = super::parse("root:x:0:0::/root:/bin/sh\n# no\ntoor:x:0:0::/:/bin/sh\nbad:x:y\n");
+        let names =
+            super::parse("root:x:0:0::/root:/bin/sh\n# no\ntoor:x:0:0::/:/bin/sh\nbad:x:y\n");
         assert_eq!(names.len(), 1);
         assert_eq!(names[&0].as_ref(), "root");
     }

@@ -183,7 +183,7 @@ impl World {
 
     /// Hashes the executable while the process holds it open, else by its path.
     pub(crate) fn hash_executable(&mut self, process: &mut Process) {
-        let expected = process.exe_device.zip(process.exe_inode);
+        let expected = process.exe_inode;
         let (Some(pid), Some(_)) = (process.pid, expected) else { return };
         let held = format!("/proc/{pid}/exe");
         let mut outcome = self.hasher.link(Path::new(&held), expected);
@@ -195,8 +195,15 @@ impl World {
         process.sha256 = outcome.sha256.ok();
     }
 
-    /// `parent` made `child`, a copy of itself.
-    pub(crate) fn fork(&mut self, parent: ProcessKey, child: ProcessKey, time: Timestamp) {
+    /// `parent` made `child`, a copy of itself, in the control group and session of `place`
+    /// (ids; 0 where unknown).
+    pub(crate) fn fork(
+        &mut self,
+        parent: ProcessKey,
+        child: ProcessKey,
+        place: (u64, u32),
+        time: Timestamp,
+    ) {
         let known = self.table.get(parent).cloned();
         let source = match known {
             Some(process) => process,
@@ -208,6 +215,13 @@ impl World {
         let mut process = Process::clone(&source);
         process.exit_code = None;
         process.exit_signal = None;
+        if place.1 != 0 {
+            process.session = Some(u64::from(place.1));
+        }
+        if let Some(group) = self.cgroups.by_id(place.0) {
+            process.cgroup = Some(group.path);
+            process.container_id = group.container;
+        }
         let parent_is = (source.uid.as_deref() == Some(&parent.to_string())).then_some(&*source);
         self.table.identify(&mut process, child, parent_is);
         let process = Arc::new(process);
@@ -216,15 +230,23 @@ impl World {
     }
 
     /// A process runs a new executable: `process` describes it but for what is inherited.
-    pub(crate) fn exec(&mut self, key: ProcessKey, mut process: Process, time: Timestamp) {
+    pub(crate) fn exec(
+        &mut self,
+        key: ProcessKey,
+        mut process: Process,
+        parent: Option<ProcessKey>,
+        time: Timestamp,
+    ) {
         self.name_user(&mut process);
         if let Some(before) = self.table.get(key).cloned() {
             inherit(&mut process, &before);
         }
         if process.uid.is_none() {
-            let parent = process.parent_pid.and_then(|pid| u32::try_from(pid).ok());
-            let parent = parent.and_then(|pid| self.parent(pid));
-            self.table.identify(&mut process, key, parent.as_deref());
+            process.parent_uid = parent.map(|key| key.to_string().into());
+            let found = parent
+                .and_then(|key| self.parent(key.pid))
+                .filter(|found| found.uid == process.parent_uid);
+            self.table.identify(&mut process, key, found.as_deref());
         } else if self.table.storyline(&process, key.pid).is_none()
             && process.session == Some(u64::from(key.pid))
         {
@@ -252,7 +274,7 @@ impl World {
     /// Hashes a file as it stands after an activity. Sees it as the process does, if it still runs.
     pub(crate) fn hash_file(&mut self, process: &Process, file: &mut metsuke_event::File) {
         let Some(path) = file.path.as_deref() else { return };
-        let expected = file.device.zip(file.inode);
+        let expected = file.inode;
         let mut outcome = self.hasher.path(Path::new(path), expected);
         if outcome.facts.is_none()
             && let Some(pid) = process.pid

@@ -145,17 +145,19 @@ impl Hasher {
     }
 
     /// Hashes the file at `path`, following no symbolic link at its end. Never blocks on a pipe or
-    /// device. With `expected` (device, inode) another file at that path is [`Missing::Changed`].
-    pub fn path(&mut self, path: &Path, expected: Option<(u64, u64)>) -> Outcome {
+    /// device. With `expected` (an inode) another file at that path is
+    /// [`Missing::Changed`]; devices are not compared, since some file systems give each subvolume
+    /// one of its own that only stat(2) tells.
+    pub fn path(&mut self, path: &Path, expected: Option<u64>) -> Outcome {
         self.open(path, expected, libc::O_NOFOLLOW)
     }
 
     /// Like [`Hasher::path`], but follows links: for `/proc/PID/exe`.
-    pub fn link(&mut self, path: &Path, expected: Option<(u64, u64)>) -> Outcome {
+    pub fn link(&mut self, path: &Path, expected: Option<u64>) -> Outcome {
         self.open(path, expected, 0)
     }
 
-    fn open(&mut self, path: &Path, expected: Option<(u64, u64)>, flags: i32) -> Outcome {
+    fn open(&mut self, path: &Path, expected: Option<u64>, flags: i32) -> Outcome {
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags(flags | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
@@ -168,13 +170,13 @@ impl Hasher {
     }
 
     /// Hashes an open file from its beginning.
-    pub fn file(&mut self, mut file: File, expected: Option<(u64, u64)>) -> Outcome {
+    pub fn file(&mut self, mut file: File, expected: Option<u64>) -> Outcome {
         let (facts, sha256) = match facts_of(&file) {
             Err(_) => (None, Err(Missing::Gone)),
             Ok((facts, regular)) => {
                 let id = facts.identity;
                 let sha256 = match expected {
-                    Some(wanted) if wanted != (id.device, id.inode) => Err(Missing::Changed),
+                    Some(wanted) if wanted != id.inode => Err(Missing::Changed),
                     _ if !regular => Err(Missing::NotRegular),
                     _ => self.content(&mut file, id),
                 };
@@ -304,7 +306,7 @@ mod tests {
         let mut hasher = Hasher::new(Limits::default());
         assert_eq!(hasher.path(&dir.path().join("b"), None).sha256, Err(Missing::Gone));
         assert_eq!(hasher.path(dir.path(), None).sha256, Err(Missing::NotRegular));
-        assert_eq!(hasher.path(&path, Some((0, 0))).sha256, Err(Missing::Changed));
+        assert_eq!(hasher.path(&path, Some(0)).sha256, Err(Missing::Changed));
         assert_eq!(hasher.path(&link, None).sha256, Err(Missing::Gone), "links are not followed");
         assert_eq!(hasher.link(&link, None).sha256.as_deref(), Ok(ABC));
     }

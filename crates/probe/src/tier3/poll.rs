@@ -37,7 +37,7 @@ impl Poll {
             if self.primed && before.is_none_or(|(_, old)| *old != line) {
                 let process = world.described(pid, &stat);
                 let key = ProcessKey { boot: world.boot, pid, start_ticks: stat.start_ticks };
-                world.exec(key, process, host::now());
+                world.exec(key, process, None, host::now());
             }
             current.insert(pid, (stat.start_ticks, line));
         }

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Files: opened descriptors by their dentry, named operations by the caller's string. */
+#ifndef METSUKE_FILE_H
+#define METSUKE_FILE_H
+
+#include "text.h"
+
+#define MAX_NAME 32
+
+struct name_key {
+	char name[MAX_NAME];
+	__u32 folder; /* 0: the file's own name; 1: its folder's */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct name_key);
+	__type(value, __u8);
+} sensitive SEC(".maps");
+
+/* One entry per process, file and kind of access since user mode last took it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct file_key);
+	__type(value, struct sum);
+} files SEC(".maps");
+
+/* Descriptors open for writing, so that their close tells that a file is complete. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct file_key);
+} writers SEC(".maps");
+
+static __always_inline __u64 descriptor(int fd)
+{
+	return (bpf_get_current_pid_tgid() & ~0xffffffffULL) | (__u32)fd;
+}
+
+static __always_inline void fill_file_key(struct file_key *key, struct inode *inode, __u32 kind)
+{
+	key->inode = BPF_CORE_READ(inode, i_ino);
+	key->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->pid = bpf_get_current_pid_tgid() >> 32;
+	key->kind = kind;
+	key->pad = 0;
+}
+
+/* Sends a record of an open file, with its path. */
+static __noinline int tell_file(struct file *file, struct file_key *key, __u64 bytes, __u32 flags)
+{
+	struct scratch *space = scratch();
+	struct record_file *record;
+	__u32 at = sizeof(*record), next;
+
+	if (!space || !key)
+		return 0;
+	record = (struct record_file *)space->data;
+	fill_head(&record->head, bpf_get_current_task_btf(), key->kind);
+	record->head.flags = flags;
+	record->inode = key->inode;
+	record->device = key->device;
+	record->bytes = bytes;
+	record->length = BPF_CORE_READ(file, f_inode, i_size);
+	record->mode = BPF_CORE_READ(file, f_inode, i_mode);
+	next = put_path(space, at, BPF_CORE_READ(file, f_path.dentry),
+			BPF_CORE_READ(file, f_path.mnt));
+	record->base = next - at;
+	record->path = record->base2 = record->path2 = 0;
+	send(&record->head, next);
+	return 0;
+}
+
+/* Adds to the sum of (process, file, kind); the first operation sends a record. */
+static __noinline int touch(struct file *file, __u32 kind, __u64 bytes)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct file_key key;
+	struct sum *sum, first = {};
+	__u32 flags = 0;
+
+	fill_file_key(&key, inode, kind);
+	sum = bpf_map_lookup_elem(&files, &key);
+	if (sum) {
+		__sync_fetch_and_add(&sum->bytes, bytes);
+		__sync_fetch_and_add(&sum->operations, 1);
+		sum->last = bpf_ktime_get_boot_ns();
+		sum->length = BPF_CORE_READ(inode, i_size);
+		return 0;
+	}
+	first.last = bpf_ktime_get_boot_ns();
+	first.bytes = bytes;
+	first.operations = 1;
+	first.length = BPF_CORE_READ(inode, i_size);
+	if (bpf_map_update_elem(&files, &key, &first, BPF_ANY))
+		flags = FLAG_SINGLE;
+	return tell_file(file, &key, bytes, flags);
+}
+
+static __always_inline bool sensitive_name(struct dentry *dentry)
+{
+	struct name_key key = {};
+
+	bpf_probe_read_kernel_str(key.name, MAX_NAME, BPF_CORE_READ(dentry, d_name.name));
+	if (bpf_map_lookup_elem(&sensitive, &key))
+		return true;
+	__builtin_memset(&key, 0, sizeof(key));
+	key.folder = 1;
+	bpf_probe_read_kernel_str(key.name, MAX_NAME, BPF_CORE_READ(dentry, d_parent, d_name.name));
+	return bpf_map_lookup_elem(&sensitive, &key) != NULL;
+}
+
+static __noinline int opened(long fd, __u64 flags)
+{
+	struct file *file;
+	struct inode *inode;
+	struct file_key key;
+	__u32 mode;
+	__u64 at;
+
+	if (fd < 0 || !in_scope())
+		return 0;
+	file = file_of(bpf_get_current_task_btf(), fd);
+	if (!file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+		return 0;
+	mode = BPF_CORE_READ(file, f_mode);
+	if (mode & FMODE_WRITE) {
+		at = descriptor(fd);
+		fill_file_key(&key, inode, RECORD_WRITE);
+		bpf_map_update_elem(&writers, &at, &key, BPF_ANY);
+	}
+	if (mode & FMODE_CREATED) {
+		fill_file_key(&key, inode, RECORD_CREATE);
+		tell_file(file, &key, 0, 0);
+	} else if ((flags & O_TRUNC) && (mode & FMODE_WRITE)) {
+		touch(file, RECORD_WRITE, 0);
+	}
+	if ((mode & FMODE_READ) && sensitive_name(BPF_CORE_READ(file, f_path.dentry)))
+		touch(file, RECORD_READ, 0);
+	return 0;
+}
+
+static __noinline int written(int fd, __u64 bytes)
+{
+	struct file *file;
+
+	if (!in_scope())
+		return 0;
+	file = file_of(bpf_get_current_task_btf(), fd);
+	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG)
+		touch(file, RECORD_WRITE, bytes);
+	return 0;
+}
+
+/* A descriptor was closed: if it was written through, say so at once. */
+static __noinline int closed(int fd)
+{
+	struct record_file record = {};
+	struct file_key *key;
+	__u64 at;
+
+	if (!in_scope())
+		return 0;
+	at = descriptor(fd);
+	key = bpf_map_lookup_elem(&writers, &at);
+	if (!key)
+		return 0;
+	if (bpf_map_lookup_elem(&files, key)) {
+		fill_head(&record.head, bpf_get_current_task_btf(), RECORD_CLOSE);
+		record.inode = key->inode;
+		record.device = key->device;
+		send(&record.head, sizeof(record));
+	}
+	bpf_map_delete_elem(&writers, &at);
+	return 0;
+}
+
+/* Appends the folder that a relative name starts from. */
+static __always_inline __u32 put_base(struct scratch *space, __u32 at, int fd, __u64 name)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file;
+	char first = '/';
+
+	bpf_probe_read_user(&first, 1, (const void *)name);
+	if (first == '/')
+		return at;
+	if (fd == AT_FDCWD)
+		return put_path(space, at, BPF_CORE_READ(task, fs, pwd.dentry),
+				BPF_CORE_READ(task, fs, pwd.mnt));
+	file = file_of(task, fd);
+	if (!file)
+		return at;
+	return put_path(space, at, BPF_CORE_READ(file, f_path.dentry),
+			BPF_CORE_READ(file, f_path.mnt));
+}
+
+struct names {
+	int base;
+	int base2;
+	__u64 path;
+	__u64 path2; /* 0 when there is only one */
+	__u32 kind;
+	__u32 mode;
+};
+
+/* Sends a record of an operation on names. */
+static __noinline int named(struct names *names)
+{
+	struct scratch *space = scratch();
+	struct record_file *record;
+	__u32 at = sizeof(*record), next;
+
+	if (!space || !names || !in_scope())
+		return 0;
+	record = (struct record_file *)space->data;
+	fill_head(&record->head, bpf_get_current_task_btf(), names->kind);
+	record->inode = record->bytes = record->length = 0;
+	record->device = 0;
+	record->mode = names->mode;
+	record->base2 = record->path2 = 0;
+
+	next = put_base(space, at, names->base, names->path);
+	record->base = next - at;
+	at = next;
+	next = put_user(space, at, names->path);
+	record->path = next - at;
+	if (names->path2) {
+		at = next;
+		next = put_base(space, at, names->base2, names->path2);
+		record->base2 = next - at;
+		at = next;
+		next = put_user(space, at, names->path2);
+		record->path2 = next - at;
+	}
+	send(&record->head, next);
+	return 0;
+}
+
+#endif

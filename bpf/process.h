@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Fork, exec, exit and moves between control groups. */
+#ifndef METSUKE_PROCESS_H
+#define METSUKE_PROCESS_H
+
+#include "text.h"
+
+/* What a descriptor is; user mode names these. */
+enum stream { STREAM_CLOSED, STREAM_TTY, STREAM_PIPE, STREAM_SOCKET, STREAM_FILE, STREAM_NULL };
+
+static __always_inline __u32 session_of(struct task_struct *task)
+{
+	struct pid *session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]);
+
+	return BPF_CORE_READ(session, numbers[0].nr);
+}
+
+static __always_inline __u64 group_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct scratch *space = scratch();
+	struct task_struct *origin;
+	struct record_fork *record;
+
+	/* A new thread is no new process. */
+	if (!space || BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+		return 0;
+	if (!group_in_scope(BPF_CORE_READ(child, cgroups, dfl_cgrp)))
+		return 0;
+	record = (struct record_fork *)space->data;
+	fill_head(&record->head, child, RECORD_FORK);
+	origin = BPF_CORE_READ(child, real_parent);
+	record->parent = BPF_CORE_READ(origin, tgid);
+	record->parent_start = BPF_CORE_READ(origin, group_leader, start_boottime);
+	record->cgroup = group_of(child);
+	record->session = session_of(child);
+	send(&record->head, sizeof(*record));
+	return 0;
+}
+
+static __always_inline __u32 stream_of(struct task_struct *task, int fd)
+{
+	struct file *file = file_of(task, fd);
+	__u32 device, mode;
+
+	if (!file)
+		return STREAM_CLOSED;
+	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	if (mode == S_IFSOCK)
+		return STREAM_SOCKET;
+	if (mode == S_IFIFO)
+		return STREAM_PIPE;
+	if (mode != S_IFCHR)
+		return STREAM_FILE;
+	device = BPF_CORE_READ(file, f_inode, i_rdev);
+	if (device == (1 << 20 | 3))
+		return STREAM_NULL;
+	device >>= 20;
+	return device == 4 || device == 5 || (device >= 136 && device <= 143) ? STREAM_TTY
+									      : STREAM_FILE;
+}
+
+static __always_inline void fill_ids(struct record_exec *record, struct task_struct *task)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+
+	record->parent = BPF_CORE_READ(parent, tgid);
+	record->parent_start = BPF_CORE_READ(parent, group_leader, start_boottime);
+	record->cgroup = group_of(task);
+	record->session = session_of(task);
+	record->euid = BPF_CORE_READ(cred, euid.val);
+	record->gid = BPF_CORE_READ(cred, gid.val);
+	bpf_probe_read_kernel(&record->capabilities, sizeof(record->capabilities),
+			      &cred->cap_effective);
+	record->login_uid = ~0u;
+	if (bpf_core_field_exists(task->loginuid))
+		record->login_uid = BPF_CORE_READ(task, loginuid.val);
+	record->tty = 0;
+	if (tty)
+		record->tty = BPF_CORE_READ(tty, driver, major) << 20 |
+			      (BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+	record->pid_namespace = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
+	record->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	record->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	record->stdio = stream_of(task, 0) | stream_of(task, 1) << 8;
+	bpf_probe_read_kernel_str(record->name, sizeof(record->name), &task->comm);
+}
+
+static __always_inline void fill_executable(struct record_exec *record, struct linux_binprm *bprm)
+{
+	struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+
+	record->inode = BPF_CORE_READ(inode, i_ino);
+	record->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_KERNMOUNT)
+		record->head.flags |= FLAG_MEMORY;
+	if (BPF_CORE_READ(inode, i_nlink) == 0)
+		record->head.flags |= FLAG_GONE;
+	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+		record->head.flags |= FLAG_SCRIPT;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct scratch *space = scratch();
+	struct record_exec *record;
+	__u32 at = sizeof(*record), next;
+	__u64 from;
+
+	if (!space || !in_scope())
+		return 0;
+	record = (struct record_exec *)space->data;
+	fill_head(&record->head, task, RECORD_EXEC);
+	fill_ids(record, task);
+	fill_executable(record, bprm);
+
+	next = put_path(space, at, BPF_CORE_READ(bprm, file, f_path.dentry),
+			BPF_CORE_READ(bprm, file, f_path.mnt));
+	record->exe = next - at;
+	at = next;
+	next = put_path(space, at, BPF_CORE_READ(task, fs, pwd.dentry),
+			BPF_CORE_READ(task, fs, pwd.mnt));
+	record->cwd = next - at;
+	at = next;
+	if (record->head.flags & FLAG_SCRIPT)
+		next = put_kernel(space, at, BPF_CORE_READ(bprm, filename));
+	record->script = next - at;
+	at = next;
+	from = BPF_CORE_READ(task, mm, arg_start);
+	next = put_bytes(space, at, from, BPF_CORE_READ(task, mm, arg_end) - from, MAX_ARGS);
+	record->args = next - at;
+	at = next;
+	from = BPF_CORE_READ(task, mm, env_start);
+	next = put_bytes(space, at, from, BPF_CORE_READ(task, mm, env_end) - from, MAX_ENV);
+	record->env = next - at;
+	send(&record->head, next);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct record_exit record = {};
+	int status;
+
+	/* Only the last thread ends the process. */
+	if (BPF_CORE_READ(task, signal, live.counter) != 0 || !in_scope())
+		return 0;
+	status = BPF_CORE_READ(task, exit_code);
+	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
+		status = BPF_CORE_READ(task, signal, group_exit_code);
+	fill_head(&record.head, task, RECORD_EXIT);
+	record.status = status;
+	send(&record.head, sizeof(record));
+	return 0;
+}
+
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_move, struct cgroup *group, const char *path, struct task_struct *task)
+{
+	struct record_exit record = {};
+
+	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || !group_in_scope(group))
+		return 0;
+	fill_head(&record.head, task, RECORD_MOVED);
+	send(&record.head, sizeof(record));
+	return 0;
+}
+
+#endif

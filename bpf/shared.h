@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* The queue, loss counters, scope, and putting records together. */
+#ifndef METSUKE_SHARED_H
+#define METSUKE_SHARED_H
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "records.h"
+
+/* A record is put together here: its fixed part, then texts up to ROOM, the last one beyond it. */
+#define ROOM 0x3fff
+struct scratch {
+	__u32 at; /* where put_path goes on; kept in memory so that the verifier's loop converges */
+	__u32 pad;
+	__u8 data[ROOM + 1 + 4096];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+} records SEC(".maps");
+
+/* Records lost for want of room, per kind. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RECORD_KINDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+#define DNS_PORTS 4
+
+/* Set before loading; alone in its section, so that the loader needs no layout. */
+struct config {
+	__u64 scope_id;
+	__u32 scope_level; /* 0: the whole host */
+	__u32 self_pid;
+	__u16 dns_ports[DNS_PORTS]; /* in host order; 0 is unused */
+};
+
+const volatile struct config config SEC(".rodata.config") = {};
+
+static __always_inline struct scratch *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/* Whether the current task is in scope, and not this sensor. */
+static __always_inline bool in_scope(void)
+{
+	if (config.scope_level &&
+	    bpf_get_current_ancestor_cgroup_id(config.scope_level) != config.scope_id)
+		return false;
+	return bpf_get_current_pid_tgid() >> 32 != config.self_pid;
+}
+
+/* Whether a control group is the scope or lies below it. */
+static __always_inline bool group_in_scope(struct cgroup *group)
+{
+	struct cgroup_subsys_state *state;
+
+	if (!config.scope_level)
+		return true;
+	for (int depth = 0; depth < 32 && group; depth++) {
+		if (BPF_CORE_READ(group, kn, id) == config.scope_id)
+			return true;
+		state = BPF_CORE_READ(group, self.parent);
+		group = state ? BPF_CORE_READ(state, cgroup) : NULL;
+	}
+	return false;
+}
+
+static __always_inline void fill_head(struct record_head *head, struct task_struct *task,
+				      __u16 kind)
+{
+	head->size = 0;
+	head->kind = kind;
+	head->flags = 0;
+	head->time = bpf_ktime_get_boot_ns();
+	head->start = BPF_CORE_READ(task, group_leader, start_boottime);
+	head->pid = BPF_CORE_READ(task, tgid);
+	head->uid = BPF_CORE_READ(task, cred, uid.val);
+}
+
+static __always_inline void count_lost(__u32 kind)
+{
+	__u64 *count = bpf_map_lookup_elem(&lost, &kind);
+
+	if (count)
+		(*count)++;
+}
+
+/* Sends the first `size` bytes of a record. User mode drains by the clock: nobody is woken. */
+static __always_inline void send(struct record_head *head, __u32 size)
+{
+	__u32 kind = head->kind;
+
+	size &= ROOM;
+	head->size = size;
+	if (bpf_ringbuf_output(&records, head, size, BPF_RB_NO_WAKEUP))
+		count_lost(kind);
+}
+
+#endif

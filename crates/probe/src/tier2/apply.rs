@@ -1,0 +1,342 @@
+//! What each record means.
+
+use std::sync::Arc;
+
+use metsuke_event::activity::{Activity, FileActivity, ModuleActivity, NetworkActivity};
+use metsuke_event::{File, Module, Network, Process, ProcessKey, Text, Timestamp};
+
+use super::State;
+use super::names::Told;
+use super::record::{Body, Exec, FileRecord, Flow, Fork, Head, device, flag, kind, path, resolve};
+use super::sums::{Key, Opened, Subject, Sum, file_key, flow_key};
+use crate::dns;
+use crate::procfs;
+use crate::world::{Ending, World};
+
+/// Longest text taken from a record's small fields.
+fn text(bytes: &[u8]) -> Option<Text> {
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into())
+}
+
+impl State {
+    pub(super) fn apply(&mut self, world: &mut World, head: &Head, body: Body<'_>) {
+        let key = world.key(head.pid, head.start);
+        let time = world.time(head.time);
+        match body {
+            Body::Fork(fork) => apply_fork(world, key, &fork, time),
+            Body::Exec(exec) => {
+                self.settle(world, &self.sums.of_file(Some(exec.inode), None));
+                apply_exec(world, head, &exec, time);
+            }
+            Body::Exit { status } => {
+                self.settle(world, &self.sums.of_process(head.pid));
+                world.exit(key, Ending::from_status(status), time);
+            }
+            Body::Moved => {
+                world.find(key);
+            }
+            Body::File(file) => self.apply_file(world, head, &file),
+            Body::Flow(flow) if head.kind == kind::DNS => self.apply_dns(world, head, &flow),
+            Body::Flow(flow) => self.apply_flow(world, head, &flow),
+            Body::Module { taints, name } => {
+                let what = match head.kind {
+                    kind::MODULE_LOAD => ModuleActivity::Load,
+                    _ => ModuleActivity::Unload,
+                };
+                let module = Module { name: text(name), taints: Some(taints), ..Module::default() };
+                let process = world.find(key);
+                world.push(time, &process, Activity::Module(what, module));
+            }
+        }
+    }
+
+    fn apply_file(&mut self, world: &mut World, head: &Head, record: &FileRecord<'_>) {
+        let process = world.find(world.key(head.pid, head.start));
+        let time = world.time(head.time);
+        let mut file = File {
+            inode: (record.inode != 0).then_some(record.inode),
+            device: (record.inode != 0).then(|| device(record.kernel_device)),
+            mode: (record.mode != 0).then_some(u64::from(record.mode)),
+            operations: Some(1),
+            ..File::default()
+        };
+        match head.kind {
+            kind::CREATE => {
+                file.path = Some(path(record.base).into());
+                world.push(time, &process, Activity::File(FileActivity::Create, file));
+            }
+            kind::WRITE | kind::READ => self.open_sum(world, head, record, (process, file)),
+            kind::CLOSE => {
+                let key = file_key(record.inode, record.kernel_device, head.pid, kind::WRITE);
+                self.settle(world, &[key]);
+            }
+            _ => self.apply_named(world, head.kind, record, (process, file, time)),
+        }
+    }
+
+    fn open_sum(
+        &mut self,
+        world: &mut World,
+        head: &Head,
+        record: &FileRecord<'_>,
+        (process, mut file): (Arc<Process>, File),
+    ) {
+        let name = path(record.base);
+        let subject = if head.kind == kind::READ {
+            let Some(sensitivity) = world.patterns.of(&name) else {
+                // The kernel looks at one name only; this path is not meant. Its sum stays until
+                // the process ends, so that it is not sent again and again.
+                file.path = Some(name.into());
+                self.open(head, record, process, Subject::Read(file));
+                return;
+            };
+            file.sensitivity = Some(sensitivity.into());
+            file.path = Some(name.into());
+            file.size = Some(record.length);
+            let time = world.time(head.time);
+            world.push(time, &process, Activity::File(FileActivity::Read, file.clone()));
+            Subject::Read(file)
+        } else {
+            file.path = Some(name.into());
+            if head.has(flag::SINGLE) {
+                let sum = Sum {
+                    last: head.time,
+                    bytes: record.bytes,
+                    operations: 1,
+                    length: record.length,
+                };
+                tell_write(world, &process, file, sum);
+                return;
+            }
+            Subject::Write(file)
+        };
+        self.open(head, record, process, subject);
+    }
+
+    fn open(
+        &mut self,
+        head: &Head,
+        record: &FileRecord<'_>,
+        process: Arc<Process>,
+        subject: Subject,
+    ) {
+        if head.has(flag::SINGLE) {
+            return;
+        }
+        let key = file_key(record.inode, record.kernel_device, head.pid, head.kind);
+        self.sums.open(key, process, head.pid, subject, head.time);
+    }
+
+    fn apply_named(
+        &mut self,
+        world: &mut World,
+        operation: u16,
+        record: &FileRecord<'_>,
+        (process, mut file, time): (Arc<Process>, File, Timestamp),
+    ) {
+        let name = resolve(record.base, record.path);
+        self.settle(world, &self.sums.of_file(None, Some(&name)));
+        let what = match operation {
+            kind::DELETE => FileActivity::Delete,
+            kind::RENAME => FileActivity::Rename,
+            kind::LINK => FileActivity::Create,
+            _ => FileActivity::Modify,
+        };
+        file.path = Some(name.as_str().into());
+        if operation == kind::RENAME {
+            file.old_path = Some(name.into());
+            file.path = Some(resolve(record.base2, record.path2).into());
+        }
+        if operation != kind::DELETE {
+            world.hash_file(&process, &mut file);
+        }
+        world.push(time, &process, Activity::File(what, file));
+    }
+
+    fn apply_flow(&mut self, world: &mut World, head: &Head, flow: &Flow<'_>) {
+        let process = world.find(world.key(head.pid, head.start));
+        let (what, ports) = match head.kind {
+            kind::CONNECT => (NetworkActivity::Connect, (flow.remote_port, 0)),
+            kind::ACCEPT => (NetworkActivity::Accept, (0, flow.local_port)),
+            _ => (NetworkActivity::Listen, (flow.remote_port, flow.local_port)),
+        };
+        let network = self.network(what, flow);
+        if !head.has(flag::SINGLE) {
+            let key = flow_key(flow.remote_bytes, head.pid, ports, (flow.protocol, head.kind));
+            let subject = Subject::Flow(what, network.clone());
+            self.sums.open(key, Arc::clone(&process), head.pid, subject, head.time);
+        }
+        world.push(world.time(head.time), &process, Activity::Network(what, network));
+    }
+
+    fn network(&self, what: NetworkActivity, flow: &Flow<'_>) -> Network {
+        let protocol = match flow.protocol {
+            6 => "tcp".into(),
+            17 => "udp".into(),
+            other => other.to_string().into(),
+        };
+        let mut network = Network {
+            src_ip: Some(flow.local),
+            src_port: Some(u64::from(flow.local_port)),
+            protocol: Some(protocol),
+            initiated: Some(what == NetworkActivity::Connect),
+            flows: Some(1),
+            ..Network::default()
+        };
+        let remote = (Some(flow.remote), Some(u64::from(flow.remote_port)));
+        match what {
+            NetworkActivity::Connect => {
+                (network.dst_ip, network.dst_port) = remote;
+                network.dst_host = self.names.of(flow.remote);
+                network.error = (flow.error != 0).then_some(i64::from(flow.error));
+            }
+            NetworkActivity::Accept => {
+                (network.dst_ip, network.dst_port) = (network.src_ip, network.src_port);
+                (network.src_ip, network.src_port) = remote;
+            }
+            NetworkActivity::Listen => {}
+        }
+        network
+    }
+
+    fn apply_dns(&mut self, world: &mut World, head: &Head, flow: &Flow<'_>) {
+        let Some(message) = dns::parse(flow.payload) else { return };
+        if message.response != head.has(flag::ANSWER) {
+            return;
+        }
+        let process = world.find(world.key(head.pid, head.start));
+        let server = (flow.remote, flow.remote_port);
+        let told = self.names.message(&process, head.pid, head.time, server, message);
+        if let Some(told) = told {
+            tell_dns(world, told);
+        }
+    }
+
+    /// Tells what has waited long enough.
+    pub(super) fn tell_due(&mut self, world: &mut World, now: u64) {
+        let due = self.sums.due(now);
+        self.settle(world, &due);
+        for told in self.names.overdue(now) {
+            tell_dns(world, told);
+        }
+    }
+
+    /// Tells everything.
+    pub(super) fn tell_all(&mut self, world: &mut World) {
+        let all = self.sums.all();
+        self.settle(world, &all);
+        for told in self.names.overdue(u64::MAX) {
+            tell_dns(world, told);
+        }
+    }
+
+    fn settle(&mut self, world: &mut World, keys: &[Key]) {
+        for key in keys {
+            if let Some((opened, sum)) = self.sums.settle(*key) {
+                tell_sum(world, opened, sum);
+            }
+        }
+    }
+}
+
+fn tell_sum(world: &mut World, opened: Opened, sum: Sum) {
+    let time = world.time(sum.last);
+    match opened.subject {
+        Subject::Write(file) => tell_write(world, &opened.process, file, sum),
+        // The first one was told when it happened.
+        Subject::Read(_) | Subject::Flow(..) if sum.operations <= 1 => {}
+        Subject::Read(file) if file.sensitivity.is_none() => {}
+        Subject::Read(mut file) => {
+            file.operations = Some(sum.operations - 1);
+            world.push(time, &opened.process, Activity::File(FileActivity::Read, file));
+        }
+        Subject::Flow(what, mut network) => {
+            network.flows = Some(sum.operations - 1);
+            // Each of them had a port of its own.
+            match what {
+                NetworkActivity::Connect | NetworkActivity::Accept => network.src_port = None,
+                NetworkActivity::Listen => {}
+            }
+            world.push(time, &opened.process, Activity::Network(what, network));
+        }
+    }
+}
+
+fn tell_write(world: &mut World, process: &Arc<Process>, mut file: File, sum: Sum) {
+    file.bytes_written = Some(sum.bytes);
+    file.operations = Some(sum.operations);
+    file.size = Some(sum.length);
+    world.hash_file(process, &mut file);
+    let time = world.time(sum.last);
+    world.push(time, process, Activity::File(FileActivity::Modify, file));
+}
+
+fn tell_dns(world: &mut World, told: Told) {
+    let time = world.time(told.time);
+    world.push(time, &told.process, Activity::Dns(told.dns));
+}
+
+fn apply_fork(world: &mut World, child: ProcessKey, fork: &Fork, time: Timestamp) {
+    let parent = world.key(fork.parent, fork.parent_start);
+    world.fork(parent, child, (fork.cgroup, fork.session), time);
+}
+
+fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) {
+    let cwd = path(exec.cwd);
+    let mut process = Process {
+        name: text(exec.name),
+        exe: Some(path(exec.exe).into()),
+        cmd_line: procfs::joined(exec.args),
+        user_id: Some(u64::from(head.uid)),
+        effective_user_id: Some(u64::from(exec.euid)),
+        group_id: Some(u64::from(exec.gid)),
+        tty: terminal(exec.tty),
+        session: Some(u64::from(exec.session)),
+        login_user_id: (exec.login_uid != u32::MAX).then_some(u64::from(exec.login_uid)),
+        exe_inode: Some(exec.inode),
+        exe_device: Some(exec.device),
+        capabilities: Some(exec.capabilities),
+        pid_namespace: Some(u64::from(exec.namespaces[0])),
+        mount_namespace: Some(u64::from(exec.namespaces[1])),
+        network_namespace: Some(u64::from(exec.namespaces[2])),
+        environment: procfs::interesting(exec.env),
+        stdio: Some(format!("{}/{}", stream(exec.stdio[0]), stream(exec.stdio[1])).into()),
+        parent_pid: Some(u64::from(exec.parent)),
+        pid: Some(u64::from(head.pid)),
+        ..Process::default()
+    };
+    let origin = match (head.has(flag::MEMORY), head.has(flag::GONE)) {
+        (true, _) => procfs::MEMORY,
+        (false, true) => "deleted",
+        (false, false) => "disk",
+    };
+    process.exe_kind = Some(origin.into());
+    if head.has(flag::SCRIPT) {
+        process.script = Some(resolve(exec.cwd, exec.script).into());
+    }
+    if let Some(group) = world.cgroups.by_id(exec.cgroup) {
+        process.cgroup = Some(group.path);
+        process.container_id = group.container;
+    }
+    process.cwd = Some(cwd.into());
+    let parent = world.key(exec.parent, exec.parent_start);
+    world.exec(world.key(head.pid, head.start), process, Some(parent), time);
+}
+
+/// `tty` of the record: major << 20 | minor; proc(5) encodes it otherwise.
+fn terminal(tty: u32) -> Option<Text> {
+    let (major, minor) = (tty >> 20, tty & 0xf_ffff);
+    procfs::terminal(major << 8 | minor & 0xff | (minor & 0xf_ff00) << 12)
+}
+
+/// `enum stream` of `bpf/process.h`.
+fn stream(code: u8) -> &'static str {
+    match code {
+        0 => "closed",
+        1 => "tty",
+        2 => "pipe",
+        3 => "socket",
+        5 => "null",
+        _ => "file",
+    }
+}

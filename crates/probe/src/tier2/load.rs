@@ -1,0 +1,235 @@
+//! Loads and attaches the BPF objects.
+
+use std::os::fd::AsFd;
+
+use libbpf_rs::{
+    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+};
+use metsuke_event::coverage::{HookTrial, Outcome, Tier};
+
+use crate::cgroups::Bounds;
+use crate::config::ProbeConfig;
+use crate::coverage::hook;
+use crate::sensitive::{KernelName, Patterns};
+
+static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
+static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.bpf.o"));
+static LSM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lsm.bpf.o"));
+
+/// Why the objects are not in this build; empty when they are.
+const MISSING: &str = env!("METSUKE_BPF_MISSING");
+
+/// Longest file or folder name that the kernel looks up, its NUL included (`MAX_NAME`).
+const NAME_BYTES: usize = 32;
+
+/// The hooks of `tracing.bpf.c` and what each is for.
+const HOOKS: [(&str, &str, &str); 5] = [
+    ("on_fork", "tp_btf/sched_process_fork", "processes: fork"),
+    (
+        "on_exec",
+        "tp_btf/sched_process_exec",
+        "processes: exec with arguments, before the first instruction",
+    ),
+    ("on_exit", "tp_btf/sched_process_exit", "processes: exit"),
+    ("on_move", "tp_btf/cgroup_attach_task", "processes that enter the scope"),
+    ("on_system_call", "tp_btf/sys_exit", "files, flows, DNS"),
+];
+
+/// The loaded objects with what user mode needs of them. Dropping it takes the hooks away.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) records: MapHandle,
+    pub(super) lost: MapHandle,
+    pub(super) files: MapHandle,
+    pub(super) flows: MapHandle,
+    pub(super) modules: bool,
+    links: Vec<Link>,
+    _objects: Vec<Object>,
+}
+
+impl Loaded {
+    /// Takes the hooks away; what is queued can still be read.
+    pub(super) fn detach(&mut self) {
+        self.links.clear();
+    }
+}
+
+/// The verifier's log and libbpf's remarks go to tracing, not to standard error.
+fn quiet() {
+    fn log(_: PrintLevel, text: String) {
+        tracing::debug!(target: "metsuke_probe::libbpf", "{}", text.trim_end());
+    }
+    set_print(Some((PrintLevel::Debug, log)));
+}
+
+/// Tries tier 1: whether the kernel takes a BPF LSM program. It is taken away again at once.
+pub(crate) fn try_lsm() -> HookTrial {
+    quiet();
+    let purpose = "deny executions in the kernel";
+    let tried = built(LSM).and_then(|()| {
+        let object = open(LSM)?.load().map_err(|error| explain(&error))?;
+        attach(&object).map(drop)
+    });
+    hook(Tier::Lsm, "lsm/bprm_check_security", purpose, outcome(tried))
+}
+
+/// Loads and attaches tier 2. The trials tell each hook's outcome, also when it fails.
+pub(super) fn load(config: &ProbeConfig, bounds: &Bounds) -> (Option<Loaded>, Vec<HookTrial>) {
+    quiet();
+    let mut trials = Vec::new();
+    let loaded = try_tracing(config, bounds, &mut trials);
+    let Some(mut loaded) = loaded else { return (None, trials) };
+    let purpose = "kernel modules loaded and removed";
+    let modules = try_modules(&loaded, bounds, config);
+    let result = modules.map(|(object, links)| {
+        loaded.modules = true;
+        loaded._objects.push(object);
+        loaded.links.extend(links);
+    });
+    trials.push(hook(Tier::Tracing, "tp_btf/module_load", purpose, outcome(result)));
+    (Some(loaded), trials)
+}
+
+fn try_tracing(
+    config: &ProbeConfig,
+    bounds: &Bounds,
+    trials: &mut Vec<HookTrial>,
+) -> Option<Loaded> {
+    let object = built(TRACING).and_then(|()| {
+        let mut object = open(TRACING)?;
+        configure(&mut object, config, bounds)?;
+        object.load().map_err(|error| explain(&error))
+    });
+    let object = match object {
+        Ok(object) => object,
+        Err(reason) => {
+            for (_, name, purpose) in HOOKS {
+                trials.push(hook(Tier::Tracing, name, purpose, outcome(Err(reason.clone()))));
+            }
+            return None;
+        }
+    };
+    let loaded = (|| {
+        let map = |name: &str| {
+            let found = object.maps().find(|map| map.name() == name);
+            let found = found.ok_or_else(|| format!("the object has no map {name}"))?;
+            MapHandle::try_from(&found).map_err(|error| explain(&error))
+        };
+        name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
+        Ok((map("records")?, map("lost")?, map("files")?, map("flows")?))
+    })();
+    let mut links = Vec::new();
+    let mut works = true;
+    for (program, name, purpose) in HOOKS {
+        let attached = attach_one(&object, program);
+        works &= attached.is_ok();
+        trials.push(hook(Tier::Tracing, name, purpose, outcome(attached.map(|l| links.push(l)))));
+    }
+    match loaded {
+        Ok((records, lost, files, flows)) if works => Some(Loaded {
+            records,
+            lost,
+            files,
+            flows,
+            modules: false,
+            links,
+            _objects: vec![object],
+        }),
+        Ok(_) => None,
+        Err(reason) => {
+            trials.push(hook(Tier::Tracing, "maps", "sums and names", outcome(Err(reason))));
+            None
+        }
+    }
+}
+
+fn try_modules(
+    loaded: &Loaded,
+    bounds: &Bounds,
+    config: &ProbeConfig,
+) -> Result<(Object, Vec<Link>), String> {
+    let mut object = open(MODULE)?;
+    configure(&mut object, config, bounds)?;
+    for mut map in object.maps_mut() {
+        let shared = match map.name().to_str() {
+            Some("records") => &loaded.records,
+            Some("lost") => &loaded.lost,
+            _ => continue,
+        };
+        map.reuse_fd(shared.as_fd()).map_err(|error| explain(&error))?;
+    }
+    let object = object.load().map_err(|error| explain(&error))?;
+    let links = attach(&object)?;
+    Ok((object, links))
+}
+
+fn built(object: &[u8]) -> Result<(), String> {
+    if object.is_empty() {
+        return Err(format!("this build has no BPF objects: {MISSING}"));
+    }
+    Ok(())
+}
+
+fn open(object: &[u8]) -> Result<OpenObject, String> {
+    ObjectBuilder::default().open_memory(object).map_err(|error| explain(&error))
+}
+
+/// Sets `struct config` of `shared.h`.
+fn configure(object: &mut OpenObject, config: &ProbeConfig, bounds: &Bounds) -> Result<(), String> {
+    let mut value = Vec::with_capacity(24);
+    value.extend(bounds.id.to_ne_bytes());
+    value.extend(bounds.level.to_ne_bytes());
+    value.extend(std::process::id().to_ne_bytes());
+    for index in 0..4 {
+        value.extend(config.dns_ports.get(index).copied().unwrap_or(0).to_ne_bytes());
+    }
+    let map = object.maps_mut().find(|map| map.name().to_string_lossy().ends_with(".config"));
+    let mut map = map.ok_or("the object has no configuration section")?;
+    map.set_initial_value(&value).map_err(|error| explain(&error))
+}
+
+fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
+    for name in patterns.kernel_names() {
+        let (name, folder) = match &name {
+            KernelName::File(name) => (name, 0_u32),
+            KernelName::Folder(name) => (name, 1),
+        };
+        let mut key = [0_u8; NAME_BYTES + 4];
+        // The kernel cuts longer names likewise, so a prefix meets them; the pattern decides.
+        let length = name.len().min(NAME_BYTES - 1);
+        key[..length].copy_from_slice(&name.as_bytes()[..length]);
+        key[NAME_BYTES..].copy_from_slice(&folder.to_ne_bytes());
+        map.update(&key, &[1], MapFlags::ANY).map_err(|error| explain(&error))?;
+    }
+    Ok(())
+}
+
+fn attach(object: &Object) -> Result<Vec<Link>, String> {
+    object.progs_mut().map(|program| program.attach().map_err(|error| explain(&error))).collect()
+}
+
+fn attach_one(object: &Object, name: &str) -> Result<Link, String> {
+    let program = object.progs_mut().find(|program| program.name() == name);
+    let program = program.ok_or_else(|| format!("the object has no program {name}"))?;
+    program.attach().map_err(|error| explain(&error))
+}
+
+fn outcome(result: Result<(), String>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Works,
+        Err(reason) => Outcome::Refused { reason },
+    }
+}
+
+/// The error with what could be done about it.
+fn explain(error: &libbpf_rs::Error) -> String {
+    use libbpf_rs::ErrorKind;
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "; it needs root or CAP_BPF with CAP_PERFMON, and the kernel or a container may still refuse it"
+        }
+        ErrorKind::NotFound => "; this kernel has no such hook",
+        _ => "",
+    };
+    format!("{error:#}{hint}")
+}

@@ -1,0 +1,178 @@
+//! Tier 2: the BPF objects, their queue and what becomes of their records.
+//!
+//! Invariant: records are applied in the order in which the kernel queued them.
+
+mod apply;
+mod load;
+mod names;
+mod record;
+mod sums;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use metsuke_event::Timestamp;
+use metsuke_event::coverage::HookTrial;
+
+pub(crate) use load::try_lsm;
+
+use crate::cgroups::Bounds;
+use crate::config::ProbeConfig;
+use crate::emit::Notice;
+use crate::host;
+use crate::stats::{add, set};
+use crate::world::World;
+use load::Loaded;
+use names::Names;
+use sums::Sums;
+
+/// Records taken from the queue in one go, so that chores get their turn under load.
+const ROUND: usize = 8192;
+
+/// Kinds counted by the kernel (`RECORD_KINDS`).
+const KINDS: u32 = 64;
+
+/// Losses are read this often, in nanoseconds.
+const LOSS_NANOS: u64 = 1_000_000_000;
+
+/// The kernel's side of tier 2, attached.
+pub(crate) struct Tracing {
+    queue: Queue,
+    loaded: Loaded,
+    lost: Lost,
+    state: State,
+}
+
+/// What records leave behind until they can be told.
+pub(crate) struct State {
+    sums: Sums,
+    names: Names,
+}
+
+struct Queue {
+    ring: RingBuffer<'static>,
+    bytes: Rc<RefCell<Vec<u8>>>,
+}
+
+struct Lost {
+    map: MapHandle,
+    seen: u64,
+    since: Timestamp,
+    next: u64,
+}
+
+impl Tracing {
+    /// Loads and attaches everything; the trials tell each hook's outcome.
+    pub(crate) fn load(config: &ProbeConfig, bounds: &Bounds) -> (Option<Self>, Vec<HookTrial>) {
+        let (loaded, trials) = load::load(config, bounds);
+        let tracing = loaded.and_then(|loaded| {
+            Self::new(loaded)
+                .inspect_err(|error| tracing::warn!(%error, "the kernel's queue cannot be read"))
+                .ok()
+        });
+        (tracing, trials)
+    }
+
+    fn new(loaded: Loaded) -> Result<Self, libbpf_rs::Error> {
+        let bytes = Rc::new(RefCell::new(Vec::new()));
+        let copy = Rc::clone(&bytes);
+        let mut builder = RingBufferBuilder::new();
+        builder.add(&loaded.records, move |record: &[u8]| {
+            copy.borrow_mut().extend_from_slice(record);
+            0
+        })?;
+        let ring = builder.build()?;
+        let duplicate = |map: &MapHandle| MapHandle::try_from(map);
+        let sums = Sums::new(duplicate(&loaded.files)?, duplicate(&loaded.flows)?);
+        let lost = Lost { map: duplicate(&loaded.lost)?, seen: 0, since: host::now(), next: 0 };
+        Ok(Self {
+            queue: Queue { ring, bytes },
+            loaded,
+            lost,
+            state: State { sums, names: Names::default() },
+        })
+    }
+
+    /// Whether kernel modules are seen.
+    pub(crate) fn sees_modules(&self) -> bool {
+        self.loaded.modules
+    }
+
+    /// Takes what is queued and tells what is due.
+    pub(crate) fn round(&mut self, world: &mut World) {
+        self.drain(world);
+        let now = host::since_boot();
+        self.state.tell_due(world, now);
+        if now >= self.lost.next {
+            self.lost.next = now + LOSS_NANOS;
+            self.lost.tell(world);
+        }
+    }
+
+    fn drain(&mut self, world: &mut World) -> bool {
+        self.queue.ring.consume_raw_n(ROUND);
+        let bytes = self.queue.bytes.take();
+        let mut rest = bytes.as_slice();
+        let any = !rest.is_empty();
+        let mut newest = None;
+        while let Some(size) = rest.first_chunk::<4>() {
+            let size = usize::try_from(u32::from_ne_bytes(*size)).unwrap_or(usize::MAX);
+            // A size of nothing or beyond the end is no record of ours: give up this round.
+            let Some((bytes, after)) = rest.split_at_checked(size).filter(|_| size >= 4) else {
+                tracing::error!(size, "a kernel record has an impossible size");
+                break;
+            };
+            rest = after;
+            if let Some((head, body)) = record::parse(bytes) {
+                newest = Some(head.time);
+                self.state.apply(world, &head, body);
+            }
+        }
+        if let Some(time) = newest {
+            let lag = host::since_boot().saturating_sub(time) / 1_000_000;
+            set(&world.counters.lag_ms, lag);
+        }
+        let mut bytes = bytes;
+        bytes.clear();
+        self.queue.bytes.replace(bytes);
+        any
+    }
+
+    /// Takes the hooks away, then tells everything that is still known.
+    pub(crate) fn finish(&mut self, world: &mut World) {
+        self.loaded.detach();
+        while self.drain(world) {}
+        self.state.tell_all(world);
+        self.lost.tell(world);
+    }
+}
+
+impl Lost {
+    /// Tells how many records found no room since the last time.
+    fn tell(&mut self, world: &mut World) {
+        let mut total = 0_u64;
+        for kind in 0..KINDS {
+            let counts = self.map.lookup_percpu(&kind.to_ne_bytes(), MapFlags::ANY);
+            for count in counts.ok().flatten().unwrap_or_default() {
+                let count = count.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+                total = total.saturating_add(count);
+            }
+        }
+        let now = host::now();
+        let new = total.saturating_sub(self.seen);
+        if new > 0 {
+            add(&world.counters.kernel_lost, new);
+            world.emitter.notice(Notice {
+                part: "probe.kernel_queue",
+                reason: "queue_full",
+                lost: Some(new),
+                from: self.since,
+                to: now,
+                detail: None,
+            });
+        }
+        self.seen = total;
+        self.since = now;
+    }
+}
