@@ -152,29 +152,32 @@ impl<'a> Cursor<'a> {
         Ok(Some(Word::new([start, self.at], pieces, false)))
     }
 
+    /// Inside quotation marks every sign is itself, but for `\"` and `\\`. Text opened by a plain
+    /// mark ends at a plain one; text opened by a full-width mark ends at either.
     fn quoted(&mut self) -> Result<Word, QueryError> {
         let start = self.at;
+        let opening = self.raw();
         self.bump();
+        let closes = |c: char| c == '"' || (opening != Some('"') && plain(c) == '"');
         let mut text = String::new();
         loop {
-            let Some(raw) = self.raw() else {
+            let Some(c) = self.raw() else {
                 return Err(QueryError::new(
                     "the quotation mark is never closed",
                     [start, self.at],
                 )
                 .hint("add a closing \" at the end of the text"));
             };
-            let c = plain(raw);
             self.bump();
-            match c {
-                '"' => break,
-                '\\' if matches!(self.peek(), Some('"' | '\\')) => {
-                    if let Some(next) = self.raw() {
-                        text.push(next);
-                    }
+            if closes(c) {
+                break;
+            }
+            match self.raw() {
+                Some(next) if c == '\\' && (next == '\\' || closes(next)) => {
+                    text.push(next);
                     self.bump();
                 }
-                _ => text.push(raw),
+                _ => text.push(c),
             }
         }
         let pieces = if text.is_empty() { Vec::new() } else { vec![Piece::Literal(text)] };

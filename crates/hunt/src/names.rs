@@ -3,11 +3,15 @@
 use metsuke_event::field::{by_any_name, by_name};
 use metsuke_event::{FIELDS, FieldSpec, FieldType};
 
-/// Names that stand for several fields at once.
+/// Short names beyond those of the field table; some stand for several fields at once.
 const SEVERAL: &[(&str, &[&str])] = &[
     ("sha256", &["file.hash.sha256", "process.file.hash.sha256"]),
     ("hash", &["file.hash.sha256", "process.file.hash.sha256"]),
     ("ip", &["dst_endpoint.ip", "src_endpoint.ip"]),
+    ("cwd", &["process.working_directory"]),
+    ("name", &["process.name"]),
+    ("parent", &["process.parent_process.file.path"]),
+    ("file", &["file.path", "file_diff.path"]),
     ("path", &["file.path", "file_diff.path", "process.file.path"]),
 ];
 

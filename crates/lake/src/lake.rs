@@ -38,6 +38,16 @@ pub struct FlushReport {
     pub bytes: u64,
 }
 
+/// The steps of a flush, between which a crash must lose nothing and double nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Sealed,
+    PartsWritten,
+    MarksWritten,
+    Committed,
+    Switched,
+}
+
 /// Where things stand in the lake's folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Folders {
@@ -78,6 +88,9 @@ pub(crate) struct Inner {
     stop: CancellationToken,
     flush_soon: Arc<Notify>,
     flusher: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// Where a test wants the flush to die.
+    #[cfg(test)]
+    pub(crate) crash_at: std::sync::Mutex<Option<Step>>,
     /// Held for as long as the lake is open.
     _lock: File,
 }
@@ -130,6 +143,8 @@ impl Lake {
             stop: CancellationToken::new(),
             flush_soon: Arc::new(Notify::new()),
             flusher: tokio::sync::Mutex::new(None),
+            #[cfg(test)]
+            crash_at: std::sync::Mutex::new(None),
             _lock: recovered.lock,
             config,
         });
@@ -234,23 +249,42 @@ impl Lake {
 }
 
 impl Inner {
+    #[cfg(test)]
+    fn at(&self, step: Step) -> Result<(), LakeError> {
+        if self.crash_at.lock().is_ok_and(|at| *at == Some(step)) {
+            return Err(LakeError::Closed);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test's crash point")]
+    fn at(&self, _step: Step) -> Result<(), LakeError> {
+        Ok(())
+    }
+
     async fn flush(&self, wal: &Wal) -> Result<FlushReport, LakeError> {
         let mut table = self.table.lock().await;
         let sealed = wal.seal().await?;
+        self.at(Step::Sealed)?;
         let batches = self.shared.tail_until(sealed);
         if batches.is_empty() {
             return Ok(FlushReport::default());
         }
         let dir = table.dir().to_owned();
         let files = blocking(move || part::write_parts(&batches, &dir, sealed)).await?;
+        self.at(Step::PartsWritten)?;
         let flushed_marks = self.shared.flushed_marks(sealed);
         marks::write(&self.folders.state, sealed, &flushed_marks)?;
+        self.at(Step::MarksWritten)?;
         table.add(&files, sealed).await?;
+        self.at(Step::Committed)?;
         let report = FlushReport {
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.bytes).sum(),
         };
         self.shared.switch(sealed, files);
+        self.at(Step::Switched)?;
         recover::drop_segments(&self.folders, sealed);
         marks::keep_only(&self.folders.state, sealed);
         tracing::debug!(rows = report.rows, bytes = report.bytes, segment = sealed, "flushed");

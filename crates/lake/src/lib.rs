@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+extern crate self as metsuke_lake;
+
 mod codec;
 mod compile;
 mod config;
@@ -10,6 +13,8 @@ mod frame;
 mod lake;
 mod losses;
 mod marks;
+#[cfg(test)]
+mod model;
 mod part;
 mod provider;
 mod recover;
@@ -17,6 +22,9 @@ mod repair;
 mod request;
 mod schema;
 mod search;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 mod table;
 mod view;
 mod wal;
