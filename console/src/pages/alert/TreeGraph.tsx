@@ -1,0 +1,145 @@
+// The process tree as a graph, left to right: for following who started whom at a glance. The
+// outline says the same to the keyboard and to screen readers.
+import '@xyflow/react/dist/base.css';
+
+import { Background, Controls, Handle, Position, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react';
+import type { Edge, Node, NodeProps } from '@xyflow/react';
+import { hierarchy, tree as layout } from 'd3-hierarchy';
+import { useEffect, useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { TreeNode } from '../../api/types';
+import { SeverityMark } from '../../components/Severity';
+import { SafeText } from '../../components/Val';
+import { baseName } from '../../lib/format';
+import { worst } from '../../lib/level';
+import { ofProcess } from '../../lib/selection';
+import { ancestors } from '../../lib/tree';
+import type { Forest } from '../../lib/tree';
+
+/** More nodes than this make React Flow slow; the outline shows them all. */
+const NODES_MAX = 500;
+const NODE_WIDTH = 200;
+const NODE_HEIGHT = 44;
+const GAP_X = 56;
+const GAP_Y = 12;
+
+interface Datum extends Record<string, unknown> {
+  process: TreeNode;
+  children: number;
+  lit: 'chosen' | 'path' | 'no';
+}
+type ProcessNode = Node<Datum, 'process'>;
+interface Item {
+  node?: TreeNode;
+  children: Item[];
+}
+
+function toItem(forest: Forest, node: TreeNode, left: { count: number }): Item {
+  left.count -= 1;
+  const kids = (forest.children.get(node.uid) ?? []).filter(() => left.count > 0);
+  return { node, children: kids.flatMap((kid) => (left.count > 0 ? [toItem(forest, kid, left)] : [])) };
+}
+
+function place(forest: Forest, focus: string | undefined): { nodes: ProcessNode[]; edges: Edge[] } {
+  const left = { count: NODES_MAX };
+  const root = hierarchy<Item>({
+    children: forest.roots.flatMap((node) => (left.count > 0 ? [toItem(forest, node, left)] : [])),
+  });
+  const placed = layout<Item>().nodeSize([NODE_HEIGHT + GAP_Y, NODE_WIDTH + GAP_X])(root);
+  const path = new Set(focus ? ancestors(forest, focus) : []);
+  const nodes: ProcessNode[] = [];
+  const edges: Edge[] = [];
+  for (const point of placed.descendants()) {
+    const process = point.data.node;
+    if (!process) continue;
+    const lit = process.uid === focus ? 'chosen' : path.has(process.uid) ? 'path' : 'no';
+    nodes.push({
+      id: process.uid,
+      type: 'process',
+      position: { x: point.y, y: point.x },
+      data: { process, children: forest.children.get(process.uid)?.length ?? 0, lit },
+      width: NODE_WIDTH,
+      height: NODE_HEIGHT,
+    });
+    const parent = point.parent?.data.node;
+    if (parent) {
+      edges.push({
+        id: `${parent.uid}>${process.uid}`,
+        source: parent.uid,
+        target: process.uid,
+        className: lit === 'no' ? 'edge' : 'edge edge--lit',
+        focusable: false,
+      });
+    }
+  }
+  return { nodes, edges };
+}
+
+function ProcessBox({ data }: NodeProps<ProcessNode>) {
+  const { t } = useTranslation();
+  const { process } = data;
+  const level = worst(process.hits.map((hit) => hit.level));
+  return (
+    <div className="gnode" data-lit={data.lit} data-level={level}>
+      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <span className="row">
+        {level && <SeverityMark level={level} />}
+        <strong className="ellipsis"><SafeText text={process.name ?? baseName(process.exe)} /></strong>
+        <span className="muted">{process.pid}</span>
+        <span className="spacer" />
+        {process.hits.length > 0 && <span className="chip">{t('process/hitCount', { count: process.hits.length })}</span>}
+      </span>
+      <span className="mono ellipsis gnode__cmd"><SafeText text={process.cmd_line ?? process.exe ?? ''} /></span>
+      <Handle type="source" position={Position.Right} isConnectable={false} />
+    </div>
+  );
+}
+
+const TYPES = { process: ProcessBox };
+
+interface Props {
+  forest: Forest;
+  focus: string | undefined;
+  onSelect: (sel: string | undefined) => void;
+}
+
+function Graph({ forest, focus, onSelect }: Props) {
+  const { nodes, edges } = useMemo(() => place(forest, focus), [forest, focus]);
+  const flow = useReactFlow();
+  useEffect(() => {
+    if (focus && forest.byUid.has(focus)) {
+      void flow.fitView({ nodes: [{ id: focus }], maxZoom: 1, minZoom: 0.6, duration: 120 });
+    }
+  }, [flow, focus, forest]);
+  return (
+    <ReactFlow
+      nodes={nodes}
+      edges={edges}
+      nodeTypes={TYPES}
+      onNodeClick={(_, node) => onSelect(ofProcess(node.id))}
+      nodesDraggable={false}
+      nodesConnectable={false}
+      nodesFocusable={false}
+      minZoom={0.2}
+      maxZoom={1.5}
+      fitView
+      fitViewOptions={{ maxZoom: 1 }}
+      proOptions={{ hideAttribution: true }}
+    >
+      <Background gap={20} />
+      <Controls showInteractive={false} />
+    </ReactFlow>
+  );
+}
+
+export default function TreeGraph(props: Props) {
+  const { t } = useTranslation();
+  const more = props.forest.byUid.size - NODES_MAX;
+  return (
+    <div className="graph">
+      {more > 0 && <p className="warn">{t('alert/truncated')}</p>}
+      <ReactFlowProvider><Graph {...props} /></ReactFlowProvider>
+    </div>
+  );
+}

@@ -1,0 +1,93 @@
+// The endpoint's latest processes; one that has no end can be terminated.
+import { Button } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+
+import type { Endpoint, EventRow } from '../../api/types';
+import { Blank } from '../../components/Panel';
+import type { TerminateTarget } from '../../components/TerminateDialog';
+import { Stamp } from '../../components/Time';
+import { Val } from '../../components/Val';
+
+interface Props {
+  endpoint: Endpoint;
+  events: EventRow[];
+  onTerminate: (target: TerminateTarget) => void;
+}
+
+const text = (event: EventRow, field: string): string | undefined => {
+  const value = event.fields[field];
+  return value === undefined || value === null ? undefined : String(value);
+};
+
+/** The newest exec of each process, and whether its exit is among the events. */
+export function latest(events: EventRow[]): { event: EventRow; uid: string; ended: string | undefined }[] {
+  const ended = new Map<string, string>();
+  const shown = new Map<string, EventRow>();
+  for (const event of events) {
+    const uid = text(event, 'process.uid');
+    if (!uid) continue;
+    if (event.class === 'process.exit') ended.set(uid, event.time);
+    else if (event.time > (shown.get(uid)?.time ?? '')) shown.set(uid, event);
+  }
+  return [...shown]
+    .map(([uid, event]) => ({ event, uid, ended: ended.get(uid) }))
+    .sort((a, b) => b.event.time.localeCompare(a.event.time));
+}
+
+export function Processes({ endpoint, events, onTerminate }: Props) {
+  const { t } = useTranslation();
+  const list = latest(events);
+  if (list.length === 0) return <Blank>{t('endpoint/processesEmpty')}</Blank>;
+  return (
+    <table className="table">
+      <thead>
+        <tr>
+          <th className="w-time">{t('process/start')}</th>
+          <th className="w-num num">{t('process/pid')}</th>
+          <th className="w-host">{t('process/name')}</th>
+          <th>{t('process/cmd')}</th>
+          <th className="w-user">{t('process/user')}</th>
+          <th className="w-time">{t('process/end')}</th>
+          <th className="w-action"><span className="sr-only">{t('response/terminate')}</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        {list.map(({ event, uid, ended }) => (
+          <tr key={uid}>
+            <td><Stamp time={event.time} form="clock" /></td>
+            <td className="num">{text(event, 'process.pid')}</td>
+            <td><Val field="process.name" value={text(event, 'process.name')} /></td>
+            <td><Val field="process.cmd_line" value={text(event, 'process.cmd_line') ?? text(event, 'process.file.path')} /></td>
+            <td><Val field="process.user.name" value={text(event, 'process.user.name')} /></td>
+            <td>{ended ? <Stamp time={ended} form="clock" /> : <span className="muted">–</span>}</td>
+            <td>
+              {!ended && (
+                <Button
+                  size="compact-xs"
+                  variant="default"
+                  onClick={() =>
+                    onTerminate({
+                      endpoint: endpoint.id,
+                      host: endpoint.host,
+                      status: endpoint.status,
+                      process: {
+                        uid,
+                        pid: Number(text(event, 'process.pid')),
+                        name: text(event, 'process.name'),
+                        cmd_line: text(event, 'process.cmd_line'),
+                        user: text(event, 'process.user.name'),
+                        start: event.time,
+                      },
+                    })
+                  }
+                >
+                  {t('response/terminate')}
+                </Button>
+              )}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,74 @@
+// Which page stands at which address. Pages behind the sign-in share one frame.
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from '@tanstack/react-router';
+
+import { Toasts } from './components/toast';
+import { ValueMenuHost } from './components/valueMenu';
+import { Frame } from './frame/Frame';
+import { parseSearch, stringifySearch } from './lib/url';
+import { NotFound } from './pages/NotFound';
+import { SignIn } from './pages/SignIn';
+
+const root = createRootRoute({
+  component: () => (
+    <>
+      <Outlet />
+      <ValueMenuHost />
+      <Toasts />
+    </>
+  ),
+  notFoundComponent: NotFound,
+});
+const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', component: SignIn });
+const frame = createRoute({ getParentRoute: () => root, id: 'frame', component: Frame });
+const overview = createRoute({
+  getParentRoute: () => frame,
+  path: '/',
+  component: lazyRouteComponent(() => import('./pages/Overview'), 'OverviewPage'),
+});
+const alerts = createRoute({
+  getParentRoute: () => frame,
+  path: '/alerts',
+  component: lazyRouteComponent(() => import('./pages/Workbench'), 'WorkbenchPage'),
+});
+const alert = createRoute({
+  getParentRoute: () => frame,
+  path: '/alerts/$id',
+  component: lazyRouteComponent(() => import('./pages/alert/AlertPage'), 'AlertPage'),
+});
+const endpoints = createRoute({
+  getParentRoute: () => frame,
+  path: '/endpoints',
+  component: lazyRouteComponent(() => import('./pages/Endpoints'), 'EndpointsPage'),
+});
+const endpoint = createRoute({
+  getParentRoute: () => frame,
+  path: '/endpoints/$id',
+  component: lazyRouteComponent(() => import('./pages/endpoint/EndpointPage'), 'EndpointPage'),
+});
+const search = createRoute({
+  getParentRoute: () => frame,
+  path: '/search',
+  component: lazyRouteComponent(() => import('./pages/search/SearchPage'), 'SearchPage'),
+});
+const techniques = createRoute({
+  getParentRoute: () => frame,
+  path: '/techniques',
+  component: lazyRouteComponent(() => import('./pages/Techniques'), 'TechniquesPage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    frame.addChildren([overview, alerts, alert, endpoints, endpoint, search, techniques]),
+  ]),
+  parseSearch,
+  stringifySearch,
+  defaultPreload: 'intent',
+  defaultPreloadStaleTime: 0,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
