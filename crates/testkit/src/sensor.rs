@@ -101,6 +101,16 @@ impl Sensor {
         Ok(sensor)
     }
 
+    /// Starts an enrolled sensor and waits for nothing: for tests in which it cannot come online.
+    ///
+    /// # Errors
+    /// When it is not built, not enrolled, or cannot be started.
+    pub fn unwatched(options: SensorOptions) -> Result<Self> {
+        let endpoint = endpoint_of(&options)?;
+        let running = launch(&options)?;
+        Ok(Self { options, running, endpoint })
+    }
+
     /// Starts it again with the same state, after it ended.
     ///
     /// # Errors

@@ -1,0 +1,84 @@
+//! Full disks, on either side: counted, shown, and over by itself when there is room again.
+
+use anyhow::Result;
+use metsuke_e2e::stage::Stage;
+use metsuke_e2e::workload::Marks;
+use metsuke_testkit::{Cgroup, Sensor, needs, small_disk, wait};
+
+use crate::ARRIVES;
+
+/// Large enough for a server's empty stores, small enough to fill at once.
+const SERVER_DISK: u64 = 96 * 1024 * 1024;
+/// Large enough for a sensor's state, small enough to fill at once.
+const SENSOR_DISK: u64 = 8 * 1024 * 1024;
+
+#[test]
+fn a_server_with_a_full_disk_recovers_by_itself_and_loses_nothing() -> Result<()> {
+    let name = "a_server_with_a_full_disk_recovers_by_itself_and_loses_nothing";
+    needs!(name, Root, Cgroup, PrivateMounts);
+    let mut stage = Stage::with_disk(Some(SERVER_DISK))?;
+    let group = Cgroup::create("e2e-full")?;
+    let sensor = stage.sensor("sensor", &group)?;
+    let before = Marks::run(&group, "room", 50)?;
+    let api = stage.api();
+    let none_lost = |marks: &Marks| Ok(marks.compare(&api)?.lost.is_empty());
+    wait::until_true("the first marks", ARRIVES, || none_lost(&before))?;
+    let filler = small_disk::fill(&stage.server.data())?;
+    let during = Marks::run(&group, "full", 200)?;
+    wait::until_true("the server to say that its disk is full", ARRIVES, || {
+        stage.server.process().must_run()?;
+        let metrics = metsuke_testkit::http::send(
+            api.address(),
+            &metsuke_testkit::http::Request {
+                method: "GET",
+                path: "/metrics",
+                headers: &[],
+                body: None,
+            },
+        );
+        let log = stage.server.process().log_tail();
+        let said = log.contains("disk") || log.contains("No space left");
+        Ok(said && metrics.is_ok())
+    })?;
+    assert!(!none_lost(&during)?, "what was not stored was not acknowledged");
+    std::fs::remove_file(filler)?;
+    wait::until_true("everything to arrive once there is room", ARRIVES, || none_lost(&during))?;
+    assert_eq!(during.compare(&api)?.doubled, Vec::<String>::new());
+    let endpoint = api.endpoint(sensor.endpoint())?;
+    assert_eq!(endpoint["status"], "online");
+    Ok(())
+}
+
+#[test]
+fn a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on() -> Result<()> {
+    let name = "a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on";
+    needs!(name, Root, Cgroup, PrivateMounts);
+    let mut stage = Stage::new()?;
+    let group = Cgroup::create("e2e-full")?;
+    let mut options = stage.sensor_options("sensor", &group)?;
+    options.small_disk = Some(SENSOR_DISK);
+    let mut sensor = Sensor::start(&stage.server, options)?;
+    stage.server.stop()?;
+    let filler = small_disk::fill(&sensor.state())?;
+    // More than any queue in memory can hold, so that something must be lost.
+    Marks::run(&group, "flood", 20_000)?;
+    sensor.process().must_run()?;
+    std::fs::remove_file(filler)?;
+    stage.server.restart()?;
+    let api = stage.api();
+    let endpoint = sensor.endpoint().to_owned();
+    wait::until_true("the loss to be counted and shown", ARRIVES, || {
+        sensor.process().must_run()?;
+        let answer = api.get("/api/v1/search?q=process.cmd_line:*flood-*&limit=1")?;
+        Ok(answer["loss"].as_array().into_iter().flatten().any(|loss| {
+            loss["endpoint"] == endpoint.as_str()
+                && loss["lost"].as_u64().is_some_and(|lost| lost > 0)
+        }))
+    })?;
+    let after = Marks::run(&group, "afterwards", 50)?;
+    wait::until_true("what happens afterwards to arrive", ARRIVES, || {
+        Ok(after.compare(&api)?.lost.is_empty())
+    })?;
+    assert_eq!(after.compare(&api)?.doubled, Vec::<String>::new());
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The whole product, end to end. One program, so that its tests can take turns.
+
+mod bad_input;
+mod command_line;
+mod demo;
+mod disk_full;
+mod fleet;
+mod interrupted;
+mod terminate;
+
+use std::time::Duration;
+
+/// How long anything may take to travel from a process to an answer of the API. Far above what is
+/// promised: these tests prove that it arrives, `./x run --demo --once` proves that it is quick.
+pub(crate) const ARRIVES: Duration = Duration::from_secs(60);
