@@ -235,18 +235,11 @@ pub(crate) fn read_segment(bytes: &[u8], number: u64) -> Segment {
     let mut segment = Segment::default();
     let mut reader = Reader { schema: None, expected: 0, last_time: None };
     let mut at = 0;
-    let mut finished = false;
     while at < bytes.len() {
         match reader.frame(&bytes[at..], number) {
             Frame::Whole { length, batch, missing } => {
-                if let Some(damage) = missing {
-                    segment.damage.push(damage);
-                }
+                segment.damage.extend(missing);
                 segment.batches.extend(batch);
-                at += length;
-            }
-            Frame::End { length } => {
-                finished = true;
                 at += length;
             }
             Frame::Broken(mut damage) => match resume(&bytes[at + 1..], number) {
@@ -267,7 +260,6 @@ pub(crate) fn read_segment(bytes: &[u8], number: u64) -> Segment {
             },
         }
     }
-    let _ = finished;
     segment
 }
 
@@ -279,7 +271,6 @@ struct Reader {
 
 enum Frame {
     Whole { length: usize, batch: Option<RecordBatch>, missing: Option<Damage> },
-    End { length: usize },
     Broken(Damage),
 }
 
@@ -313,9 +304,6 @@ impl Reader {
         self.expected = header.index + 1;
         if header.kind == Kind::Batch {
             self.last_time = Some(header.max_time);
-        }
-        if header.kind == Kind::End {
-            return Frame::End { length };
         }
         Frame::Whole { length, batch, missing }
     }

@@ -23,7 +23,7 @@ mod request;
 mod schema;
 mod search;
 #[cfg(test)]
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/lake/support.rs"]
 mod support;
 mod table;
 mod view;

@@ -19,6 +19,7 @@ use crate::error::LakeError;
 use crate::frame::{Damage, read_segment};
 use crate::lake::{Folders, HighWater};
 use crate::losses::{LossLog, of_event};
+use crate::repair::{find_damaged, may_be_damage};
 use crate::request::ALL_ENDPOINTS;
 use crate::schema::index_of;
 use crate::table::Table;
@@ -57,7 +58,15 @@ pub(crate) async fn open(config: &LakeConfig) -> Result<Recovered, LakeError> {
     remove_orphans(table.dir(), &shared)?;
     drop_segments(&folders, in_table);
     shared.add_losses(losses.read());
-    recall(&folders, &session, &shared, in_table).await?;
+    if let Err(error) = recall(&folders, &session, &shared, in_table).await {
+        if !may_be_damage(&error) {
+            return Err(error);
+        }
+        for (file, reason) in find_damaged(table.files()).await? {
+            set_aside(&folders, &mut table, &shared, &losses, &file, reason).await?;
+        }
+        recall(&folders, &session, &shared, in_table).await?;
+    }
     let last = replay(&folders, &shared, &losses)?;
     let next_segment = last.max(in_table) + 1;
     Ok(Recovered { folders, lock, table, shared, session, next_segment })

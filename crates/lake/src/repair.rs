@@ -1,16 +1,19 @@
 //! A search that met a damaged file: find it, set it aside, ask again.
 
+use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
+use futures::FutureExt as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::LakeError;
 use crate::lake::{Lake, blocking};
 use crate::provider::EventsTable;
 use crate::recover::set_aside;
-use crate::request::TimeRange;
-use crate::view::DataFile;
+use crate::view::{DataFile, View};
 
 /// Rounds of set-aside-and-ask-again for one search.
 const MAX_ROUNDS: usize = 4;
@@ -18,44 +21,36 @@ const MAX_ROUNDS: usize = 4;
 type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, LakeError>> + Send + 'a>>;
 
 impl Lake {
-    /// Asks `ask` over what may lie in `range`; when the engine fails because files are damaged,
-    /// sets them aside and asks again. The second part says whether that happened.
+    /// Asks `ask` over what `choose` takes of the present view; when the engine fails because
+    /// files are damaged, sets them aside and asks again. The second part says whether that
+    /// happened.
     pub(crate) async fn with_repair<'a, T>(
         &'a self,
-        range: TimeRange,
+        choose: impl Fn(View) -> EventsTable,
         ask: impl Fn(Arc<EventsTable>) -> Asking<'a, T>,
     ) -> Result<(T, bool), LakeError> {
         let mut repaired = false;
         for _ in 0..MAX_ROUNDS {
-            let table = Arc::new(EventsTable::new(&self.inner.shared.view(), range));
-            match ask(Arc::clone(&table)).await {
-                Ok(answer) => return Ok((answer, repaired)),
-                Err(error @ LakeError::Search(_)) => {
+            let table = Arc::new(choose(self.inner.shared.view()));
+            match whole(ask(Arc::clone(&table))).await {
+                Err(error) if may_be_damage(&error) => {
                     if !self.set_damaged_aside(table.files()).await? {
                         return Err(error);
                     }
                     repaired = true;
                 }
-                Err(error) => return Err(error),
+                other => return other.map(|answer| (answer, repaired)),
             }
         }
-        let table = Arc::new(EventsTable::new(&self.inner.shared.view(), range));
-        Ok((ask(table).await?, repaired))
+        let table = Arc::new(choose(self.inner.shared.view()));
+        Ok((whole(ask(table)).await?, repaired))
     }
 
     async fn set_damaged_aside(&self, files: &[DataFile]) -> Result<bool, LakeError> {
-        let candidates = files.to_vec();
-        let damaged = blocking(move || {
-            Ok(candidates
-                .into_iter()
-                .filter_map(|file| damage(&file).map(|reason| (file, reason)))
-                .collect::<Vec<_>>())
-        })
-        .await?;
-        let mut any = false;
+        let damaged = find_damaged(files.to_vec()).await?;
+        let any = !damaged.is_empty();
         let mut table = self.inner.table.lock().await;
         for (file, reason) in damaged {
-            any = true;
             // Another search may have been here first.
             let view = self.inner.shared.view();
             if view.files.iter().any(|known| known.path == file.path) {
@@ -68,21 +63,49 @@ impl Lake {
     }
 }
 
+/// Whether a search's failure can come from a damaged file.
+pub(crate) fn may_be_damage(error: &LakeError) -> bool {
+    let LakeError::Search(source) = error else { return false };
+    !matches!(source.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+/// A reader that panics over a damaged file has failed, no more.
+async fn whole<T>(asking: Asking<'_, T>) -> Result<T, LakeError> {
+    AssertUnwindSafe(asking).catch_unwind().await.unwrap_or_else(|_| {
+        let what = "the reader panicked".to_owned();
+        Err(LakeError::Search(Box::new(DataFusionError::Execution(what))))
+    })
+}
+
+/// Those of `files` that cannot be read, with the reason.
+pub(crate) async fn find_damaged(
+    files: Vec<DataFile>,
+) -> Result<Vec<(DataFile, &'static str)>, LakeError> {
+    blocking(move || {
+        Ok(files.into_iter().filter_map(|file| damage(&file).map(|why| (file, why))).collect())
+    })
+    .await
+}
+
 /// Reads all of `file`; says why it cannot be read. A failure of the system is no damage.
 fn damage(file: &DataFile) -> Option<&'static str> {
-    let opened = match std::fs::File::open(&file.local) {
+    let opened = match File::open(&file.local) {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Some("parquet_missing");
         }
         Err(_) => return None,
     };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(opened).and_then(|it| it.build());
-    let Ok(reader) = reader else { return Some("parquet_corrupt") };
+    let rows = std::panic::catch_unwind(AssertUnwindSafe(|| count_rows(opened)));
+    let whole = matches!(rows, Ok(Some(rows)) if rows == file.rows);
+    (!whole).then_some("parquet_corrupt")
+}
+
+fn count_rows(file: File) -> Option<u64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok()?.build().ok()?;
     let mut rows = 0;
     for batch in reader {
-        let Ok(batch) = batch else { return Some("parquet_corrupt") };
-        rows += batch.num_rows() as u64;
+        rows += batch.ok()?.num_rows() as u64;
     }
-    (rows != file.rows).then_some("parquet_corrupt")
+    Some(rows)
 }

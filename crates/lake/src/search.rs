@@ -113,8 +113,12 @@ impl Lake {
     /// answer says so.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchAnswer, LakeError> {
         let begun = Instant::now();
-        let (mut answer, repaired) =
-            self.with_repair(request.range, |table| Box::pin(self.answer(&request, table))).await?;
+        let (mut answer, repaired) = self
+            .with_repair(
+                |view| EventsTable::new(&view, request.range),
+                |table| Box::pin(self.answer(&request, table)),
+            )
+            .await?;
         answer.loss = self.loss(request.range);
         answer.complete = !repaired;
         answer.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -180,11 +184,7 @@ impl Lake {
         let buckets = request.histogram_buckets.min(MAX_BUCKETS);
         let mut counter = Counter::new(self.narrowed(request.range), buckets, &facets);
         let frame = filtered(&self.inner.session, table, wanted.clone())?;
-        let frame = frame.select(counter.fields().map(column).collect::<Vec<Expr>>())?;
-        let mut stream = frame.execute_stream().await?;
-        while let Some(batch) = stream.try_next().await? {
-            counter.add(&batch);
-        }
+        tally(frame, &mut counter).await?;
         Ok(counter)
     }
 
@@ -234,14 +234,17 @@ impl Lake {
         let wanted = Predicate::And(vec![text_equals(meta::ENDPOINT, &endpoint.to_string()), test]);
         let wanted = &wanted;
         let (mut events, _) = self
-            .with_repair(range, |table| {
-                Box::pin(async move {
-                    let filters = [time_range(range), predicate(wanted)];
-                    let frame = filtered(&self.inner.session, table, filters)?;
-                    let frame = ordered(frame, &ORDER, Order::OldestFirst)?;
-                    events_of(&frame.limit(0, Some(MAX_EVENTS + 1))?.collect().await?)
-                })
-            })
+            .with_repair(
+                |view| EventsTable::new(&view, range),
+                |table| {
+                    Box::pin(async move {
+                        let filters = [time_range(range), predicate(wanted)];
+                        let frame = filtered(&self.inner.session, table, filters)?;
+                        let frame = ordered(frame, &ORDER, Order::OldestFirst)?;
+                        events_of(&frame.limit(0, Some(MAX_EVENTS + 1))?.collect().await?)
+                    })
+                },
+            )
             .await?;
         let truncated = events.len() > MAX_EVENTS;
         events.truncate(MAX_EVENTS);
@@ -265,13 +268,16 @@ impl Lake {
         ]);
         let wanted = &wanted;
         let (events, _) = self
-            .with_repair(TimeRange::ALL, |table| {
-                Box::pin(async move {
-                    let frame = filtered(&self.inner.session, table, [predicate(wanted)])?;
-                    let frame = ordered(frame, &[meta::SEQ], Order::OldestFirst)?;
-                    events_of(&frame.limit(0, Some(limit.min(MAX_EVENTS)))?.collect().await?)
-                })
-            })
+            .with_repair(
+                |view| EventsTable::new(&view, TimeRange::ALL),
+                |table| {
+                    Box::pin(async move {
+                        let frame = filtered(&self.inner.session, table, [predicate(wanted)])?;
+                        let frame = ordered(frame, &[meta::SEQ], Order::OldestFirst)?;
+                        events_of(&frame.limit(0, Some(limit.min(MAX_EVENTS)))?.collect().await?)
+                    })
+                },
+            )
             .await?;
         Ok(events)
     }
@@ -289,28 +295,46 @@ impl Lake {
         if index_of(field).is_none() {
             return Ok(Vec::new());
         }
-        let mut view = self.inner.shared.view();
-        let mut files = view.files.to_vec();
-        files.sort_by_key(|file| std::cmp::Reverse(file.max_time));
-        let mut rows = 0;
-        files.retain(|file| {
-            rows += file.rows;
-            rows - file.rows < COMPLETION_ROWS
-        });
-        view.files = Arc::new(files);
-        let table = Arc::new(EventsTable::new(&view, TimeRange::ALL));
-        let exists = Some(column(field).is_not_null());
-        let mut counter = Counter::new(TimeRange::ALL, 0, &[field]);
-        let frame = filtered(&self.inner.session, table, [exists])?;
-        let frame = frame.select(counter.fields().map(column).collect::<Vec<Expr>>())?;
-        let mut stream = frame.execute_stream().await?;
-        while let Some(batch) = stream.try_next().await? {
-            counter.add(&batch);
-        }
+        let (counter, _) = self
+            .with_repair(
+                |view| EventsTable::new(&newest(view), TimeRange::ALL),
+                |table| {
+                    Box::pin(async move {
+                        let mut counter = Counter::new(TimeRange::ALL, 0, &[field]);
+                        let exists = Some(column(field).is_not_null());
+                        let frame = filtered(&self.inner.session, table, [exists])?;
+                        tally(frame, &mut counter).await?;
+                        Ok(counter)
+                    })
+                },
+            )
+            .await?;
         let (_, _, facets) = counter.finish(usize::MAX);
         let values = facets.into_iter().flat_map(|Facet { values, .. }| values);
         Ok(values.filter(|value| begins.matches(&value.value)).take(limit).collect())
     }
+}
+
+async fn tally(frame: DataFrame, counter: &mut Counter) -> Result<(), LakeError> {
+    let frame = frame.select(counter.fields().map(column).collect::<Vec<Expr>>())?;
+    let mut stream = frame.execute_stream().await?;
+    while let Some(batch) = stream.try_next().await? {
+        counter.add(&batch);
+    }
+    Ok(())
+}
+
+/// The tail and the newest files, as many as completion looks at.
+fn newest(mut view: View) -> View {
+    let mut files = view.files.to_vec();
+    files.sort_by_key(|file| std::cmp::Reverse(file.max_time));
+    let mut rows = 0;
+    files.retain(|file| {
+        rows += file.rows;
+        rows - file.rows < COMPLETION_ROWS
+    });
+    view.files = Arc::new(files);
+    view
 }
 
 fn text_equals(field: FieldId, text: &str) -> Predicate {

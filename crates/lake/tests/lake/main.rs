@@ -1,5 +1,7 @@
 //! The lake by its public face: store, search, flush, reopen.
 
+mod damage;
+mod full_disk;
 mod support;
 
 use metsuke_event::field::by_name;
