@@ -1,222 +1,37 @@
 //! Alerts: the list by score with facets, one alert explained, triage with conflict notice.
 
+mod shape;
+
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use axum::extract::{Path, State};
+use metsuke_catalog::clock::now;
+use metsuke_catalog::{AlertFilter, AlertOrder, AlertRecord, Finding, Status, TriageChange};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
+use crate::body::{Body, Params};
+use crate::hosts::{Hosts, loss_of};
+use crate::paging;
+use crate::ports::Range;
 use crate::problem::Problem;
-use crate::shape::{EventRow, FacetValue, Highlight, Level, Loss, ProcessRef, ScorePart, Time};
+use crate::shape::{EventRow, ScorePart};
 
-/// Where an alert stands in triage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertStatus {
-    /// Nobody looked yet.
-    New,
-    /// Somebody is at it.
-    InProgress,
-    /// Done.
-    Closed,
-}
+pub use shape::{
+    Alert, AlertCore, AlertFacets, AlertFinding, AlertHistory, AlertPage, AlertPatch, AlertQuery,
+    AlertStatus, AlertSummary, PageQuery, Timeline,
+};
+pub(crate) use shape::{LEVELS, core, highlights, shape_facets, summary};
 
-/// What it turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertFinding {
-    /// A real attack.
-    TruePositive,
-    /// It happened as described, and was allowed.
-    Benign,
-    /// The detection was wrong.
-    FalsePositive,
-}
-
-/// What the list and the page of an alert have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AlertCore {
-    /// Identity.
-    pub id: String,
-    /// Title of the model.
-    pub title: String,
-    /// The model's id.
-    pub detection_id: String,
-    /// 0 to 99.
-    pub score: u8,
-    /// Level.
-    pub level: Level,
-    /// Where it stands.
-    pub status: AlertStatus,
-    /// What it turned out to be; null while open.
-    pub finding: Option<AlertFinding>,
-    /// Who is at it.
-    pub assignee: Option<String>,
-    /// Endpoint.
-    pub endpoint: String,
-    /// Host name, where known.
-    pub host: Option<String>,
-    /// User, where known.
-    pub user: Option<String>,
-    /// ATT&CK techniques of all steps.
-    pub techniques: Vec<String>,
-    /// ATT&CK tactics of all steps.
-    pub tactics: Vec<String>,
-    /// Time of the first step.
-    pub first: Time,
-    /// Time of the last step.
-    pub last: Time,
-    /// When it was first raised.
-    pub created: Time,
-    /// Identity of the storyline's root process.
-    pub storyline: String,
-    /// Version of what was detected; grows while the storyline goes on.
-    pub revision: u32,
-    /// Version of the triage state, for `expected_version`.
-    pub version: u32,
-    /// The process that matters most.
-    pub process: Option<ProcessRef>,
-}
-
-/// One alert in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AlertSummary {
-    /// What it is.
-    #[serde(flatten)]
-    pub core: AlertCore,
-    /// How many steps.
-    pub highlights: u32,
-}
-
-/// One entry of an alert's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AlertHistory {
-    /// When.
-    pub time: Time,
-    /// Who; `server` for the server itself.
-    pub actor: String,
-    /// What, for people.
-    pub what: String,
-}
-
-/// One alert, explained.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Alert {
-    /// What it is.
-    #[serde(flatten)]
-    pub core: AlertCore,
-    /// What the score is made of.
-    pub parts: Vec<ScorePart>,
-    /// The steps, by time.
-    pub highlights: Vec<Highlight>,
-    /// The detection's page, as markdown.
-    pub page: String,
-    /// What was lost on this endpoint around the alert.
-    pub loss: Vec<Loss>,
-    /// Who did what with it.
-    pub history: Vec<AlertHistory>,
-}
-
-/// Facets over the filtered alerts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AlertFacets {
-    /// By status.
-    pub status: Vec<FacetValue>,
-    /// By level.
-    pub level: Vec<FacetValue>,
-    /// By host.
-    pub host: Vec<FacetValue>,
-    /// By tactic.
-    pub tactic: Vec<FacetValue>,
-    /// By detection id.
-    pub detection: Vec<FacetValue>,
-    /// By assignee; the empty value stands for nobody.
-    pub assignee: Vec<FacetValue>,
-}
-
-/// A page of alerts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AlertPage {
-    /// The alerts.
-    pub items: Vec<AlertSummary>,
-    /// Cursor of the next page.
-    pub next: Option<String>,
-    /// How many match.
-    pub total: u64,
-    /// Facets over all that match.
-    pub facets: AlertFacets,
-}
-
-/// What to list. Lists are comma-separated.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AlertQuery {
-    /// `new`, `in_progress`, `closed`, or several.
-    pub status: Option<String>,
-    /// Levels.
-    pub level: Option<String>,
-    /// Endpoint id.
-    pub endpoint: Option<String>,
-    /// Host name.
-    pub host: Option<String>,
-    /// ATT&CK technique; a technique includes its sub-techniques.
-    pub technique: Option<String>,
-    /// ATT&CK tactic.
-    pub tactic: Option<String>,
-    /// Detection id.
-    pub detection: Option<String>,
-    /// Account; `none` for unassigned, `me` for the own.
-    pub assignee: Option<String>,
-    /// Words that title, host, user or process must hold.
-    pub q: Option<String>,
-    /// Lowest score.
-    pub min_score: Option<u8>,
-    /// `score` (default), `created`, `last`.
-    pub sort: Option<String>,
-    /// Where to go on.
-    pub cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 by default.
-    pub limit: Option<u32>,
-}
-
-/// A change in triage. What is left out stays as it is; an empty text clears.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-pub struct AlertPatch {
-    /// New status.
-    pub status: Option<AlertStatus>,
-    /// New finding: `true_positive`, `benign`, `false_positive`, or empty to clear.
-    pub finding: Option<String>,
-    /// New assignee: an account, `me`, or empty to clear.
-    pub assignee: Option<String>,
-    /// A note for the history.
-    pub note: Option<String>,
-    /// The `version` the change is based on.
-    pub expected_version: u32,
-}
-
-/// Activities around an alert, by time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Timeline {
-    /// The activities.
-    pub items: Vec<EventRow>,
-    /// Cursor of the next page.
-    pub next: Option<String>,
-    /// What was lost meanwhile.
-    pub loss: Vec<Loss>,
-}
-
-/// Where to go on in a list.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// Where to go on.
-    pub cursor: Option<String>,
-    /// At most this many.
-    pub limit: Option<u32>,
-}
+/// How far before an alert's first step its storyline is looked at: 24 hours.
+const BEFORE_NANOS: i64 = paging::DAY_NANOS;
+/// How far after its last step: an hour.
+const AFTER_NANOS: i64 = 3_600 * 1_000_000_000;
+/// Longest note, in characters.
+const MAX_NOTE_CHARS: usize = 4_000;
+/// Most words of a text search.
+const MAX_WORDS: usize = 16;
 
 /// Alerts that match, highest score first unless asked otherwise.
 #[utoipa::path(get, path = "/api/v1/alerts", operation_id = "list_alerts", tag = "alerts",
@@ -225,9 +40,26 @@ pub struct PageQuery {
 async fn list_alerts(
     State(app): State<App>,
     account: Account,
-    Query(query): Query<AlertQuery>,
+    Params(query): Params<AlertQuery>,
 ) -> Result<Json<AlertPage>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let limit = paging::limit(query.limit, 50, 500)? as u64;
+    let offset = paging::number(query.cursor.as_deref())?.unwrap_or(0);
+    let order = match query.sort.as_deref() {
+        None | Some("" | "score") => AlertOrder::Score,
+        Some("created") => AlertOrder::Created,
+        Some("last") => AlertOrder::Last,
+        Some(_) => return Err(Problem::invalid("`sort` is `score`, `created` or `last`")),
+    };
+    let filter = filter(&query, account.name())?;
+    let slice = app.catalog.alerts(&filter, order, (offset, limit)).await?;
+    let facets = app.catalog.alert_facets(&filter).await?;
+    let end = offset.saturating_add(slice.items.len() as u64);
+    Ok(Json(AlertPage {
+        next: (end < slice.total && !slice.items.is_empty()).then(|| end.to_string()),
+        items: slice.items.iter().map(summary).collect(),
+        total: slice.total,
+        facets: shape_facets(facets),
+    }))
 }
 
 /// One alert, explained.
@@ -236,10 +68,23 @@ async fn list_alerts(
     responses((status = 200, body = Alert), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn get_alert(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Alert>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let record = load(&app, &id).await?;
+    let history = app.catalog.alert_history(record.alert.id).await?;
+    let hosts = Hosts::load(&app).await?;
+    let loss = loss_of(app.telemetry.loss(around(&record)), record.alert.endpoint);
+    let detections = &app.facts.detections.items;
+    let page = detections.iter().find(|known| known.detection.id == record.alert.detection.id);
+    Ok(Json(Alert {
+        core: core(&record),
+        parts: record.alert.parts.iter().cloned().map(ScorePart::from).collect(),
+        highlights: highlights(&record),
+        page: page.map(|known| known.page.clone()).unwrap_or_default(),
+        loss: hosts.loss(loss),
+        history: history.into_iter().map(AlertHistory::from).collect(),
+    }))
 }
 
 /// Changes status, finding, assignee, or adds a note; 409 when somebody else changed it meanwhile.
@@ -250,9 +95,12 @@ async fn patch_alert(
     State(app): State<App>,
     account: Account,
     Path(id): Path<String>,
-    Json(patch): Json<AlertPatch>,
+    Body(patch): Body<AlertPatch>,
 ) -> Result<Json<AlertSummary>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
+    let change = change(&app, &account, patch).await?;
+    let record = app.catalog.triage(now(), account.name(), id, change).await?;
+    Ok(Json(summary(&record)))
 }
 
 /// Activities of the alert's storyline, by time.
@@ -261,11 +109,102 @@ async fn patch_alert(
     responses((status = 200, body = Timeline), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn get_alert_timeline(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
-    Query(page): Query<PageQuery>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Timeline>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let limit = paging::limit(page.limit, 200, 1_000)?;
+    let offset = paging::number::<usize>(page.cursor.as_deref())?.unwrap_or(0);
+    let record = load(&app, &id).await?;
+    let (endpoint, range) = (record.alert.endpoint, around(&record));
+    let story = app.telemetry.story(endpoint, &record.alert.storyline, range).await?;
+    let hosts = Hosts::load(&app).await?;
+    let end = offset.saturating_add(limit);
+    Ok(Json(Timeline {
+        next: (end < story.events.len()).then(|| end.to_string()),
+        items: story.events.iter().skip(offset).take(limit).map(EventRow::from).collect(),
+        loss: hosts.loss(loss_of(story.loss, endpoint)),
+    }))
+}
+
+pub(crate) async fn load(app: &App, id: &str) -> Result<AlertRecord, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
+    app.catalog.alert(id).await?.ok_or_else(|| Problem::not_found("alert"))
+}
+
+/// The time an alert's storyline is looked at.
+pub(crate) fn around(record: &AlertRecord) -> Range {
+    Range {
+        from: record.alert.first.plus_nanos(-BEFORE_NANOS),
+        to: record.alert.last.plus_nanos(AFTER_NANOS),
+    }
+}
+
+fn filter(query: &AlertQuery, me: &str) -> Result<AlertFilter, Problem> {
+    let status = |name: &str| {
+        Status::from_name(name)
+            .ok_or_else(|| Problem::invalid("`status` is `new`, `in_progress` or `closed`"))
+    };
+    let level = |name: &str| {
+        let number = LEVELS.iter().position(|level| *level == name);
+        let number = number.and_then(|number| i32::try_from(number).ok());
+        number.ok_or_else(|| Problem::invalid(format!("`level` is one of {LEVELS:?}")))
+    };
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let endpoint = text(&query.endpoint).map(|id| id.parse()).transpose();
+    Ok(AlertFilter {
+        status: paging::list(query.status.as_deref()).map(status).collect::<Result<_, _>>()?,
+        level: paging::list(query.level.as_deref()).map(level).collect::<Result<_, _>>()?,
+        endpoint: endpoint.map_err(|_| Problem::invalid("`endpoint` is no endpoint id"))?,
+        host: text(&query.host),
+        technique: text(&query.technique),
+        tactic: text(&query.tactic),
+        detection: text(&query.detection),
+        assignee: text(&query.assignee).map(|name| match name.as_str() {
+            "none" => None,
+            "me" => Some(me.to_owned()),
+            _ => Some(name),
+        }),
+        words: query
+            .q
+            .as_deref()
+            .unwrap_or_default()
+            .split_whitespace()
+            .take(MAX_WORDS)
+            .map(str::to_owned)
+            .collect(),
+        min_score: query.min_score,
+    })
+}
+
+async fn change(app: &App, account: &Account, patch: AlertPatch) -> Result<TriageChange, Problem> {
+    let finding = match patch.finding.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some(name) => Some(Some(Finding::from_name(name).ok_or_else(|| {
+            Problem::invalid("`finding` is `true_positive`, `benign`, `false_positive` or empty")
+        })?)),
+    };
+    let assignee = match patch.assignee.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some("me") => Some(Some(account.name().to_owned())),
+        Some(name) => match app.catalog.account(name).await? {
+            Some(known) => Some(Some(known.name)),
+            None => return Err(Problem::invalid("`assignee` is no account")),
+        },
+    };
+    let note = patch.note.filter(|note| !note.trim().is_empty());
+    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE_CHARS) {
+        return Err(Problem::invalid(format!("a note has at most {MAX_NOTE_CHARS} characters")));
+    }
+    Ok(TriageChange {
+        status: patch.status.map(Status::from),
+        finding,
+        assignee,
+        note,
+        expected_version: patch.expected_version,
+    })
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

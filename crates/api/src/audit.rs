@@ -1,7 +1,7 @@
 //! The audit log: who changed what, append-only and hash-chained.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -9,7 +9,9 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::alerts::PageQuery;
-use crate::auth::Account;
+use crate::auth::Admin;
+use crate::body::Params;
+use crate::paging;
 use crate::problem::Problem;
 use crate::shape::Time;
 
@@ -32,6 +34,20 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+impl From<metsuke_catalog::AuditEntry> for AuditEntry {
+    fn from(entry: metsuke_catalog::AuditEntry) -> Self {
+        Self {
+            seq: entry.seq,
+            time: entry.time.into(),
+            actor: entry.actor,
+            action: entry.action,
+            target: entry.target,
+            detail: entry.detail,
+            hash: entry.hash,
+        }
+    }
+}
+
 /// A page of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuditPage {
@@ -46,10 +62,16 @@ pub struct AuditPage {
     responses((status = 200, body = AuditPage), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn list_audit(
     State(app): State<App>,
-    account: Account,
-    Query(page): Query<PageQuery>,
+    _admin: Admin,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let limit = paging::limit(page.limit, 100, 500)?;
+    let before = paging::number(page.cursor.as_deref())?;
+    let entries = app.catalog.audit_entries(before, limit as u64).await?;
+    let next = entries.last().filter(|last| entries.len() == limit && last.seq > 1);
+    let next = next.map(|last| last.seq.to_string());
+    let items = entries.into_iter().map(AuditEntry::from).collect();
+    Ok(Json(AuditPage { items, next }))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -2,6 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use metsuke_catalog::EndpointRecord;
+use metsuke_catalog::clock::now;
+use metsuke_event::coverage as event;
+use metsuke_event::{LossInterval, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -9,8 +13,21 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
+use crate::hosts::loss_of;
+use crate::paging;
 use crate::problem::Problem;
 use crate::shape::{Loss, Time};
+
+/// Heard of within this: online. Sensors speak every five seconds.
+const ONLINE_NANOS: i64 = 30 * 1_000_000_000;
+/// Heard of within this: stale.
+const STALE_NANOS: i64 = 15 * 60 * 1_000_000_000;
+/// A clock that differs by more is worth a look, in milliseconds.
+const SKEW_MS: i64 = 30_000;
+/// Activities that wait longer to be sent are worth a look, in milliseconds.
+const LAG_MS: u64 = 30_000;
+/// Loss intervals shown of one endpoint; the newest.
+const MAX_LOSS: usize = 100;
 
 /// Whether an endpoint is heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -146,9 +163,12 @@ pub struct EndpointList {
     responses((status = 200, body = EndpointList), (status = 401, body = Problem)))]
 async fn list_endpoints(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
 ) -> Result<Json<EndpointList>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let records = app.catalog.endpoints().await?;
+    let loss = app.telemetry.loss(paging::last_day());
+    let items = records.into_iter().map(|record| shape(&app, record, &loss)).collect();
+    Ok(Json(EndpointList { items }))
 }
 
 /// One endpoint.
@@ -157,10 +177,128 @@ async fn list_endpoints(
     responses((status = 200, body = Endpoint), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn get_endpoint(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Endpoint>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let record = app.catalog.endpoint(id).await?;
+    let record = record.ok_or_else(|| Problem::not_found("endpoint"))?;
+    let loss = app.telemetry.loss(paging::last_day());
+    Ok(Json(shape(&app, record, &loss)))
+}
+
+impl From<event::Coverage> for Coverage {
+    fn from(coverage: event::Coverage) -> Self {
+        let tier = |tier: event::Tier| match tier {
+            event::Tier::Lsm => "lsm".to_owned(),
+            event::Tier::Tracing => "tracing".to_owned(),
+            event::Tier::Interfaces => "interfaces".to_owned(),
+        };
+        let trial = |trial: event::HookTrial| {
+            let (outcome, reason) = match trial.outcome {
+                event::Outcome::Works => ("works", None),
+                event::Outcome::Refused { reason } => ("refused", Some(reason)),
+                event::Outcome::NotTried { reason } => ("not_tried", Some(reason)),
+            };
+            HookTrial {
+                tier: tier(trial.tier),
+                hook: trial.hook,
+                purpose: trial.purpose,
+                outcome: outcome.to_owned(),
+                reason,
+            }
+        };
+        let blind = |blind: event::BlindSpot| BlindSpot {
+            code: blind.code,
+            activities: blind.activities,
+            reason: blind.reason,
+        };
+        let fact = |fact: event::HostFact| HostFact { name: fact.name, value: fact.value };
+        Self {
+            tier: tier(coverage.tier),
+            hooks: coverage.hooks.into_iter().map(trial).collect(),
+            blind: coverage.blind.into_iter().map(blind).collect(),
+            facts: coverage.facts.into_iter().map(fact).collect(),
+            sees: coverage.sees,
+        }
+    }
+}
+
+fn status(last_seen: Option<Timestamp>) -> EndpointStatus {
+    match last_seen.map(|last| now().nanos_since(last)) {
+        Some(age) if age < ONLINE_NANOS => EndpointStatus::Online,
+        Some(age) if age < STALE_NANOS => EndpointStatus::Stale,
+        _ => EndpointStatus::Offline,
+    }
+}
+
+fn health(record: &EndpointRecord) -> EndpointHealth {
+    let number = |name: &str| record.health.get(name).and_then(serde_json::Value::as_u64);
+    EndpointHealth {
+        lag_ms: number("lag_ms"),
+        spool_bytes: number("spool_bytes"),
+        lost_total: number("lost_total"),
+        cpu_ms: number("cpu_ms"),
+        rss_bytes: number("rss_bytes"),
+        events_total: number("events_total"),
+        edge_hits: number("edge_hits"),
+    }
+}
+
+/// Reasons to look after an endpoint.
+fn degraded(app: &App, record: &EndpointRecord, loss: &[LossInterval]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match (status(record.last_seen), record.last_seen) {
+        (EndpointStatus::Online, _) => {}
+        (_, Some(last)) => reasons.push(format!("not heard of since {last}")),
+        (_, None) => reasons.push("enrolled, never heard of".to_owned()),
+    }
+    let told = record.health.get("degraded").and_then(serde_json::Value::as_array);
+    let told = told.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    reasons.extend(told.map(str::to_owned));
+    if !loss.is_empty() {
+        reasons.push(format!("{} intervals of loss in the last 24 hours", loss.len()));
+    }
+    if let Some(skew) = record.clock_skew_ms.filter(|skew| skew.abs() > SKEW_MS) {
+        reasons.push(format!("its clock differs by {skew} ms"));
+    }
+    if let Some(lag) = health(record).lag_ms.filter(|lag| *lag > LAG_MS) {
+        reasons.push(format!("its activities come {lag} ms late"));
+    }
+    let current = &app.facts.content_version;
+    if let Some(content) = record.content_version.as_ref().filter(|content| *content != current) {
+        reasons.push(format!("it runs content {content}, current is {current}"));
+    }
+    reasons
+}
+
+pub(crate) fn shape(app: &App, record: EndpointRecord, loss: &[LossInterval]) -> Endpoint {
+    let mut loss = loss_of(loss.to_vec(), record.id);
+    loss.sort_by_key(|interval| std::cmp::Reverse(interval.to));
+    let degraded = degraded(app, &record, &loss);
+    loss.truncate(MAX_LOSS);
+    let health = health(&record);
+    let host = record.host.clone();
+    Endpoint {
+        id: record.id.to_string(),
+        status: status(record.last_seen),
+        tier: record.coverage.as_ref().map(|coverage| coverage.tier.number()),
+        os: record.os,
+        kernel: record.kernel,
+        enrolled: record.enrolled.into(),
+        last_seen: record.last_seen.map(Time),
+        version: record.version,
+        policy_version: record.policy_version,
+        content_version: record.content_version,
+        scope: record.scope,
+        clock_skew_ms: record.clock_skew_ms,
+        addresses: record.addresses,
+        health,
+        coverage: record.coverage.map(Coverage::from),
+        loss: loss.into_iter().map(|interval| Loss::new(interval, Some(host.clone()))).collect(),
+        degraded,
+        host,
+    }
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -3,15 +3,22 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use metsuke_catalog::clock::now;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::Admin;
+use crate::body::Body;
 use crate::problem::Problem;
 use crate::shape::Time;
+
+/// Shortest life of a token, in seconds.
+const MIN_TTL_S: u32 = 60;
+/// Longest life of a token, in seconds: 30 days.
+const MAX_TTL_S: u32 = 30 * 24 * 3_600;
 
 /// How long a token is good.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -39,10 +46,21 @@ pub struct EnrolmentToken {
     responses((status = 201, body = EnrolmentToken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn create_enrolment_token(
     State(app): State<App>,
-    account: Account,
-    Json(request): Json<EnrolmentTokenRequest>,
+    Admin(account): Admin,
+    Body(request): Body<EnrolmentTokenRequest>,
 ) -> Result<(StatusCode, Json<EnrolmentToken>), Problem> {
-    Err(Problem::unavailable("not ready"))
+    if !(MIN_TTL_S..=MAX_TTL_S).contains(&request.ttl_s) {
+        return Err(Problem::invalid(format!("`ttl_s` is {MIN_TTL_S} to {MAX_TTL_S}")));
+    }
+    let ttl_nanos = i64::from(request.ttl_s) * 1_000_000_000;
+    let made = app.catalog.create_enrolment_token(now(), account.name(), ttl_nanos).await?;
+    let token = EnrolmentToken {
+        token: made.secret,
+        expires: made.expires.into(),
+        ca_fingerprint: app.facts.ca_fingerprint.clone(),
+        link_addr: app.facts.link_addr.clone(),
+    };
+    Ok((StatusCode::CREATED, Json(token)))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -1,24 +1,111 @@
-//! HTTP interface.
+#![doc = include_str!("../README.md")]
 
 pub mod alerts;
+mod assets;
+mod attack;
 pub mod audit;
 pub mod auth;
+mod body;
 pub mod detections;
 pub mod endpoints;
 pub mod enrolment;
+mod hosts;
+mod metrics;
 pub mod openapi;
 pub mod overview;
+mod paging;
+pub mod ports;
 pub mod problem;
 pub mod responses;
 pub mod search;
+mod security;
 pub mod session;
 pub mod shape;
+mod signin;
 pub mod stream;
 pub mod techniques;
 pub mod tokens;
 pub mod tree;
 pub mod users;
 
-/// State.
-#[derive(Clone, Debug)]
-pub struct App;
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::{Router, middleware};
+use metsuke_catalog::Catalog;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::ports::{Facts, Responses, Status, Telemetry};
+
+/// Largest request body: the longest is a note on an alert.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How the server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP, on loopback only: the cookie is `sid`, without `Secure`.
+    PlainLoopback,
+    /// TLS: the cookie is `__Host-sid; Secure`.
+    Tls,
+}
+
+/// What the API is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// The event store.
+    pub telemetry: Arc<dyn Telemetry>,
+    /// The control plane.
+    pub responses: Arc<dyn Responses>,
+    /// Counters.
+    pub status: Arc<dyn Status>,
+    /// What the server runs.
+    pub facts: Facts,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Host names (with port) that requests may be made to; guards against DNS rebinding.
+    pub allowed_hosts: Vec<String>,
+    /// Ends the streams when the server stops.
+    pub stop: CancellationToken,
+}
+
+/// The state behind every handler. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) attempts: Arc<signin::Attempts>,
+    pub(crate) streams: Arc<tokio::sync::Semaphore>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+/// The whole HTTP interface: API, metrics, health, console.
+pub fn router(parts: Parts) -> Router {
+    let app = App {
+        parts: Arc::new(parts),
+        attempts: Arc::default(),
+        streams: Arc::new(tokio::sync::Semaphore::new(stream::MAX_STREAMS)),
+    };
+    let (api, _) = OpenApiRouter::new().merge(openapi::routes()).split_for_parts();
+    api.route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(metrics::healthz))
+        .fallback(assets::serve)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
+        .with_state(app)
+}

@@ -105,3 +105,47 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+impl From<metsuke_catalog::CatalogError> for Problem {
+    fn from(error: metsuke_catalog::CatalogError) -> Self {
+        use metsuke_catalog::CatalogError;
+        match error {
+            CatalogError::NotFound(what) => Self::not_found(what),
+            CatalogError::Conflict(why) => Self::conflict(why),
+            CatalogError::Invalid(why) => Self::invalid(why),
+            other => Self::internal("the catalog", &other),
+        }
+    }
+}
+
+impl From<crate::ports::TelemetryError> for Problem {
+    fn from(error: crate::ports::TelemetryError) -> Self {
+        use crate::ports::TelemetryError;
+        match error {
+            TelemetryError::Query { message, span, hint } => {
+                let mut problem = Self::new(StatusCode::BAD_REQUEST, "query_syntax", message);
+                let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+                problem.span = Some(span.map(place).to_vec());
+                problem.hint = hint;
+                problem
+            }
+            TelemetryError::Cursor => Self::invalid(error.to_string()),
+            TelemetryError::TooMany(why) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_wide", why)
+            }
+            TelemetryError::Failed(source) => Self::internal("the event store", &*source),
+        }
+    }
+}
+
+impl From<crate::ports::ResponseError> for Problem {
+    fn from(error: crate::ports::ResponseError) -> Self {
+        use crate::ports::ResponseError;
+        match error {
+            ResponseError::NotFound(what) => Self::not_found(what),
+            ResponseError::Invalid(why) => Self::invalid(why),
+            ResponseError::Conflict(why) => Self::conflict(why),
+            ResponseError::Failed(source) => Self::internal("the response", &*source),
+        }
+    }
+}

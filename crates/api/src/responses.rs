@@ -1,7 +1,10 @@
 //! Responses: plans that change a host, from the request to their end.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use metsuke_catalog::{PlanFilter, PlanRecord};
+use metsuke_event::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,17 +12,30 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
+use crate::body::{Body, Params};
+use crate::hosts::Hosts;
+use crate::paging;
+use crate::ports::{Action, ResponseOrder};
 use crate::problem::Problem;
 use crate::shape::Time;
 
+/// Seconds a plan waits for its endpoint when nothing else is said.
+const TTL_DEFAULT_S: u32 = 600;
+/// Shortest and longest wait, in seconds.
+const TTL_S: std::ops::RangeInclusive<u32> = 10..=604_800;
+/// Longest reason, in characters.
+const MAX_REASON_CHARS: usize = 500;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// End a process or its storyline.
     Terminate,
     /// Make, drop, rename and copy a unique harmless file (the action is compiled into the sensor).
     Poc,
+    /// Remove what an earlier `poc` left.
+    PocCleanup,
 }
 
 /// How far a termination reaches.
@@ -74,7 +90,7 @@ pub struct Plan {
     pub endpoint: String,
     /// Its host name, where known.
     pub host: Option<String>,
-    /// For `terminate`: the process.
+    /// For `terminate`: the process; for `poc_cleanup`: the plan whose files are removed.
     pub target: Option<String>,
     /// For `terminate`: how far.
     pub scope: Option<ResponseScope>,
@@ -93,7 +109,7 @@ pub struct Plan {
     /// Its life so far.
     pub updates: Vec<PlanUpdate>,
     /// What came of it; its shape depends on the verb, null until it is known.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub result: Option<serde_json::Value>,
 }
 
@@ -123,7 +139,7 @@ pub struct ResponseRequest {
     pub alert: Option<String>,
     /// Seconds until it is given up if not carried out, 10 to 604800; 600 by default.
     pub ttl_s: Option<u32>,
-    /// For `poc`: the plan whose files are to be removed.
+    /// For `poc_cleanup`: the plan whose files are to be removed.
     pub cleanup_of: Option<String>,
 }
 
@@ -157,9 +173,14 @@ pub struct PlanQuery {
 async fn create_response(
     State(app): State<App>,
     account: Account,
-    Json(request): Json<ResponseRequest>,
-) -> Result<(axum::http::StatusCode, Json<Plan>), Problem> {
-    Err(Problem::unavailable("not ready"))
+    Body(request): Body<ResponseRequest>,
+) -> Result<(StatusCode, Json<Plan>), Problem> {
+    let endpoint = request.endpoint.parse().map_err(|_| {
+        Problem::invalid("`endpoint` is no endpoint id; for all of them use /responses/all")
+    })?;
+    let record = app.responses.order(order(&request, endpoint, account.name())?).await?;
+    let hosts = Hosts::load(&app).await?;
+    Ok((StatusCode::CREATED, Json(shape(record, &hosts)?)))
 }
 
 /// Makes the same plan for every enrolled endpoint; only `poc` permits that.
@@ -169,9 +190,18 @@ async fn create_response(
 async fn create_response_all(
     State(app): State<App>,
     account: Account,
-    Json(request): Json<ResponseRequest>,
-) -> Result<(axum::http::StatusCode, Json<PlanList>), Problem> {
-    Err(Problem::unavailable("not ready"))
+    Body(request): Body<ResponseRequest>,
+) -> Result<(StatusCode, Json<PlanList>), Problem> {
+    if request.verb == Verb::Terminate {
+        return Err(Problem::invalid("a process is ended on one endpoint; use /responses"));
+    }
+    let hosts = Hosts::load(&app).await?;
+    let mut items = Vec::new();
+    for endpoint in app.catalog.endpoints().await? {
+        let record = app.responses.order(order(&request, endpoint.id, account.name())?).await?;
+        items.push(shape(record, &hosts)?);
+    }
+    Ok((StatusCode::CREATED, Json(PlanList { items })))
 }
 
 /// Plans, newest first.
@@ -179,10 +209,24 @@ async fn create_response_all(
     responses((status = 200, body = PlanPage), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list_responses(
     State(app): State<App>,
-    account: Account,
-    Query(query): Query<PlanQuery>,
+    _account: Account,
+    Params(query): Params<PlanQuery>,
 ) -> Result<Json<PlanPage>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let limit = paging::limit(query.limit, 50, 500)?;
+    let before = paging::number::<i64>(query.cursor.as_deref())?;
+    let filter = PlanFilter {
+        endpoint: id(query.endpoint.as_deref(), "endpoint")?,
+        states: states(query.state.as_deref()),
+        alert: id(query.alert.as_deref(), "alert")?,
+        before: before.map(Timestamp::from_nanos),
+    };
+    let records = app.catalog.plans(&filter, limit as u64).await?;
+    let next = records.last().filter(|_| records.len() == limit);
+    let next = next.map(|last| last.created.as_nanos().to_string());
+    let hosts = Hosts::load(&app).await?;
+    let items =
+        records.into_iter().map(|record| shape(record, &hosts)).collect::<Result<_, _>>()?;
+    Ok(Json(PlanPage { items, next }))
 }
 
 /// One plan.
@@ -191,10 +235,12 @@ async fn list_responses(
     responses((status = 200, body = Plan), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn get_response(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Plan>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let id = id.parse().map_err(|_| Problem::not_found("plan"))?;
+    let record = app.catalog.plan(id).await?.ok_or_else(|| Problem::not_found("plan"))?;
+    Ok(Json(shape(record, &Hosts::load(&app).await?)?))
 }
 
 /// Takes a plan back; 409 when it is too late.
@@ -206,7 +252,98 @@ async fn cancel_response(
     account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Plan>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let id = id.parse().map_err(|_| Problem::not_found("plan"))?;
+    let record = app.responses.cancel(id, account.name()).await?;
+    Ok(Json(shape(record, &Hosts::load(&app).await?)?))
+}
+
+/// An identity given in a query, or none.
+fn id<T: std::str::FromStr>(text: Option<&str>, what: &str) -> Result<Option<T>, Problem> {
+    let refuse = |_| Problem::invalid(format!("`{what}` is no {what} id"));
+    text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(refuse)).transpose()
+}
+
+fn states(text: Option<&str>) -> Vec<String> {
+    match text {
+        Some("open") => ["queued", "delivered", "running"].map(str::to_owned).to_vec(),
+        other => paging::list(other).map(str::to_owned).collect(),
+    }
+}
+
+fn action(request: &ResponseRequest) -> Result<Action, Problem> {
+    let earlier = id(request.cleanup_of.as_deref(), "cleanup_of")?;
+    match request.verb {
+        Verb::Terminate => {
+            let process = request.process.as_deref().unwrap_or_default().parse();
+            let process = process.map_err(|_| {
+                Problem::invalid("`process` is a process id BOOT-PID-TICKS, as the tree shows it")
+            })?;
+            Ok(match request.scope.unwrap_or(ResponseScope::Process) {
+                ResponseScope::Process => Action::TerminateProcess(process),
+                ResponseScope::Storyline => Action::TerminateStoryline(process),
+            })
+        }
+        Verb::Poc | Verb::PocCleanup => match (request.verb, earlier) {
+            (_, Some(poc)) => Ok(Action::PocCleanup(poc)),
+            (Verb::PocCleanup, None) => Err(Problem::invalid("`cleanup_of` names the plan")),
+            _ => Ok(Action::Poc),
+        },
+    }
+}
+
+fn order(
+    request: &ResponseRequest,
+    endpoint: EndpointId,
+    actor: &str,
+) -> Result<ResponseOrder, Problem> {
+    let reason = request.reason.trim();
+    if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {
+        return Err(Problem::invalid(format!("`reason` has 1 to {MAX_REASON_CHARS} characters")));
+    }
+    let ttl_s = request.ttl_s.unwrap_or(TTL_DEFAULT_S);
+    if !TTL_S.contains(&ttl_s) {
+        return Err(Problem::invalid(format!("`ttl_s` is {} to {}", TTL_S.start(), TTL_S.end())));
+    }
+    Ok(ResponseOrder {
+        action: action(request)?,
+        endpoint,
+        reason: reason.to_owned(),
+        actor: actor.to_owned(),
+        alert: id(request.alert.as_deref(), "alert")?,
+        ttl_s,
+    })
+}
+
+/// A stored word as the enum of the same name.
+fn word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, Problem> {
+    serde_json::from_value(serde_json::Value::from(word))
+        .map_err(|error| Problem::internal("reading a plan", &error))
+}
+
+pub(crate) fn shape(record: PlanRecord, hosts: &Hosts) -> Result<Plan, Problem> {
+    let update = |update: metsuke_catalog::PlanUpdate| {
+        Ok(PlanUpdate {
+            time: update.time.into(),
+            state: word(&update.state)?,
+            detail: update.detail,
+        })
+    };
+    Ok(Plan {
+        id: record.id.to_string(),
+        verb: word(&record.verb)?,
+        endpoint: record.endpoint.to_string(),
+        host: hosts.of(record.endpoint),
+        target: record.target,
+        scope: record.scope.as_deref().map(word).transpose()?,
+        alert: record.alert.map(|id| id.to_string()),
+        reason: record.reason,
+        actor: record.actor,
+        state: word(&record.state)?,
+        created: record.created.into(),
+        expires: record.expires.into(),
+        updates: record.updates.into_iter().map(update).collect::<Result<_, Problem>>()?,
+        result: record.result,
+    })
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -2,16 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use metsuke_catalog as catalog;
+use metsuke_catalog::clock::now;
+use metsuke_event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, check_sign_in_origin};
+use crate::body::Body;
 use crate::problem::Problem;
 use crate::shape::Time;
+use crate::{App, Transport};
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,6 +25,24 @@ pub enum Role {
     Admin,
     /// See, triage, respond.
     Analyst,
+}
+
+impl From<catalog::Role> for Role {
+    fn from(role: catalog::Role) -> Self {
+        match role {
+            catalog::Role::Admin => Self::Admin,
+            catalog::Role::Analyst => Self::Analyst,
+        }
+    }
+}
+
+impl From<Role> for catalog::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::Analyst => Self::Analyst,
+        }
+    }
 }
 
 /// Who is signed in.
@@ -69,23 +91,33 @@ pub struct PasswordRequest {
     responses((status = 200, body = Session), (status = 401, body = Problem), (status = 429, body = Problem)))]
 async fn sign_in(
     State(app): State<App>,
-    Json(request): Json<SignInRequest>,
-) -> Result<Json<Session>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    headers: HeaderMap,
+    Body(request): Body<SignInRequest>,
+) -> Result<(HeaderMap, Json<Session>), Problem> {
+    check_sign_in_origin(&headers)?;
+    let account = crate::signin::check(&app, &request.user, request.password).await?;
+    start(&app, &account).await
 }
 
 /// The session of this request.
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "get_session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = Problem)))]
-async fn get_session(account: Account) -> Result<Json<Session>, Problem> {
-    Err(Problem::unavailable("not ready"))
+async fn get_session(account: Account) -> Json<Session> {
+    Json(shape(&account.account, account.session.as_ref(), account.expires))
 }
 
 /// Signs out.
 #[utoipa::path(delete, path = "/api/v1/session", operation_id = "sign_out", tag = "session",
     responses((status = 204), (status = 401, body = Problem)))]
-async fn sign_out(State(app): State<App>, account: Account) -> Result<StatusCode, Problem> {
-    Err(Problem::unavailable("not ready"))
+async fn sign_out(
+    State(app): State<App>,
+    account: Account,
+) -> Result<(StatusCode, HeaderMap), Problem> {
+    if let Some(session) = &account.session {
+        app.catalog.end_session(now(), session).await?;
+    }
+    let cookie = format!("{}; Max-Age=0", cookie(&app, ""));
+    Ok((StatusCode::NO_CONTENT, set_cookie(&cookie)?))
 }
 
 /// Changes the own password; every other session of the account ends.
@@ -95,9 +127,52 @@ async fn sign_out(State(app): State<App>, account: Account) -> Result<StatusCode
 async fn change_password(
     State(app): State<App>,
     account: Account,
-    Json(request): Json<PasswordRequest>,
-) -> Result<Json<Session>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    Body(request): Body<PasswordRequest>,
+) -> Result<(HeaderMap, Json<Session>), Problem> {
+    let account = crate::signin::check(&app, account.name(), request.old).await?;
+    app.catalog.set_password(now(), &account.name, request.new).await?;
+    let account = app.catalog.account(&account.name).await?;
+    start(&app, &account.ok_or_else(Problem::unauthenticated)?).await
+}
+
+/// Starts a session and sets its cookie.
+async fn start(
+    app: &App,
+    account: &catalog::Account,
+) -> Result<(HeaderMap, Json<Session>), Problem> {
+    let new = app.catalog.create_session(now(), account).await?;
+    let headers = set_cookie(&cookie(app, &new.cookie))?;
+    Ok((headers, Json(shape(account, Some(&new.record), new.record.expires))))
+}
+
+fn cookie(app: &App, value: &str) -> String {
+    let name = app.transport.cookie_name();
+    let secure = match app.transport {
+        Transport::PlainLoopback => "",
+        Transport::Tls => "; Secure",
+    };
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}")
+}
+
+fn set_cookie(cookie: &str) -> Result<HeaderMap, Problem> {
+    let value = HeaderValue::from_str(cookie).map_err(|e| Problem::internal("the cookie", &e))?;
+    Ok(HeaderMap::from_iter([(header::SET_COOKIE, value)]))
+}
+
+fn shape(
+    account: &catalog::Account,
+    session: Option<&catalog::SessionRecord>,
+    expires: Timestamp,
+) -> Session {
+    Session {
+        user: SessionUser {
+            name: account.name.clone(),
+            role: account.role.into(),
+            must_change_password: account.password == catalog::PasswordKind::OneTime,
+        },
+        csrf_token: session.map(|session| session.csrf.clone()).unwrap_or_default(),
+        expires: expires.into(),
+    }
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

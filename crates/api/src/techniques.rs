@@ -1,7 +1,11 @@
 //! Observed techniques: ATT&CK techniques by real hits.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
+use metsuke_catalog::{HitFilter, HitGroup};
+use metsuke_event::finding;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -10,6 +14,9 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::alerts::PageQuery;
 use crate::auth::Account;
+use crate::body::Params;
+use crate::hosts::Hosts;
+use crate::paging;
 use crate::problem::Problem;
 use crate::shape::{DetectionRef, Level, Matched, Time};
 
@@ -97,10 +104,12 @@ pub struct RangeQuery {
     responses((status = 200, body = TechniqueList), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list_techniques(
     State(app): State<App>,
-    account: Account,
-    Query(range): Query<RangeQuery>,
+    _account: Account,
+    Params(range): Params<RangeQuery>,
 ) -> Result<Json<TechniqueList>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let range = paging::range(range.from.as_deref(), range.to.as_deref())?;
+    let groups = app.catalog.hit_groups(range.from, range.to).await?;
+    Ok(Json(TechniqueList { items: by_technique(groups) }))
 }
 
 /// The hits of one technique, its sub-techniques included.
@@ -109,11 +118,81 @@ async fn list_techniques(
     responses((status = 200, body = HitPage), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list_technique_hits(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
-    Query(page): Query<PageQuery>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<HitPage>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let limit = paging::limit(page.limit, 100, 500)?;
+    let filter = HitFilter {
+        technique: Some(id),
+        before: paging::number(page.cursor.as_deref())?,
+        ..HitFilter::default()
+    };
+    let records = app.catalog.hits(&filter, limit as u64).await?;
+    let hosts = Hosts::load(&app).await?;
+    let next = records.last().filter(|_| records.len() == limit).map(|last| last.id.to_string());
+    let items = records.into_iter().map(|record| hit(record.hit, &hosts)).collect();
+    Ok(Json(HitPage { items, next }))
+}
+
+/// Hits by technique, most frequent first. A detection with several techniques counts for each.
+pub(crate) fn by_technique(groups: Vec<HitGroup>) -> Vec<Technique> {
+    let mut found: BTreeMap<String, (Technique, BTreeSet<String>)> = BTreeMap::new();
+    for group in groups {
+        for id in &group.detection.techniques {
+            let level = group.detection.level.into();
+            let (technique, endpoints) = found.entry(id.clone()).or_insert_with(|| {
+                let technique = Technique {
+                    id: id.clone(),
+                    name: crate::attack::name(id).unwrap_or(id).to_owned(),
+                    tactics: Vec::new(),
+                    count: 0,
+                    endpoints: 0,
+                    last: group.last.into(),
+                    level,
+                    detections: Vec::new(),
+                };
+                (technique, BTreeSet::new())
+            });
+            technique.count += group.count;
+            technique.last = technique.last.max(group.last.into());
+            technique.level = technique.level.max(level);
+            endpoints.insert(group.endpoint.clone());
+            for tactic in &group.detection.tactics {
+                if !technique.tactics.contains(tactic) {
+                    technique.tactics.push(tactic.clone());
+                }
+            }
+            let known = technique.detections.iter_mut().find(|d| d.id == group.detection.id);
+            match known {
+                Some(known) => known.count += group.count,
+                None => technique.detections.push(DetectionCount {
+                    id: group.detection.id.clone(),
+                    title: group.detection.title.clone(),
+                    count: group.count,
+                }),
+            }
+        }
+    }
+    let mut items: Vec<Technique> = found
+        .into_values()
+        .map(|(technique, endpoints)| Technique { endpoints: endpoints.len() as u64, ..technique })
+        .collect();
+    items.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.id.cmp(&b.id)));
+    items
+}
+
+fn hit(hit: finding::Hit, hosts: &Hosts) -> Hit {
+    Hit {
+        detection: hit.detection.into(),
+        event: hit.event.to_string(),
+        time: hit.time.into(),
+        endpoint: hit.event.endpoint.to_string(),
+        host: hosts.of(hit.event.endpoint),
+        process: hit.process,
+        storyline: hit.storyline,
+        matched: hit.matched.into_iter().map(Matched::from).collect(),
+    }
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -2,15 +2,24 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use metsuke_catalog as catalog;
+use metsuke_catalog::clock::now;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, check_sign_in_origin};
+use crate::body::Body;
 use crate::problem::Problem;
 use crate::shape::Time;
+
+/// Longest name of a token.
+const MAX_NAME_BYTES: usize = 100;
+/// How long a token is good: 30 days.
+const TOKEN_NANOS: i64 = 30 * 24 * 3_600 * 1_000_000_000;
 
 /// A new token's name.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -48,9 +57,9 @@ pub struct Token {
 async fn create_token(
     State(app): State<App>,
     account: Account,
-    Json(request): Json<TokenRequest>,
+    Body(request): Body<TokenRequest>,
 ) -> Result<Json<Token>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    make(&app, &account.account, request.name).await
 }
 
 /// Makes an API token from name and password, without a session.
@@ -59,9 +68,20 @@ async fn create_token(
     responses((status = 200, body = Token), (status = 401, body = Problem), (status = 429, body = Problem)))]
 async fn login_token(
     State(app): State<App>,
-    Json(request): Json<TokenLoginRequest>,
+    headers: HeaderMap,
+    Body(request): Body<TokenLoginRequest>,
 ) -> Result<Json<Token>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    check_sign_in_origin(&headers)?;
+    let account = crate::signin::check(&app, &request.user, request.password).await?;
+    make(&app, &account, request.name).await
+}
+
+async fn make(app: &App, account: &catalog::Account, name: String) -> Result<Json<Token>, Problem> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
+        return Err(Problem::invalid(format!("a token's name has 1 to {MAX_NAME_BYTES} bytes")));
+    }
+    let made = app.catalog.create_api_token(now(), account, &name, TOKEN_NANOS).await?;
+    Ok(Json(Token { token: made.secret, name, expires: made.expires.into() }))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -1,14 +1,23 @@
 //! The process tree of a storyline, with what each process did and which detections struck it.
 
+mod build;
+
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
+use metsuke_catalog::HitFilter;
+use metsuke_event::EndpointId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+use crate::alerts::{around, load};
 use crate::auth::Account;
+use crate::body::Params;
+use crate::hosts::{Hosts, loss_of};
+use crate::paging;
+use crate::ports::Range;
 use crate::problem::Problem;
 use crate::shape::{Level, Loss, Time};
 
@@ -110,10 +119,12 @@ pub struct TreeQuery {
     responses((status = 200, body = Tree), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn get_alert_tree(
     State(app): State<App>,
-    account: Account,
+    _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Tree>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let record = load(&app, &id).await?;
+    let (endpoint, range) = (record.alert.endpoint, around(&record));
+    tree(&app, endpoint, &record.alert.storyline, range).await.map(Json)
 }
 
 /// The process tree around a process.
@@ -121,10 +132,44 @@ async fn get_alert_tree(
     responses((status = 200, body = Tree), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn get_tree(
     State(app): State<App>,
-    account: Account,
-    Query(query): Query<TreeQuery>,
+    _account: Account,
+    Params(query): Params<TreeQuery>,
 ) -> Result<Json<Tree>, Problem> {
-    Err(Problem::unavailable("not ready"))
+    let range = paging::range(query.from.as_deref(), query.to.as_deref())?;
+    let endpoint = query.endpoint.parse();
+    let endpoint = endpoint.map_err(|_| Problem::invalid("`endpoint` is no endpoint id"))?;
+    tree(&app, endpoint, &query.process, range).await.map(Json)
+}
+
+/// Most hits shown in one tree; the newest.
+const MAX_HITS: u64 = 5_000;
+
+/// The tree of the storyline that `process` belongs to.
+async fn tree(
+    app: &App,
+    endpoint: EndpointId,
+    process: &str,
+    range: Range,
+) -> Result<Tree, Problem> {
+    let mut story = app.telemetry.story(endpoint, process, range).await?;
+    let own = story.events.iter().find(|event| event.process.uid.as_deref() == Some(process));
+    let storyline = own.and_then(|event| event.process.storyline.as_deref().map(str::to_owned));
+    if let Some(storyline) = storyline.as_deref().filter(|storyline| *storyline != process) {
+        story = app.telemetry.story(endpoint, storyline, range).await?;
+    }
+    let root = storyline.unwrap_or_else(|| process.to_owned());
+    let filter = HitFilter { storyline: Some((endpoint, root.clone())), ..HitFilter::default() };
+    let hits = app.catalog.hits(&filter, MAX_HITS).await?;
+    let hosts = Hosts::load(app).await?;
+    let (nodes, cut) = build::nodes(&story.events, hits);
+    Ok(Tree {
+        endpoint: endpoint.to_string(),
+        host: hosts.of(endpoint),
+        root: build::topmost(&nodes, &root),
+        nodes,
+        loss: hosts.loss(loss_of(story.loss, endpoint)),
+        truncated: story.truncated || cut == build::Cut::Some,
+    })
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -3,13 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use metsuke_catalog::PasswordKind;
+use metsuke_catalog::clock::now;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::Admin;
+use crate::body::Body;
 use crate::problem::Problem;
 use crate::session::Role;
 use crate::shape::Time;
@@ -25,6 +28,17 @@ pub struct User {
     pub created: Time,
     /// Whether its password is a one-time one.
     pub must_change_password: bool,
+}
+
+impl From<metsuke_catalog::Account> for User {
+    fn from(account: metsuke_catalog::Account) -> Self {
+        Self {
+            name: account.name,
+            role: account.role.into(),
+            created: account.created.into(),
+            must_change_password: account.password == PasswordKind::OneTime,
+        }
+    }
 }
 
 /// Every account.
@@ -48,8 +62,9 @@ pub struct UserRequest {
 /// Every account.
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "list_users", tag = "users",
     responses((status = 200, body = UserList), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn list_users(State(app): State<App>, account: Account) -> Result<Json<UserList>, Problem> {
-    Err(Problem::unavailable("not ready"))
+async fn list_users(State(app): State<App>, _admin: Admin) -> Result<Json<UserList>, Problem> {
+    let accounts = app.catalog.accounts().await?;
+    Ok(Json(UserList { items: accounts.into_iter().map(User::from).collect() }))
 }
 
 /// Makes an account.
@@ -57,10 +72,13 @@ async fn list_users(State(app): State<App>, account: Account) -> Result<Json<Use
     responses((status = 201, body = User), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 async fn create_user(
     State(app): State<App>,
-    account: Account,
-    Json(request): Json<UserRequest>,
+    Admin(admin): Admin,
+    Body(request): Body<UserRequest>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
-    Err(Problem::unavailable("not ready"))
+    let who = (request.name.as_str(), request.role.into());
+    let password = (request.password, PasswordKind::OneTime);
+    let made = app.catalog.create_account(now(), admin.name(), who, password).await?;
+    Ok((StatusCode::CREATED, Json(made.into())))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

@@ -1,0 +1,213 @@
+//! What the API needs of the rest of the server, as traits: the server binary puts lake, control
+//! and ingest behind them, tests put small worlds.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use metsuke_catalog::PlanRecord;
+use metsuke_event::id::PlanId;
+use metsuke_event::{AlertId, EndpointId, Event, FieldId, LossInterval, ProcessKey, Timestamp};
+
+use crate::detections::DetectionList;
+use crate::stream::Stats;
+
+/// A half-open range of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Start, inclusive.
+    pub from: Timestamp,
+    /// End, exclusive.
+    pub to: Timestamp,
+}
+
+/// Which activities come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeOrder {
+    /// The newest.
+    #[default]
+    NewestFirst,
+    /// The oldest.
+    OldestFirst,
+}
+
+/// A question to the event store.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The query as people write it; empty matches everything.
+    pub query: String,
+    /// When.
+    pub range: Range,
+    /// How many at most.
+    pub limit: usize,
+    /// Where the page before ended, as the store gave it.
+    pub cursor: Option<String>,
+    /// Which come first.
+    pub order: TimeOrder,
+    /// Bars of the histogram; 0 for none.
+    pub buckets: usize,
+    /// Fields to count values of.
+    pub facets: Vec<FieldId>,
+}
+
+/// The event store's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The activities.
+    pub events: Vec<Event>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+    /// How many match, where counted.
+    pub total: Option<u64>,
+    /// Bars: start, end, count.
+    pub histogram: Vec<(Range, u64)>,
+    /// Values by field.
+    pub facets: BTreeMap<FieldId, Vec<(String, u64)>>,
+    /// What was not seen.
+    pub loss: Vec<LossInterval>,
+    /// Rows looked at.
+    pub scanned_rows: u64,
+    /// False when a part could not answer.
+    pub complete: bool,
+}
+
+/// Activities around one storyline or process.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// The activities, oldest first.
+    pub events: Vec<Event>,
+    /// Whether more exist.
+    pub truncated: bool,
+    /// What was not seen.
+    pub loss: Vec<LossInterval>,
+}
+
+/// Why the event store did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The query cannot be read.
+    #[error("{message}")]
+    Query {
+        /// What is wrong.
+        message: String,
+        /// First and last byte (exclusive).
+        span: [usize; 2],
+        /// What might be meant.
+        hint: Option<String>,
+    },
+    /// The cursor is none of this store's.
+    #[error("the cursor is not one this server gave; start the list anew")]
+    Cursor,
+    /// The question is too wide.
+    #[error("{0}")]
+    TooMany(String),
+    /// The store failed.
+    #[error("the event store failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The event store.
+#[async_trait]
+pub trait Telemetry: Send + Sync + 'static {
+    /// Answers a question.
+    async fn search(&self, question: Question) -> Result<Answer, TelemetryError>;
+
+    /// Activities of a storyline or process with its children.
+    async fn story(
+        &self,
+        endpoint: EndpointId,
+        uid: &str,
+        range: Range,
+    ) -> Result<Story, TelemetryError>;
+
+    /// What was not seen in `range`, on every endpoint.
+    fn loss(&self, range: Range) -> Vec<LossInterval>;
+
+    /// The most frequent values of a field.
+    async fn values(
+        &self,
+        field: FieldId,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, TelemetryError>;
+}
+
+/// What a response shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End a process.
+    TerminateProcess(ProcessKey),
+    /// End everything of the process's storyline.
+    TerminateStoryline(ProcessKey),
+    /// The proof-of-coverage exercise.
+    Poc,
+    /// Remove what an exercise left.
+    PocCleanup(PlanId),
+}
+
+/// A request for a response.
+#[derive(Clone, Debug)]
+pub struct ResponseOrder {
+    /// What.
+    pub action: Action,
+    /// Where.
+    pub endpoint: EndpointId,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+    /// The alert it answers.
+    pub alert: Option<AlertId>,
+    /// How long it may wait, in seconds.
+    pub ttl_s: u32,
+}
+
+/// Why a response was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponseError {
+    /// The endpoint or plan is not there.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The order is no plan.
+    #[error("{0}")]
+    Invalid(String),
+    /// The state does not permit it.
+    #[error("{0}")]
+    Conflict(String),
+    /// It could not be stored.
+    #[error("the response could not be stored")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The control plane.
+#[async_trait]
+pub trait Responses: Send + Sync + 'static {
+    /// Makes a plan and sends it when its endpoint is there.
+    async fn order(&self, order: ResponseOrder) -> Result<PlanRecord, ResponseError>;
+
+    /// Takes a plan back.
+    async fn cancel(&self, id: PlanId, actor: &str) -> Result<PlanRecord, ResponseError>;
+}
+
+/// The server's own state, for people and Prometheus.
+pub trait Status: Send + Sync + 'static {
+    /// What the console shows.
+    fn stats(&self) -> Stats;
+
+    /// Every counter: name without prefix, help, value.
+    fn counters(&self) -> Vec<(&'static str, &'static str, u64)>;
+}
+
+/// What the server runs and where sensors find it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The detections in force.
+    pub detections: DetectionList,
+    /// Version of the content in force.
+    pub content_version: String,
+    /// Version of the policy in force.
+    pub policy_version: String,
+    /// Fingerprint of the authority sensors pin.
+    pub ca_fingerprint: String,
+    /// Where sensors connect to.
+    pub link_addr: String,
+}
