@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
 pub mod stage;
+pub mod synthetic;
 pub mod workload;

@@ -7,6 +7,7 @@ mod disk_full;
 mod fleet;
 mod interrupted;
 mod terminate;
+mod volume;
 
 use std::time::Duration;
 
