@@ -3,7 +3,7 @@ import { createTheme } from '@mantine/core';
 import type { CSSVariablesResolver } from '@mantine/core';
 
 const sans =
-  'Inter, "Segoe UI", system-ui, "Noto Sans", "Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic UI", Meiryo, sans-serif';
+  'Inter, "Segoe UI", -apple-system, "Noto Sans", "Liberation Sans", "Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic UI", Meiryo, system-ui, sans-serif';
 const mono =
   'ui-monospace, "Cascadia Mono", Menlo, "DejaVu Sans Mono", "Noto Sans Mono CJK JP", monospace';
 

@@ -63,13 +63,9 @@ export async function call<T>(
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
   let response: Response;
   try {
-    response = await fetch(withQuery(`/api/v1${path}`, options.query), {
-      method,
-      headers,
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
-      signal: options.signal,
-      credentials: 'same-origin',
-    });
+    const init: RequestInit = { method, headers, signal: options.signal, credentials: 'same-origin' };
+    if (options.body !== undefined) init.body = JSON.stringify(options.body);
+    response = await fetch(withQuery(`/api/v1${path}`, options.query), init);
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
     throw new Problem(0, { code: 'unreachable', detail: String(cause) });

@@ -31,13 +31,14 @@ export function useLanguage(): (language: Language) => void {
   };
 }
 
+const mark = (active: boolean) => (active ? '●' : '○');
+
 export function AccountMenu({ session }: { session: Session }) {
   const { t } = useTranslation();
   const { language, zone } = usePrefs();
   const setLanguage = useLanguage();
   const signOut = useSignOut();
   const navigate = useNavigate();
-  const mark = (active: boolean) => (active ? '●' : '○');
   return (
     <Menu position="bottom-end" width={200}>
       <Menu.Target>

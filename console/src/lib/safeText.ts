@@ -1,6 +1,6 @@
 // Telemetry is hostile text. Characters that hide, reorder or break a line are turned into visible
 // escapes, so that what an analyst reads is what the bytes say.
-// Invariant: joining the pieces' `source` gives back the text.
+// Invariant: joining the `source` of the pieces gives back the text.
 
 export interface Piece {
   /** What stands in the text. */
@@ -10,10 +10,35 @@ export interface Piece {
   kind: 'plain' | 'escape';
 }
 
-// C0, DEL, C1, soft hyphen, Arabic letter mark, zero-width and bidi marks, line and paragraph
-// separators, unusual spaces, variation selectors, tags, interlinear marks, lone surrogates.
-const HIDDEN =
-  /[\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
+/** Code points that are not shown as they are, as [first, last]. */
+const HIDDEN: [number, number][] = [
+  [0x00, 0x1f], // C0
+  [0x7f, 0xa0], // DEL, C1, no-break space
+  [0xad, 0xad], // soft hyphen
+  [0x34f, 0x34f], // grapheme joiner
+  [0x61c, 0x61c], // Arabic letter mark
+  [0x115f, 0x1160], // Hangul fillers
+  [0x1680, 0x1680], // Ogham space
+  [0x17b4, 0x17b5], // Khmer inherent vowels
+  [0x180b, 0x180f], // Mongolian selectors
+  [0x2000, 0x200f], // spaces, zero-width, direction marks
+  [0x2028, 0x202f], // separators, embeddings, overrides
+  [0x205f, 0x206f], // invisible operators, isolates
+  [0x3000, 0x3000], // ideographic space
+  [0x3164, 0x3164], // Hangul filler
+  [0xd800, 0xdfff], // lone surrogates
+  [0xfe00, 0xfe0f], // variation selectors
+  [0xfeff, 0xfeff], // byte order mark
+  [0xffa0, 0xffa0], // half-width Hangul filler
+  [0xfff0, 0xfffb], // interlinear marks
+  [0x1d173, 0x1d17a], // musical format marks
+  [0xe0000, 0xe0fff], // tags, more variation selectors
+];
+
+function isHidden(char: string): boolean {
+  const code = char.codePointAt(0) ?? 0;
+  return HIDDEN.some(([first, last]) => code >= first && code <= last);
+}
 
 const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': '\\0' };
 
@@ -25,18 +50,13 @@ function escape(char: string): string {
 /** Splits `text` into plain and escaped pieces. */
 export function pieces(text: string): Piece[] {
   const out: Piece[] = [];
-  let end = 0;
-  for (const match of text.matchAll(HIDDEN)) {
-    if (match.index > end) {
-      const source = text.slice(end, match.index);
-      out.push({ source, shown: source, kind: 'plain' });
-    }
-    out.push({ source: match[0], shown: escape(match[0]), kind: 'escape' });
-    end = match.index + match[0].length;
-  }
-  if (end < text.length) {
-    const source = text.slice(end);
-    out.push({ source, shown: source, kind: 'plain' });
+  for (const char of text) {
+    const last = out[out.length - 1];
+    if (isHidden(char)) out.push({ source: char, shown: escape(char), kind: 'escape' });
+    else if (last?.kind === 'plain') {
+      last.source += char;
+      last.shown = last.source;
+    } else out.push({ source: char, shown: char, kind: 'plain' });
   }
   return out;
 }

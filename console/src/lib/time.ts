@@ -24,22 +24,22 @@ function parts(date: Date, zone: Zone): { day: string; clock: string; ms: string
 export function stamp(text: string, zone: Zone): string {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return text;
-  const { day, clock, ms } = parts(date, zone);
-  return `${day} ${clock}.${ms}`;
+  const shown = parts(date, zone);
+  return `${shown.day} ${shown.clock}.${shown.ms}`;
 }
 
 /** `14:02:11.120`. */
 export function clock(text: string, zone: Zone): string {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return text;
-  const { clock: time, ms } = parts(date, zone);
-  return `${time}.${ms}`;
+  const shown = parts(date, zone);
+  return `${shown.clock}.${shown.ms}`;
 }
 
 /** `11-21 14:02`, for axes. */
 export function axis(time: number, zone: Zone): string {
-  const { day, clock: text } = parts(new Date(time), zone);
-  return `${day.slice(5)} ${text.slice(0, 5)}`;
+  const shown = parts(new Date(time), zone);
+  return `${shown.day.slice(5)} ${shown.clock.slice(0, 5)}`;
 }
 
 export interface Age {
@@ -69,6 +69,11 @@ const RANGE_MS: Record<Range, number> = {
 
 export function isRange(text: string | undefined): text is Range {
   return RANGES.includes(text as Range);
+}
+
+/** The interval a range means now. */
+export function recent(range: Range): { from: string; to: string } {
+  return interval(range, Date.now());
 }
 
 /** The interval a range means at `now`; whole seconds, so that equal asks are equal keys. */

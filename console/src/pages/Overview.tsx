@@ -31,7 +31,10 @@ function Body({ data }: { data: Overview }) {
     <>
       <Tiles data={data} />
       <div className="overview">
-        <Attention data={data} />
+        <div className="stack">
+          <Attention data={data} />
+          <Running data={data} />
+        </div>
         <div className="stack">
           <Panel title={t('overview/perHour')}>
             {data.alerts_per_hour.length === 0 ? (
@@ -48,15 +51,8 @@ function Body({ data }: { data: Overview }) {
             )}
           </Panel>
           <Techniques data={data} />
+          <Health data={data} />
         </div>
-        <Panel title={t('overview/running')} body="flush">
-          {data.running.length === 0 ? (
-            <Blank>{t('overview/runningEmpty')}</Blank>
-          ) : (
-            data.running.map((plan) => <PlanRow key={plan.id} plan={plan} />)
-          )}
-        </Panel>
-        <Health data={data} />
       </div>
     </>
   );
@@ -116,7 +112,7 @@ function Attention({ data }: { data: Overview }) {
         <table className="table">
           <thead>
             <tr>
-              <th className="w-score">{t('alerts/score')}</th>
+              <th className="w-score--bare">{t('alerts/score')}</th>
               <th>{t('alerts/name')}</th>
               <th className="w-host">{t('alerts/host')}</th>
               <th className="w-age">{t('alerts/age')}</th>
@@ -135,6 +131,19 @@ function Attention({ data }: { data: Overview }) {
             ))}
           </tbody>
         </table>
+      )}
+    </Panel>
+  );
+}
+
+function Running({ data }: { data: Overview }) {
+  const { t } = useTranslation();
+  return (
+    <Panel title={t('overview/running')} body="flush">
+      {data.running.length === 0 ? (
+        <Blank>{t('overview/runningEmpty')}</Blank>
+      ) : (
+        data.running.map((plan) => <PlanRow key={plan.id} plan={plan} />)
       )}
     </Panel>
   );

@@ -10,17 +10,12 @@ import { call, Problem } from '../api/client';
 import { useSession, useSignIn } from '../api/hooks';
 import { Logo } from '../components/icons';
 import { ThemeButton, useLanguage } from '../frame/AccountMenu';
+import { safeNext } from '../lib/next';
 import { usePrefs } from '../lib/prefs';
 import { visible } from '../lib/safeText';
 import { useUrl } from '../lib/url';
 
 const PASSWORD_MIN = 12;
-
-/** Only ways inside this console are followed after sign-in. */
-export function safeNext(next: string | undefined): string {
-  const inside = next && /^\/(?![/\\])/u.test(next) && !next.startsWith('/sign-in');
-  return inside ? next : '/';
-}
 
 export function SignIn() {
   const { t } = useTranslation();

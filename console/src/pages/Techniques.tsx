@@ -11,7 +11,7 @@ import { Severity, SeverityMark } from '../components/Severity';
 import { Age, Stamp } from '../components/Time';
 import { SafeText, Val } from '../components/Val';
 import { clause } from '../lib/query';
-import { interval, isRange, RANGES } from '../lib/time';
+import { isRange, RANGES, recent } from '../lib/time';
 import { useUrl } from '../lib/url';
 
 /** Tactics in the order of an intrusion, as ATT&CK lists them. */
@@ -25,7 +25,7 @@ export function TechniquesPage() {
   const { t } = useTranslation();
   const [url, change] = useUrl();
   const range = isRange(url['range']) ? url['range'] : '7d';
-  const time = useMemo(() => interval(range, Date.now()), [range]);
+  const time = useMemo(() => recent(range), [range]);
   const answer = useTechniques(time);
   return (
     <div className="page page--fill">

@@ -2,10 +2,11 @@
 import { NativeSelect, TextInput } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import type { RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useAlertPages, useChangeAlert, useSession } from '../api/hooks';
-import type { AlertSummary, Level } from '../api/types';
+import type { AlertSummary, Count, Level } from '../api/types';
 import { Facet } from '../components/Facets';
 import { Blank, Ready } from '../components/Panel';
 import { Score, Severity } from '../components/Severity';
@@ -14,6 +15,7 @@ import type { Triage } from '../components/StatusMenu';
 import { Age } from '../components/Time';
 import { toast } from '../components/toast';
 import { SafeText, Val } from '../components/Val';
+import { useFollowing } from '../lib/following';
 import { useKeys } from '../lib/keys';
 import { useUrl } from '../lib/url';
 import type { UrlState } from '../lib/url';
@@ -72,7 +74,7 @@ export function WorkbenchPage() {
             <Facet
               key={name}
               title={t(`alerts/${name}`)}
-              counts={first?.facets[name] ?? []}
+              counts={ordered(name, first?.facets[name] ?? [])}
               active={url[name]}
               label={(value) => <FacetLabel name={name} value={value} />}
               onPick={(value) => change({ [name]: url[name] === value ? undefined : value, at: undefined })}
@@ -96,6 +98,17 @@ export function WorkbenchPage() {
   );
 }
 
+const ORDER: Record<string, string[]> = {
+  status: ['new', 'in_progress', 'closed'],
+  level: ['critical', 'high', 'medium', 'low', 'informational'],
+};
+
+/** Levels and states in their own order, the rest by count as the server gives it. */
+function ordered(name: string, counts: Count[]): Count[] {
+  const order = ORDER[name];
+  return order ? [...counts].sort((a, b) => order.indexOf(a.value) - order.indexOf(b.value)) : counts;
+}
+
 function FacetLabel({ name, value }: { name: (typeof FACETS)[number]; value: string }) {
   const { t } = useTranslation();
   if (name === 'level') return <Severity level={value as Level} />;
@@ -104,21 +117,26 @@ function FacetLabel({ name, value }: { name: (typeof FACETS)[number]; value: str
   return <SafeText text={value} />;
 }
 
-function FindField(props: { field: React.RefObject<HTMLInputElement | null>; value: string; onFind: (q: string) => void }) {
+interface FindProps {
+  field: RefObject<HTMLInputElement | null>;
+  value: string;
+  onFind: (q: string) => void;
+}
+
+function FindField({ field, value, onFind }: FindProps) {
   const { t } = useTranslation();
-  const [text, setText] = useState(props.value);
-  useEffect(() => setText(props.value), [props.value]);
+  const [text, setText] = useFollowing(value);
   return (
     <form
       role="search"
       onSubmit={(event) => {
         event.preventDefault();
-        props.onFind(text.trim());
-        props.field.current?.blur();
+        onFind(text.trim());
+        field.current?.blur();
       }}
     >
       <TextInput
-        ref={props.field}
+        ref={field}
         w={260}
         aria-label={t('alerts/find')}
         placeholder={t('alerts/find')}
@@ -161,7 +179,7 @@ function useTriage() {
 interface GridProps {
   items: AlertSummary[];
   me: string | undefined;
-  field: React.RefObject<HTMLInputElement | null>;
+  field: RefObject<HTMLInputElement | null>;
   more?: () => void;
 }
 
@@ -197,7 +215,7 @@ function Grid({ items, me, field, more }: GridProps) {
   });
   useEffect(() => {
     body.current?.querySelector('[data-focus="true"]')?.scrollIntoView({ block: 'nearest' });
-  }, [url['at']]);
+  }, [at]);
   if (items.length === 0) return <Blank>{t('alerts/empty')}</Blank>;
   return (
     <>

@@ -135,7 +135,7 @@ function Strip({ events, levels, shown, onSelect }: { events: EventRow[]; levels
             key={event.id}
             className="strip__mark"
             data-lit={shown.events.has(event.id) ? 'yes' : 'no'}
-            fill={level ? `var(--${level})` : undefined}
+            data-level={level}
             x={x - (level ? 2 : 1)}
             y={lane * LANE_PX + (level ? 3 : 5)}
             width={level ? 4 : 2}

@@ -9,6 +9,7 @@ import { Icon } from '../../components/icons';
 import { SeverityMark } from '../../components/Severity';
 import { Stamp } from '../../components/Time';
 import { SafeText } from '../../components/Val';
+import { useFollowing } from '../../lib/following';
 import { baseName } from '../../lib/format';
 import { worst } from '../../lib/level';
 import { ofProcess } from '../../lib/selection';
@@ -34,10 +35,9 @@ export function TreeOutline({ forest, focus, onSelect }: Props) {
     return new Set([...closed].filter((uid) => !above.has(uid)));
   }, [closed, forest, focus]);
   const list = useMemo(() => rows(forest, open).slice(0, ROWS_MAX), [forest, open]);
-  const [at, setAt] = useState<string>();
-  const active = list.find((row) => row.node.uid === (at ?? focus)) ?? list[0];
+  const [at, setAt] = useFollowing(focus);
+  const active = list.find((row) => row.node.uid === at) ?? list[0];
   useEffect(() => {
-    setAt(undefined);
     box.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
   }, [focus]);
   const toggle = (uid: string) => {

@@ -16,7 +16,7 @@ import { Tabs } from '../../components/Tabs';
 import { Age } from '../../components/Time';
 import { SafeText } from '../../components/Val';
 import { clause } from '../../lib/query';
-import { interval } from '../../lib/time';
+import { recent } from '../../lib/time';
 import { useUrl } from '../../lib/url';
 import { BlindSpots, Hooks } from './Coverage';
 import { Facts, HealthFacts } from './Facts';
@@ -86,14 +86,18 @@ function State({ endpoint }: { endpoint: Endpoint }) {
   const { t } = useTranslation();
   return (
     <div className="endpoint">
-      <Panel title={t('endpoint/facts')}><Facts endpoint={endpoint} /></Panel>
-      <Panel title={t('endpoint/health')}><HealthFacts endpoint={endpoint} /></Panel>
+      <div className="stack">
+        <Panel title={t('endpoint/facts')}><Facts endpoint={endpoint} /></Panel>
+        <Panel title={t('endpoint/health')}><HealthFacts endpoint={endpoint} /></Panel>
+      </div>
+      <div className="stack">
       <Panel title={t('endpoint/blind')} body="flush">
         {endpoint.coverage ? <BlindSpots coverage={endpoint.coverage} /> : <Blank>{t('endpoint/noCoverage')}</Blank>}
       </Panel>
       <Panel title={t('endpoint/hooks')} body="flush">
         {endpoint.coverage ? <Hooks coverage={endpoint.coverage} /> : <Blank>{t('endpoint/noCoverage')}</Blank>}
       </Panel>
+      </div>
     </div>
   );
 }
@@ -101,7 +105,7 @@ function State({ endpoint }: { endpoint: Endpoint }) {
 const PROCESS_LIMIT = 200;
 
 function ProcessTab({ endpoint, onTerminate }: { endpoint: Endpoint; onTerminate: (target: TerminateTarget) => void }) {
-  const range = useMemo(() => interval('24h', Date.now()), []);
+  const range = useMemo(() => recent('24h'), []);
   const q = `${clause('device.uid', endpoint.id)} AND class:(process.exec OR process.exit)`;
   const answer = useSearchPages({ q, ...range, limit: PROCESS_LIMIT });
   return (

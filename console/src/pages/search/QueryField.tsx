@@ -2,7 +2,7 @@
 // could not be understood.
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 import type { FormEvent, KeyboardEvent, RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -11,6 +11,7 @@ import type { Problem } from '../../api/client';
 import { useFields } from '../../api/hooks';
 import type { Count, FieldInfo } from '../../api/types';
 import { SafeText } from '../../components/Val';
+import { useFollowing } from '../../lib/following';
 import { complete, spotAt } from '../../lib/query';
 import type { Spot } from '../../lib/query';
 import { visible } from '../../lib/safeText';
@@ -63,10 +64,9 @@ function useSuggestions(spot: Spot | undefined): Suggestion[] {
 export function QueryField({ value, field, problem, busy, onAsk }: Props) {
   const { t } = useTranslation();
   const id = useId();
-  const [text, setText] = useState(value);
+  const [text, setText] = useFollowing(value);
   const [spot, setSpot] = useState<Spot>();
   const [active, setActive] = useState(-1);
-  useEffect(() => setText(value), [value]);
   const suggestions = useSuggestions(spot);
   const open = spot !== undefined && suggestions.length > 0;
   const close = () => {

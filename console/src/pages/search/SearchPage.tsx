@@ -15,7 +15,7 @@ import { count, millis } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
 import { usePrefs } from '../../lib/prefs';
 import { narrow } from '../../lib/query';
-import { interval, isRange, RANGES, stamp } from '../../lib/time';
+import { isRange, RANGES, recent, stamp } from '../../lib/time';
 import { useUrl } from '../../lib/url';
 import type { UrlState } from '../../lib/url';
 import { EventPanel } from './EventPanel';
@@ -37,8 +37,8 @@ function useInterval(url: UrlState): { from: string; to: string } {
   const { from, to, range, run } = url;
   return useMemo(() => {
     if (from && to) return { from, to };
-    return interval(isRange(range) ? range : '24h', Date.now());
-    // `run` changes when the same search is asked again.
+    return recent(isRange(range) ? range : '24h');
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- `run` changes when the same is asked again
   }, [from, to, range, run]);
 }
 
