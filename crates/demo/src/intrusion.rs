@@ -321,7 +321,7 @@ pub fn has(tool: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Choices, Ports, Scene, steps};
+    use super::{Ports, Scene, steps};
     use crate::truth::Scenario;
 
     #[test]
@@ -330,9 +330,9 @@ mod tests {
         let mut orders = BTreeSet::new();
         for seed in 0..24 {
             let place = tempfile::tempdir().expect("temp dir");
-            let mut choices = Choices::new(seed);
-            let scene = Scene::lay_out(Scenario::Intrusion, &mut choices, Some(place.path()))
-                .expect("lays out");
+            let laid =
+                Scene::lay_out(Scenario::Intrusion, seed, Some(place.path())).expect("lays out");
+            let (scene, choices) = Scene::at(laid.root, Scenario::Intrusion, seed);
             let steps = steps(&scene, Ports { http: 1, shell: 2 }, choices);
             let tactics: BTreeSet<_> = steps.iter().map(|step| step.tactics[0]).collect();
             assert!(steps.len() >= 10 && tactics.len() >= 6, "{tactics:?}");

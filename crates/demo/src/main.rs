@@ -14,7 +14,6 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use metsuke_demo::listener::FarSide;
 use metsuke_demo::scene::{Ports, Scene, Step};
-use metsuke_demo::seed::Choices;
 use metsuke_demo::shell::{OperatorShell, Report, resolve};
 use metsuke_demo::truth::{ProcessTruth, Scenario, Truth, now};
 use metsuke_demo::{intrusion, twin};
@@ -66,6 +65,9 @@ struct Act {
     shell: u16,
     #[arg(long)]
     joined: bool,
+    /// The stage that was laid out.
+    #[arg(long)]
+    root: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
 fn direct(scenario: Scenario, options: Options) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(|| now().as_nanos().unsigned_abs() % 1_000_000);
     let far = FarSide::start(intrusion::payload())?;
+    let scene = Scene::lay_out(scenario, seed, options.place.as_deref())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["act", "--seed", &seed.to_string()]);
     command.args(["--http", &far.http.port().to_string()]);
@@ -99,10 +102,10 @@ fn direct(scenario: Scenario, options: Options) -> Result<ExitCode> {
     if let Some(cgroup) = &options.cgroup {
         command.arg("--cgroup").arg(cgroup);
     }
-    if let Some(place) = &options.place {
-        command.arg("--place").arg(place);
-    }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    command.arg("--root").arg(&scene.root);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    scene.remove();
+    let output = output.context("starting the acting half")?;
     let uploaded = far.uploaded();
     let heard = far.stop();
     if !output.status.success() {
@@ -153,8 +156,7 @@ fn join(act: &Act) -> Result<ExitCode> {
 fn perform(act: &Act) -> Result<ExitCode> {
     let seed = act.options.seed.context("the acting half needs a seed")?;
     let scenario = if act.twin { Scenario::Twin } else { Scenario::Intrusion };
-    let mut choices = Choices::new(seed);
-    let scene = Scene::lay_out(scenario, &mut choices, act.options.place.as_deref())?;
+    let (scene, choices) = Scene::at(act.root.clone(), scenario, seed);
     let ports = Ports { http: act.http, shell: act.shell };
     let steps = match scenario {
         Scenario::Intrusion => intrusion::steps(&scene, ports, choices),
@@ -185,7 +187,6 @@ fn perform(act: &Act) -> Result<ExitCode> {
     }
     truth.ended = truth.steps.last().map_or(truth.started, |step| step.ended);
     shell.close()?;
-    drop(scene);
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&truth)?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! The stage: a folder of its own with a home, imitation secrets and logs, and what runs on it.
 //!
-//! Invariant: everything written lies under [`Scene::root`], which is removed on drop.
+//! Invariant: everything written lies under [`Scene::root`], which whoever laid it out removes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -80,19 +80,17 @@ pub struct Scene {
 impl Scene {
     /// Lays out the stage for `scenario` under a new folder in `place`, or, without one, where
     /// such things happen: a temporary folder for the intrusion, the home for the twin.
-    pub fn lay_out(
-        scenario: Scenario,
-        choices: &mut Choices,
-        place: Option<&Path>,
-    ) -> Result<Self> {
-        let name = choices.name();
+    ///
+    /// This is the director's work, not the actor's: it happens outside the watched group.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn lay_out(scenario: Scenario, seed: u64, place: Option<&Path>) -> Result<Self> {
+        let names = Names::draw(&mut Choices::new(seed));
         let (prefix, usual) = match scenario {
-            Scenario::Intrusion => {
-                let usual = *choices.pick(&["/tmp", "/var/tmp"]);
-                (format!(".{name}-"), PathBuf::from(usual))
-            }
+            Scenario::Intrusion => (format!(".{}-", names.root), PathBuf::from(names.place)),
             Scenario::Twin => (
-                format!("{name}-"),
+                format!("{}-", names.root),
                 std::env::home_dir()
                     .filter(|home| home.is_dir())
                     .unwrap_or_else(std::env::temp_dir),
@@ -104,48 +102,69 @@ impl Scene {
             .tempdir_in(place)
             .with_context(|| format!("making a folder in {}", place.display()))?
             .keep();
-        let work = match scenario {
-            Scenario::Intrusion => root.join(format!(".{}", choices.name())),
-            Scenario::Twin => root.join("home/project"),
-        };
-        let scene = Self { home: root.join("home"), logs: root.join("var/log"), work, root };
-        scene.furnish()?;
+        let (scene, _) = Self::at(root, scenario, seed);
+        scene.furnish(scenario)?;
         Ok(scene)
     }
 
-    fn furnish(&self) -> Result<()> {
-        let write = |path: PathBuf, text: &str, mode: u32| -> Result<()> {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&path, text)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-            Ok(())
+    /// The stage that was laid out at `root`, with the choices that are left for the steps.
+    pub fn at(root: PathBuf, scenario: Scenario, seed: u64) -> (Self, Choices) {
+        let mut choices = Choices::new(seed);
+        let names = Names::draw(&mut choices);
+        let work = match scenario {
+            Scenario::Intrusion => root.join(format!(".{}", names.work)),
+            Scenario::Twin => root.join("home/project"),
         };
+        (Self { home: root.join("home"), logs: root.join("var/log"), work, root }, choices)
+    }
+
+    fn furnish(&self, scenario: Scenario) -> Result<()> {
         fs::create_dir_all(&self.work)?;
-        write(self.home.join(".bashrc"), "# ~/.bashrc\nalias ll='ls -l'\n", 0o644)?;
-        write(self.home.join(".profile"), "# ~/.profile\n", 0o644)?;
-        write(self.home.join(".bash_history"), "ls\ncd project\n", 0o600)?;
+        let (home, logs) = (&self.home, &self.logs);
+        write(&home.join("project/main.c"), "int main(void) { return 0; }\n", 0o644)?;
+        write(&home.join("project/logo.bin"), &"logo".repeat(300), 0o644)?;
+        write(&logs.join("build.log"), "built\n", 0o640)?;
+        if scenario == Scenario::Twin {
+            return Ok(());
+        }
         let imitation = "imitation, protects nothing";
-        write(
-            self.home.join(".aws/credentials"),
-            &format!("[default]\naws_access_key_id = {imitation}\n"),
-            0o600,
-        )?;
-        write(self.home.join(".ssh/id_ed25519"), &format!("{imitation}\n"), 0o600)?;
-        write(self.home.join(".ssh/authorized_keys"), "", 0o600)?;
-        write(self.home.join("documents/plan.txt"), &"quarterly plan\n".repeat(200), 0o644)?;
-        write(self.home.join("project/main.c"), "int main(void) { return 0; }\n", 0o644)?;
-        write(self.home.join("project/logo.bin"), &"logo".repeat(300), 0o644)?;
-        write(self.logs.join("auth.log"), &"session opened for user demo\n".repeat(40), 0o640)?;
-        write(self.logs.join("build.log"), "built\n", 0o640)?;
-        Ok(())
+        write(&home.join(".bashrc"), "# ~/.bashrc\nalias ll='ls -l'\n", 0o644)?;
+        write(&home.join(".profile"), "# ~/.profile\n", 0o644)?;
+        write(&home.join(".bash_history"), "ls\ncd project\n", 0o600)?;
+        let credentials = format!("[default]\naws_access_key_id = {imitation}\n");
+        write(&home.join(".aws/credentials"), &credentials, 0o600)?;
+        write(&home.join(".ssh/id_ed25519"), &format!("{imitation}\n"), 0o600)?;
+        write(&home.join(".ssh/authorized_keys"), "", 0o600)?;
+        write(&home.join("documents/plan.txt"), &"quarterly plan\n".repeat(200), 0o644)?;
+        write(&logs.join("auth.log"), &"session opened for user demo\n".repeat(40), 0o640)
+    }
+
+    /// Removes everything; nothing happens when it is gone already.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        // Removed by the scenario itself as its last step; this is for the ways out before it.
-        let _ = fs::remove_dir_all(&self.root);
+/// The first names drawn from a seed.
+struct Names {
+    root: String,
+    place: &'static str,
+    work: String,
+}
+
+impl Names {
+    fn draw(choices: &mut Choices) -> Self {
+        let root = choices.name();
+        let place = *choices.pick(&["/tmp", "/var/tmp"]);
+        Self { root, place, work: choices.name() }
     }
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(())
 }
