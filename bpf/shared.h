@@ -101,14 +101,18 @@ static __always_inline void count_lost(__u32 kind)
 		(*count)++;
 }
 
-/* Sends the first `size` bytes of a record. User mode drains by the clock: nobody is woken. */
+/*
+ * Sends the first `size` bytes of a record. User mode drains by the clock and is woken only for an
+ * execution, whose file may be gone soon.
+ */
 static __always_inline void send(struct record_head *head, __u32 size)
 {
 	__u32 kind = head->kind;
+	__u64 wake = kind == RECORD_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
 	size &= ROOM;
 	head->size = size;
-	if (bpf_ringbuf_output(&records, head, size, BPF_RB_NO_WAKEUP))
+	if (bpf_ringbuf_output(&records, head, size, wake))
 		count_lost(kind);
 }
 

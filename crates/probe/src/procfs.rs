@@ -1,7 +1,7 @@
 //! One process as /proc shows it. Every read may fail at any time: the process may have gone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use metsuke_event::{Process, Text};
 
@@ -130,6 +130,19 @@ pub(crate) fn interesting(environment: &[u8]) -> Option<Text> {
         .map(String::from_utf8_lossy)
         .collect();
     (!found.is_empty()).then(|| found.join(" ").into())
+}
+
+/// Descriptors of a process looked at when a file is searched for.
+const MAX_DESCRIPTORS: usize = 256;
+
+/// A path that opens the file with `inode` through a descriptor of process `pid`.
+pub(crate) fn descriptor_of(pid: u64, inode: u64) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.take(MAX_DESCRIPTORS);
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths.find(|path| {
+        fs::metadata(path).is_ok_and(|meta| meta.ino() == inode && meta.file_type().is_file())
+    })
 }
 
 /// What descriptor `fd` of a process is.

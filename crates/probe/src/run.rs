@@ -114,6 +114,13 @@ impl Source {
         }
     }
 
+    fn wait(&self) {
+        match self {
+            Self::Tracing(tracing) => tracing.wait(DRAIN),
+            Self::Interfaces(_) => std::thread::sleep(DRAIN),
+        }
+    }
+
     fn finish(&mut self, world: &mut World) {
         match self {
             Self::Tracing(tracing) => tracing.finish(world),
@@ -154,7 +161,7 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
     // The receiver waits for this one message; if it is gone so is the caller.
     let _ = ready.send(coverage);
     while !stop.load(Ordering::Acquire) && !world.emitter.closed() {
-        std::thread::sleep(DRAIN);
+        source.wait();
         source.round(&mut world);
         world.tick();
         world.emitter.flush();

@@ -181,16 +181,22 @@ impl World {
         process.user_name = process.user_id.and_then(|id| self.users.name(id));
     }
 
-    /// Hashes the executable while the process holds it open, else by its path.
+    /// Hashes the executable while the process holds it open, else by its path, else where the
+    /// parent may still hold it (a file in memory).
     pub(crate) fn hash_executable(&mut self, process: &mut Process) {
-        let expected = process.exe_inode;
-        let (Some(pid), Some(_)) = (process.pid, expected) else { return };
+        let (Some(pid), Some(inode)) = (process.pid, process.exe_inode) else { return };
         let held = format!("/proc/{pid}/exe");
-        let mut outcome = self.hasher.link(Path::new(&held), expected);
+        let mut outcome = self.hasher.link(Path::new(&held), Some(inode));
         if outcome.sha256.is_err()
             && let Some(exe) = process.exe.as_deref()
         {
-            outcome = self.hasher.path(Path::new(exe), expected);
+            outcome = self.hasher.path(Path::new(exe), Some(inode));
+        }
+        if outcome.sha256.is_err()
+            && let Some(parent) = process.parent_pid
+            && let Some(held) = procfs::descriptor_of(parent, inode)
+        {
+            outcome = self.hasher.link(&held, Some(inode));
         }
         process.sha256 = outcome.sha256.ok();
     }
@@ -274,14 +280,23 @@ impl World {
     /// Hashes a file as it stands after an activity. Sees it as the process does, if it still runs.
     pub(crate) fn hash_file(&mut self, process: &Process, file: &mut metsuke_event::File) {
         let Some(path) = file.path.as_deref() else { return };
+        // Their content is made when read.
+        if path.starts_with("/proc/") || path.starts_with("/sys/") {
+            return;
+        }
         let expected = file.inode;
         let mut outcome = self.hasher.path(Path::new(path), expected);
         if outcome.facts.is_none()
             && let Some(pid) = process.pid
-            && process.container_id.is_some()
         {
-            let inside = format!("/proc/{pid}/root{path}");
-            outcome = self.hasher.path(Path::new(&inside), expected);
+            if process.container_id.is_some() {
+                let inside = format!("/proc/{pid}/root{path}");
+                outcome = self.hasher.path(Path::new(&inside), expected);
+            } else if path.starts_with("/memfd:")
+                && let Some(held) = expected.and_then(|inode| procfs::descriptor_of(pid, inode))
+            {
+                outcome = self.hasher.link(&held, expected);
+            }
         }
         if let Some(facts) = outcome.facts {
             file.size = Some(facts.identity.size);

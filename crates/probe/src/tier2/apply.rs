@@ -25,7 +25,12 @@ impl State {
         match body {
             Body::Fork(fork) => apply_fork(world, key, &fork, time),
             Body::Exec(exec) => {
+                // What it runs was written before: tell that first.
                 self.settle(world, &self.sums.of_file(Some(exec.inode), None));
+                if head.has(flag::SCRIPT) {
+                    let script = resolve(exec.cwd, exec.script);
+                    self.settle(world, &self.sums.of_file(None, Some(&script)));
+                }
                 apply_exec(world, head, &exec, time);
             }
             Body::Exit { status } => {
@@ -177,7 +182,7 @@ impl State {
         };
         let mut network = Network {
             src_ip: Some(flow.local),
-            src_port: Some(u64::from(flow.local_port)),
+            src_port: (flow.local_port != 0).then_some(u64::from(flow.local_port)),
             protocol: Some(protocol),
             initiated: Some(what == NetworkActivity::Connect),
             flows: Some(1),
@@ -188,6 +193,8 @@ impl State {
             NetworkActivity::Connect => {
                 (network.dst_ip, network.dst_port) = remote;
                 network.dst_host = self.names.of(flow.remote);
+                // A socket that was refused has no end of its own.
+                network.src_ip = network.src_ip.filter(|ip| !ip.is_unspecified());
                 network.error = (flow.error != 0).then_some(i64::from(flow.error));
             }
             NetworkActivity::Accept => {

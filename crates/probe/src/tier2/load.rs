@@ -224,12 +224,20 @@ fn outcome(result: Result<(), String>) -> Outcome {
 /// The error with what could be done about it.
 fn explain(error: &libbpf_rs::Error) -> String {
     use libbpf_rs::ErrorKind;
+    // SAFETY: geteuid always succeeds and touches no memory.
+    let root = unsafe { libc::geteuid() } == 0;
+    let missing = std::io::Error::from_raw_os_error(libc::ESRCH).to_string();
+    let text = format!("{error:#}");
     let hint = match error.kind() {
+        ErrorKind::PermissionDenied if root => {
+            "; this kernel, or the container around the sensor, refuses such programs even to root"
+        }
         ErrorKind::PermissionDenied => {
-            "; it needs root or CAP_BPF with CAP_PERFMON, and the kernel or a container may still refuse it"
+            "; run as root, or with CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH"
         }
         ErrorKind::NotFound => "; this kernel has no such hook",
+        _ if text == missing => "; this kernel has no such hook",
         _ => "",
     };
-    format!("{error:#}{hint}")
+    text + hint
 }

@@ -10,6 +10,7 @@ mod sums;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
 use metsuke_event::Timestamp;
@@ -29,6 +30,9 @@ use sums::Sums;
 
 /// Records taken from the queue in one go, so that chores get their turn under load.
 const ROUND: usize = 8192;
+
+/// Between two rounds at least.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Kinds counted by the kernel (`RECORD_KINDS`).
 const KINDS: u32 = 64;
@@ -97,6 +101,18 @@ impl Tracing {
     /// Whether kernel modules are seen.
     pub(crate) fn sees_modules(&self) -> bool {
         self.loaded.modules
+    }
+
+    /// Waits until the kernel wakes us or `longest` is over.
+    pub(crate) fn wait(&self, longest: Duration) {
+        // Records queued without a wake-up are seen by poll too: a pause keeps batches large.
+        std::thread::sleep(PAUSE);
+        let mut fd =
+            libc::pollfd { fd: self.queue.ring.epoll_fd(), events: libc::POLLIN, revents: 0 };
+        let timeout = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: `fd` is one valid pollfd that outlives the call; the ring owns its descriptor.
+        // An error (a signal) only ends the wait early.
+        let _ = unsafe { libc::poll(&raw mut fd, 1, timeout) };
     }
 
     /// Takes what is queued and tells what is due.

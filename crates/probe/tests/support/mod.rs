@@ -1,5 +1,7 @@
 //! A control group of the test's own, processes in it, and a probe that watches it.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -19,11 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A control group that is removed, with everything in it, at the end.
-pub struct Group(pub PathBuf);
+pub(crate) struct Group(pub(crate) PathBuf);
 
 impl Group {
     /// Makes one; `None`, saying so, when this machine does not let us.
-    pub fn make(test: &str) -> Option<Self> {
+    pub(crate) fn make(test: &str) -> Option<Self> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("metsuke-test-{}-{number}", std::process::id());
         let made = cgroup_root()
@@ -40,7 +42,7 @@ impl Group {
     }
 
     /// A command that runs in the group from its first instruction on.
-    pub fn command(&self, program: &str, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
         let procs = self.0.join("cgroup.procs");
         let mut command = Command::new(program);
         command.args(args);
@@ -52,7 +54,7 @@ impl Group {
     }
 
     /// Runs a shell script in the group to its end; gives its pid.
-    pub fn shell(&self, script: &str, dir: &Path) -> u32 {
+    pub(crate) fn shell(&self, script: &str, dir: &Path) -> u32 {
         let mut child = self.command("/bin/sh", &["-c", script]).current_dir(dir).spawn().unwrap();
         child.wait().unwrap();
         child.id()
@@ -74,28 +76,28 @@ impl Drop for Group {
 }
 
 /// A probe and what it has delivered.
-pub struct Watch {
+pub(crate) struct Watch {
     probe: Option<Probe>,
     events: Receiver<Vec<Event>>,
-    pub seen: Vec<Event>,
+    pub(crate) seen: Vec<Event>,
 }
 
 impl Watch {
-    pub fn start(group: &Group, max_tier: Tier) -> Self {
+    pub(crate) fn start(group: &Group, max_tier: Tier) -> Self {
         Self::with(ProbeConfig {
             max_tier: Some(max_tier),
             ..ProbeConfig::new(Scope::Cgroup(group.0.clone()))
         })
     }
 
-    pub fn with(config: ProbeConfig) -> Self {
+    pub(crate) fn with(config: ProbeConfig) -> Self {
         let (sink, events) = sync_channel(SINK_BATCHES);
         let probe = start(config, sink).unwrap();
         Self { probe: Some(probe), events, seen: Vec::new() }
     }
 
     /// Watches with tier 2, or says why that cannot be tested here.
-    pub fn tracing(group: &Group, test: &str) -> Option<Self> {
+    pub(crate) fn tracing(group: &Group, test: &str) -> Option<Self> {
         let watch = Self::start(group, Tier::Tracing);
         if watch.coverage().tier == Tier::Tracing {
             return Some(watch);
@@ -105,16 +107,12 @@ impl Watch {
         None
     }
 
-    pub fn coverage(&self) -> Coverage {
+    pub(crate) fn coverage(&self) -> Coverage {
         self.probe.as_ref().unwrap().coverage()
     }
 
-    pub fn stats(&self) -> metsuke_probe::Stats {
-        self.probe.as_ref().unwrap().stats()
-    }
-
     /// The first event for which `wanted` holds, waiting for it.
-    pub fn find(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.seen.iter().find(|event| wanted(event)) {
@@ -130,12 +128,12 @@ impl Watch {
         }
     }
 
-    pub fn of(&mut self, kind: Kind, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn of(&mut self, kind: Kind, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         self.find(what, |event| event.activity.kind() == kind && wanted(event))
     }
 
     /// Stops the probe and gives everything it delivered.
-    pub fn stop(mut self) -> Vec<Event> {
+    pub(crate) fn stop(mut self) -> Vec<Event> {
         self.probe.take().unwrap().stop();
         self.seen.extend(self.events.try_iter().flatten());
         self.seen
@@ -146,7 +144,7 @@ impl Watch {
     }
 }
 
-pub fn describe(event: &Event) -> String {
+pub(crate) fn describe(event: &Event) -> String {
     let process = &event.process;
     let what = match &event.activity {
         Activity::File(_, file) => format!("{:?} {:?}", file.old_path, file.path),
@@ -159,10 +157,10 @@ pub fn describe(event: &Event) -> String {
     format!("{kind} pid={:?} {:?} {:?} {what}\n", process.pid, process.exe, process.cmd_line)
 }
 
-pub fn path_is(event: &Event, path: &Path) -> bool {
+pub(crate) fn path_is(event: &Event, path: &Path) -> bool {
     matches!(&event.activity, Activity::File(_, file) if file.path.as_deref() == path.to_str())
 }
 
-pub fn pid_is(event: &Event, pid: u32) -> bool {
+pub(crate) fn pid_is(event: &Event, pid: u32) -> bool {
     event.process.pid == Some(u64::from(pid))
 }
