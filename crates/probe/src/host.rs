@@ -46,6 +46,13 @@ pub(crate) fn since_boot() -> u64 {
     u64::try_from(nanos(libc::CLOCK_BOOTTIME)).unwrap_or(0)
 }
 
+/// How long the host was suspended since boot, in nanoseconds.
+pub(crate) fn suspended() -> u64 {
+    let suspended = nanos(libc::CLOCK_BOOTTIME) - nanos(libc::CLOCK_MONOTONIC);
+    // The clocks are read one after the other: less than a millisecond is no suspension.
+    u64::try_from(suspended).unwrap_or(0) / 1_000_000 * 1_000_000
+}
+
 /// When the host booted, by its wall clock as it stands now.
 pub(crate) fn boot_time() -> Timestamp {
     now().plus_nanos(-nanos(libc::CLOCK_BOOTTIME))

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use metsuke_event::Event;
-use metsuke_event::coverage::{Coverage, Outcome, Tier};
+use metsuke_event::coverage::{Coverage, Tier};
 
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
@@ -17,7 +17,7 @@ use crate::error::ProbeError;
 use crate::host;
 use crate::stats::{Counters, Stats};
 use crate::tier2::{self, Tracing};
-use crate::tier3::Poll;
+use crate::tier3::Interfaces;
 use crate::world::World;
 
 /// How often the kernel's queue is drained: batches are cheap, and 10 ms is no delay to a person.
@@ -103,14 +103,14 @@ pub fn trial(config: &ProbeConfig) -> Result<Coverage, ProbeError> {
 /// Where observations come from, by tier.
 enum Source {
     Tracing(Box<Tracing>),
-    Interfaces(Poll),
+    Interfaces(Box<Interfaces>),
 }
 
 impl Source {
     fn round(&mut self, world: &mut World) {
         match self {
             Self::Tracing(tracing) => tracing.round(world),
-            Self::Interfaces(poll) => poll.round(world),
+            Self::Interfaces(interfaces) => interfaces.round(world),
         }
     }
 
@@ -124,7 +124,7 @@ impl Source {
     fn finish(&mut self, world: &mut World) {
         match self {
             Self::Tracing(tracing) => tracing.finish(world),
-            Self::Interfaces(poll) => poll.round(world),
+            Self::Interfaces(interfaces) => interfaces.round(world),
         }
     }
 }
@@ -146,9 +146,10 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
             return (Source::Tracing(Box::new(tracing)), report);
         }
     }
-    hooks.push(coverage::hook(Tier::Interfaces, "/proc", "processes, in rounds", Outcome::Works));
-    let sees = ["process.exec", "process.exit", "sensor.health"];
-    (Source::Interfaces(Poll::default()), coverage::report(Tier::Interfaces, hooks, &sees))
+    let (interfaces, trials) = Interfaces::open(config);
+    hooks.extend(trials);
+    let report = coverage::report(Tier::Interfaces, hooks, &interfaces.sees());
+    (Source::Interfaces(Box::new(interfaces)), report)
 }
 
 fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {

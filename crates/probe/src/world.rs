@@ -94,6 +94,11 @@ impl World {
         ProcessKey { boot: self.boot, pid, start_ticks: start_nanos / 10_000_000 }
     }
 
+    /// The identity of the process `pid` that started `start_ticks` after boot.
+    pub(crate) fn ticks_key(&self, pid: u32, start_ticks: u64) -> ProcessKey {
+        ProcessKey { boot: self.boot, pid, start_ticks }
+    }
+
     /// Chores of about once a second: clock, user names, counters.
     pub(crate) fn tick(&mut self) {
         let now = host::since_boot();
