@@ -1,4 +1,8 @@
-//! Where shared data is, for tests and benches that need it.
+//! What tests and the bench share: where the data is, events to run.
+#![allow(dead_code, clippy::print_stdout, clippy::panic, reason = "each user takes a part")]
+
+pub(crate) mod linux;
+pub(crate) mod windows;
 
 use std::path::{Path, PathBuf};
 
