@@ -69,6 +69,11 @@ impl PocPlace {
         self.dir.join(plan.to_string())
     }
 
+    /// Whether the exercise `plan` left anything.
+    pub fn exists(&self, plan: PlanId) -> bool {
+        self.folder(plan).exists()
+    }
+
     /// Carries the exercise out and tells the truth about it.
     ///
     /// # Errors

@@ -156,9 +156,9 @@ impl Terminator {
         swept
     }
 
-    /// Lets what is held go on.
-    pub fn release(&self, held: &Held) {
-        for key in &held.members {
+    /// Lets processes that were held go on.
+    pub fn release(&self, members: &[ProcessKey]) {
+        for key in members {
             if let Ok((handle, _)) = self.held(*key) {
                 // It may have ended meanwhile.
                 let _ = send(&handle, Signal::Continue);

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metsuke_event::BootId;
 use metsuke_event::id::PlanId;
+use metsuke_event::{BootId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -47,9 +47,9 @@ pub struct RefusedBatch {
     /// How many activities.
     pub count: u64,
     /// Time of its earliest activity.
-    pub from: metsuke_event::Timestamp,
+    pub from: Timestamp,
     /// Time of its latest activity.
-    pub to: metsuke_event::Timestamp,
+    pub to: Timestamp,
     /// The server's reason.
     pub reason: String,
 }
@@ -58,7 +58,10 @@ pub struct RefusedBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
     /// The server has welcomed us.
-    Connected,
+    Connected {
+        /// Its clock when it did.
+        server: Timestamp,
+    },
     /// Not connected, and why.
     Away(String),
 }

@@ -69,7 +69,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Recorder { output: BufWriter::new(file), format: args.format, seq: 0, events };
     eprintln!("recording to {name} in tier {}", probe.coverage().tier.number());
     let deadline = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let over = || ends.has_changed().unwrap_or(true) || deadline.is_some_and(|d| Instant::now() >= d);
+    let over =
+        || ends.has_changed().unwrap_or(true) || deadline.is_some_and(|d| Instant::now() >= d);
     let failed = |error| Err(error).with_context(|| format!("cannot write {name}"));
     while !over() {
         if let Err(error) = recorder.beat() {

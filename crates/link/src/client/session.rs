@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metsuke_event::EndpointId;
+use metsuke_event::{EndpointId, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -94,7 +94,8 @@ impl Session {
             return Err(SessionError::Protocol("its first word is not Welcome"));
         };
         *failures = 0;
-        self.delegate.state(LinkState::Connected);
+        let server = Timestamp::from_nanos(welcome.server_ns);
+        self.delegate.state(LinkState::Connected { server });
         tracing::info!(endpoint = %self.endpoint, "the link is up");
         let mut beat = heartbeats(welcome.heartbeat_ms);
         self.send_plan_updates(&up).await?;

@@ -1,0 +1,301 @@
+//! What pipeline, executor and link share, and the sensor's answers to the link.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metsuke_event::coverage::Coverage;
+use metsuke_event::{BootId, EndpointId, Timestamp};
+use metsuke_link::client::{Delegate, LinkState, RefusedBatch};
+use metsuke_link::message::{Bundle, Downstream, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::spool::SharedSpool;
+use metsuke_respond::{PlanId, Policy};
+use tokio::sync::Notify;
+
+use crate::edge::{self, Content};
+use crate::facts;
+use crate::health::Note;
+use crate::plans::{self, Plans};
+use crate::status::Status;
+
+/// Notes waiting to become activities; more than that and the sensor is in deeper trouble than
+/// they could tell.
+pub(crate) const NOTES_MAX: usize = 64;
+
+/// What does not change while the sensor runs.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) state: PathBuf,
+    pub(crate) endpoint: EndpointId,
+    pub(crate) boot: BootId,
+    pub(crate) host: String,
+    pub(crate) scope: String,
+    pub(crate) enforcement: String,
+    pub(crate) started: Timestamp,
+    pub(crate) coverage: Option<Coverage>,
+}
+
+/// What is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) events: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) edge_hits: AtomicU64,
+}
+
+/// The shared state.
+pub(crate) struct Shared {
+    pub(crate) setup: Setup,
+    pub(crate) counters: Counters,
+    pub(crate) spool: SharedSpool,
+    pub(crate) plan_news: Arc<Notify>,
+    /// Woken when a plan came; holds one token.
+    work: SyncSender<()>,
+    notes: SyncSender<Note>,
+    plans: Mutex<Plans>,
+    policy: Mutex<Policy>,
+    content: Mutex<Content>,
+    link: Mutex<LinkState>,
+    /// Troubles that last, by part.
+    troubles: Mutex<BTreeMap<&'static str, String>>,
+    /// The server's clock minus ours, in nanoseconds; plans expire by the server's.
+    skew_ns: AtomicI64,
+}
+
+/// What [`Shared`] is made of.
+pub(crate) struct Parts {
+    pub(crate) setup: Setup,
+    pub(crate) spool: SharedSpool,
+    pub(crate) work: SyncSender<()>,
+    pub(crate) notes: SyncSender<Note>,
+    pub(crate) plans: Plans,
+    pub(crate) content: Content,
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is done under these locks leaves a value half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let policy = load_policy(&parts.setup.state);
+        Self {
+            setup: parts.setup,
+            counters: Counters::default(),
+            spool: parts.spool,
+            plan_news: Arc::default(),
+            work: parts.work,
+            notes: parts.notes,
+            plans: Mutex::new(parts.plans),
+            policy: Mutex::new(policy),
+            content: Mutex::new(parts.content),
+            link: Mutex::new(LinkState::Away("not connected yet".to_owned())),
+            troubles: Mutex::default(),
+            skew_ns: AtomicI64::new(0),
+        }
+    }
+
+    pub(crate) fn plans(&self) -> MutexGuard<'_, Plans> {
+        hold(&self.plans)
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        hold(&self.policy).clone()
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        hold(&self.content).clone()
+    }
+
+    /// The server's clock, as far as we know it.
+    pub(crate) fn server_now(&self) -> Timestamp {
+        facts::now().plus_nanos(self.skew_ns.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(*hold(&self.link), LinkState::Connected { .. })
+    }
+
+    /// Has something said by the sensor itself. When too much waits already it is only counted.
+    pub(crate) fn note(&self, note: Note) {
+        if let Err(TrySendError::Full(note)) = self.notes.try_send(note) {
+            self.counters.lost.fetch_add(note.lost.unwrap_or(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Sets or clears what is wrong with `part`.
+    pub(crate) fn trouble(&self, part: &'static str, what: Option<String>) {
+        let mut troubles = hold(&self.troubles);
+        match what {
+            Some(what) => {
+                troubles.insert(part, what);
+            }
+            None => {
+                troubles.remove(part);
+            }
+        }
+    }
+
+    /// Wakes the executor.
+    pub(crate) fn wake_executor(&self) {
+        // Full means it is about to look anyway.
+        let _ = self.work.try_send(());
+    }
+
+    /// How the sensor is; also kept for `metsuke-sensor status`.
+    pub(crate) fn health(&self) -> Heartbeat {
+        let now = facts::now();
+        let (depth, oldest) = {
+            let mut spool = self.spool.lock();
+            (spool.depth(), spool.oldest())
+        };
+        let lag = oldest.map_or(0, |oldest| now.nanos_since(oldest).max(0) / 1_000_000);
+        let content = self.content();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let health = Heartbeat {
+            sent: now,
+            lag_ms: lag.cast_unsigned(),
+            spool_bytes: depth.disk_bytes + depth.memory_bytes,
+            spool_events: depth.events,
+            lost_total: count(&self.counters.lost),
+            events_total: count(&self.counters.events),
+            cpu_ms: facts::cpu_ms(),
+            rss_bytes: facts::rss_bytes(),
+            edge_hits: count(&self.counters.edge_hits),
+            coverage: None,
+            content_version: content.version,
+            policy_version: self.policy().version,
+            degraded: self.degraded(content.refused, depth.memory_bytes),
+        };
+        let status = Status {
+            pid: std::process::id(),
+            started: self.setup.started,
+            updated: now,
+            link: match &*hold(&self.link) {
+                LinkState::Connected { .. } => "connected".to_owned(),
+                LinkState::Away(reason) => reason.clone(),
+            },
+            scope: self.setup.scope.clone(),
+            enforcement: self.setup.enforcement.clone(),
+            coverage: self.setup.coverage.clone(),
+            health: health.clone(),
+        };
+        status.save(&self.setup.state);
+        health
+    }
+
+    fn degraded(&self, refused: usize, memory_bytes: u64) -> Vec<String> {
+        let mut degraded: Vec<String> = hold(&self.troubles).values().cloned().collect();
+        if refused > 0 {
+            degraded.push(format!("{refused} documents of the content are refused"));
+        }
+        if memory_bytes > 0 {
+            degraded.push("the disk is full: activities wait in memory".to_owned());
+        }
+        degraded
+    }
+
+    fn take_content(&self, bundle: Bundle) {
+        if bundle.serial < self.content().serial {
+            tracing::warn!(
+                serial = bundle.serial,
+                "older content than the present one is not taken"
+            );
+            return;
+        }
+        edge::keep(&self.setup.state, &bundle);
+        let content = Content::compile(bundle);
+        tracing::info!(version = content.version, refused = content.refused, "new content");
+        *hold(&self.content) = content;
+    }
+
+    fn take_policy(&self, policy: Policy) {
+        let mut held = hold(&self.policy);
+        if policy.version < held.version {
+            tracing::warn!(
+                version = policy.version,
+                "an older policy than the present one is not followed"
+            );
+            return;
+        }
+        tracing::info!(version = policy.version, mode = ?policy.mode, "new policy");
+        let kept = serde_json::to_vec(&policy)
+            .map_err(std::io::Error::from)
+            .and_then(|text| plans::replace(&policy_file(&self.setup.state), &text));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the policy is not kept for the next start");
+        }
+        *held = policy;
+    }
+}
+
+fn policy_file(state: &std::path::Path) -> PathBuf {
+    state.join("policy.json")
+}
+
+fn load_policy(state: &std::path::Path) -> Policy {
+    let kept = std::fs::read(policy_file(state)).ok();
+    kept.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+impl Delegate for Shared {
+    fn hello(&self) -> Hello {
+        Hello {
+            version: facts::VERSION.to_owned(),
+            host: self.setup.host.clone(),
+            os: facts::os(),
+            kernel: facts::kernel(),
+            boot: self.setup.boot,
+            coverage: self.setup.coverage.clone(),
+            sent: facts::now(),
+            scope: self.setup.scope.clone(),
+            addresses: facts::addresses(),
+            content_version: self.content().version,
+            policy_version: self.policy().version,
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        self.health()
+    }
+
+    fn plan_updates(&self) -> Vec<PlanUpdate> {
+        self.plans().unseen()
+    }
+
+    fn plan_seen(&self, plan: PlanId, revision: u32) {
+        self.plans().seen(plan, revision);
+    }
+
+    fn order(&self, order: Downstream) {
+        match order {
+            Downstream::Content(bundle) => self.take_content(bundle),
+            Downstream::Policy(policy) => self.take_policy(policy),
+            Downstream::Plan(plan) => {
+                tracing::info!(plan = %plan.id, verb = plan.verb.name(), actor = plan.actor, "a plan came");
+                self.plans().deliver(plan, facts::now());
+                self.plan_news.notify_one();
+                self.wake_executor();
+            }
+            Downstream::Cancel(plan) => {
+                self.plans().cancel(plan, facts::now());
+                self.plan_news.notify_one();
+            }
+        }
+    }
+
+    fn refused(&self, batch: RefusedBatch) {
+        self.note(Note::refused(&batch));
+    }
+
+    fn state(&self, state: LinkState) {
+        if let LinkState::Connected { server } = state {
+            let skew = server.nanos_since(facts::now());
+            self.skew_ns.store(skew, Ordering::Relaxed);
+        }
+        *hold(&self.link) = state;
+    }
+}

@@ -1,0 +1,269 @@
+//! Carries plans out, one after another, each once.
+//!
+//! Order of notes on disk: delivered → running → (whom) → done or failed. What was running when the
+//! sensor was killed is not begun again; what came of it is looked up and told.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use metsuke_enforce::host::Seen;
+use metsuke_enforce::{PocPlace, Terminator};
+use metsuke_event::{ProcessKey, Timestamp};
+use metsuke_respond::plan::{Plan, Scope, Verb};
+use metsuke_respond::{Outcome, PlanId, Spared, State};
+
+use crate::delegate::Shared;
+use crate::facts;
+use crate::pipeline::Live;
+use crate::plans::{Record, update};
+
+/// How often expiry and old exercises are looked after when nothing else happens.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Where and how plans act.
+pub(crate) struct Means {
+    /// `Err`: why this sensor never acts.
+    pub(crate) terminator: Result<Terminator, String>,
+    pub(crate) poc: PocPlace,
+    pub(crate) live: Arc<Live>,
+}
+
+pub(crate) struct Executor {
+    shared: Arc<Shared>,
+    means: Means,
+}
+
+type Verdict = Result<(String, Outcome), (String, Option<Outcome>)>;
+
+impl Executor {
+    pub(crate) fn new(shared: Arc<Shared>, means: Means) -> Self {
+        Self { shared, means }
+    }
+
+    /// Works until the other end of `work` is gone.
+    pub(crate) fn run(self, work: &Receiver<()>) {
+        self.take_up();
+        loop {
+            self.round();
+            match work.recv_timeout(ROUND) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Tells the truth about what was interrupted.
+    fn take_up(&self) {
+        let interrupted = self.shared.plans().in_state(State::Running);
+        for record in interrupted {
+            let (state, detail, outcome) = self.after_interruption(&record);
+            self.end(record.id, state, detail, outcome);
+        }
+    }
+
+    fn after_interruption(&self, record: &Record) -> (State, String, Option<Outcome>) {
+        match record.plan.as_ref().map(|plan| &plan.verb) {
+            Some(Verb::Terminate { target, .. }) => {
+                let mut members = record.members.clone();
+                if members.is_empty() {
+                    members.push(*target);
+                }
+                let alive: Vec<Spared> = members
+                    .iter()
+                    .filter(|key| is_alive(**key, self.shared.setup.boot))
+                    .map(|key| Spared {
+                        process: *key,
+                        reason: "it still runs after the sensor was restarted".to_owned(),
+                    })
+                    .collect();
+                self.let_go(&members);
+                let outcome = Outcome::Terminated { ended: Vec::new(), spared: alive.clone() };
+                if alive.is_empty() && !record.members.is_empty() {
+                    let detail = format!(
+                        "the sensor was killed while it carried this out; of the {} processes it \
+                         had set out to end none runs any more",
+                        members.len()
+                    );
+                    return (State::Done, detail, Some(outcome));
+                }
+                let detail = "the sensor was killed while it carried this out; it is not begun \
+                              again: look at what still runs and send a new plan";
+                (State::Failed, detail.to_owned(), Some(outcome))
+            }
+            Some(Verb::Poc { .. }) => {
+                let detail = match self.means.poc.clean(record.id) {
+                    Ok(_) => "the sensor was killed during the exercise; its files were removed"
+                        .to_owned(),
+                    Err(error) => format!("the sensor was killed during the exercise; {error}"),
+                };
+                (State::Failed, detail, None)
+            }
+            Some(Verb::PocCleanup { poc }) => match self.means.poc.clean(*poc) {
+                Ok(removed) => (State::Done, String::new(), Some(Outcome::PocCleaned { removed })),
+                Err(error) => (State::Failed, error.to_string(), None),
+            },
+            None => (State::Failed, "the plan is not known".to_owned(), None),
+        }
+    }
+
+    /// An interrupted plan may have left processes held still.
+    fn let_go(&self, members: &[ProcessKey]) {
+        if let Ok(terminator) = &self.means.terminator {
+            terminator.release(members);
+        }
+    }
+
+    fn round(&self) {
+        let waiting = self.shared.plans().in_state(State::Delivered);
+        for record in waiting {
+            if let Some(plan) = record.plan {
+                self.carry_out(&plan);
+            }
+        }
+        self.clean_old_exercises();
+    }
+
+    fn carry_out(&self, plan: &Plan) {
+        if self.shared.server_now() >= plan.expires {
+            self.end(plan.id, State::Expired, "its time was over before it began".to_owned(), None);
+            return;
+        }
+        if let Err(reason) = self.may(plan) {
+            self.end(plan.id, State::Failed, reason, None);
+            return;
+        }
+        let running = update(State::Running, facts::now(), String::new());
+        let begun = self.shared.plans().step(plan.id, running, None);
+        if let Err(error) = begun {
+            let detail = format!(
+                "it cannot be noted on the endpoint's disk ({error}), so it is not begun; make room and send it again"
+            );
+            self.end(plan.id, State::Failed, detail, None);
+            return;
+        }
+        // A cancel may have come between looking and beginning.
+        let state = self.shared.plans().get(plan.id).map(|record| record.state);
+        if state != Some(State::Running) {
+            return;
+        }
+        self.shared.plan_news.notify_one();
+        match self.act(plan) {
+            Ok((detail, outcome)) => self.end(plan.id, State::Done, detail, Some(outcome)),
+            Err((detail, outcome)) => self.end(plan.id, State::Failed, detail, outcome),
+        }
+    }
+
+    fn may(&self, plan: &Plan) -> Result<(), String> {
+        self.shared.policy().permits(plan)?;
+        match (&plan.verb, &self.means.terminator) {
+            (Verb::Terminate { .. }, Err(reason)) => Err(reason.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn act(&self, plan: &Plan) -> Verdict {
+        match &plan.verb {
+            Verb::Terminate { target, scope } => self.terminate(plan.id, *target, *scope),
+            Verb::Poc { .. } => match self.means.poc.run(plan.id) {
+                Ok(truth) => Ok((String::new(), Outcome::Poc(truth))),
+                Err(error) => Err((error.to_string(), None)),
+            },
+            Verb::PocCleanup { poc } => match self.means.poc.clean(*poc) {
+                Ok(removed) => Ok((String::new(), Outcome::PocCleaned { removed })),
+                Err(error) => Err((error.to_string(), None)),
+            },
+        }
+    }
+
+    fn terminate(&self, id: PlanId, target: ProcessKey, scope: Scope) -> Verdict {
+        let terminator = self.means.terminator.as_ref().map_err(|reason| (reason.clone(), None))?;
+        let refused = |reason: String| {
+            let spared = vec![Spared { process: target, reason: reason.clone() }];
+            (reason, Some(Outcome::Terminated { ended: Vec::new(), spared }))
+        };
+        match scope {
+            Scope::Process => {
+                terminator.check(target).map_err(|error| refused(error.to_string()))?;
+                self.note(id, &[target])?;
+                let ended =
+                    terminator.terminate(target).map_err(|error| refused(error.to_string()))?;
+                let outcome = Outcome::Terminated { ended: vec![ended], spared: Vec::new() };
+                Ok(("1 process ended".to_owned(), outcome))
+            }
+            Scope::Storyline => self.terminate_storyline(id, target),
+        }
+    }
+
+    fn terminate_storyline(&self, id: PlanId, target: ProcessKey) -> Verdict {
+        let terminator = self.means.terminator.as_ref().map_err(|reason| (reason.clone(), None))?;
+        let live = Arc::clone(&self.means.live);
+        let held = terminator.hold(&move || live.storyline_of(target));
+        if let Err(error) = self.note(id, held.members()) {
+            terminator.release(held.members());
+            return Err(error);
+        }
+        let swept = terminator.sweep(&held);
+        let detail =
+            format!("{} processes ended, {} left alone", swept.ended.len(), swept.spared.len());
+        let is_whole = swept.spared.is_empty();
+        let nothing = swept.ended.is_empty();
+        let outcome = Outcome::Terminated { ended: swept.ended, spared: swept.spared };
+        match (is_whole, nothing) {
+            (true, false) => Ok((detail, outcome)),
+            (true, true) => {
+                Err(("nothing of the storyline runs any more".to_owned(), Some(outcome)))
+            }
+            (false, _) => Err((detail, Some(outcome))),
+        }
+    }
+
+    fn note(&self, id: PlanId, members: &[ProcessKey]) -> Result<(), (String, Option<Outcome>)> {
+        self.shared.plans().note_members(id, members).map_err(|error| {
+            (
+                format!("it cannot be noted on the endpoint's disk ({error}), so nothing was done"),
+                None,
+            )
+        })
+    }
+
+    fn end(&self, id: PlanId, state: State, detail: String, outcome: Option<Outcome>) {
+        tracing::info!(plan = %id, %state, detail, "a plan ended");
+        let step = update(state, facts::now(), detail);
+        if let Err(error) = self.shared.plans().step(id, step, outcome) {
+            tracing::error!(%error, plan = %id, "a plan's end is not noted on disk");
+        }
+        self.shared.plan_news.notify_one();
+    }
+
+    /// Removes what exercises left whose time is over and whom nobody cleaned up after.
+    fn clean_old_exercises(&self) {
+        let now = facts::now();
+        let done = self.shared.plans().in_state(State::Done);
+        for record in done {
+            let Some(Verb::Poc { ttl_s }) = record.plan.as_ref().map(|plan| plan.verb.clone())
+            else {
+                continue;
+            };
+            if !is_over(record.since(), ttl_s, now) || !self.means.poc.exists(record.id) {
+                continue;
+            }
+            match self.means.poc.clean(record.id) {
+                Ok(removed) => {
+                    tracing::info!(plan = %record.id, files = removed.len(), "an old exercise was cleaned up")
+                }
+                Err(error) => self.shared.trouble("poc", Some(error.to_string())),
+            }
+        }
+    }
+}
+
+fn is_over(since: Timestamp, ttl_s: u32, now: Timestamp) -> bool {
+    now.nanos_since(since) >= i64::from(ttl_s) * 1_000_000_000
+}
+
+fn is_alive(key: ProcessKey, boot: metsuke_event::BootId) -> bool {
+    key.boot == boot
+        && Seen::look(key.pid)
+            .is_some_and(|seen| seen.start_ticks == key.start_ticks && !seen.is_dead())
+}

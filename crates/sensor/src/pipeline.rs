@@ -1,0 +1,312 @@
+//! From the probe to the spool: numbers, edge detection, batches. One thread.
+//!
+//! Invariant: an activity is in the spool, or counted as lost, before the time "everything is kept
+//! up to here" passes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use metsuke_detect::Engine;
+use metsuke_event::activity::{Activity, ProcessActivity};
+use metsuke_event::{Event, ProcessKey, Text, Timestamp};
+use metsuke_link::codec::{CodecError, encode};
+use metsuke_link::spool::Sequence;
+use metsuke_link::spool::watch::Watch;
+
+use crate::delegate::Shared;
+use crate::facts;
+use crate::health::Note;
+
+/// A batch goes out when it has so many activities …
+const BATCH_EVENTS: usize = 2_000;
+/// … or its first has waited so long: what an analyst does not notice, and far fewer writes.
+const BATCH_AGE: Duration = Duration::from_millis(100);
+/// How long the thread waits for the probe at a time.
+const TICK: Duration = Duration::from_millis(50);
+/// How often the disk is asked to keep what it was given, and the watch is set.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How long an activity may be on its way from the kernel to this thread when the probe is idle:
+/// its drain interval, its rounds, and a margin.
+const PROBE_DELAY_NS: i64 = 1_000_000_000;
+/// The same when the probe is busy.
+const BUSY_DELAY_NS: i64 = 5_000_000_000;
+/// Most processes known by their storyline; as many as pids.
+const LIVE_MAX: usize = 65_536;
+/// Ended processes whose storyline is still known.
+const ENDED_MAX: usize = 16_384;
+
+/// Which storyline each living process belongs to, and each that ended lately.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    living: HashMap<Text, Text>,
+    ended: VecDeque<(Text, Text)>,
+}
+
+impl Live {
+    fn observe(&self, event: &Event) {
+        let process = &event.process;
+        let (Some(uid), Some(storyline)) = (&process.uid, &process.storyline) else { return };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(event.activity, Activity::Process(ProcessActivity::Exit)) {
+            known.living.remove(uid);
+            if known.ended.len() >= ENDED_MAX {
+                known.ended.pop_front();
+            }
+            known.ended.push_back((Text::clone(uid), Text::clone(storyline)));
+        } else if known.living.contains_key(uid) || known.living.len() < LIVE_MAX {
+            known.living.insert(Text::clone(uid), Text::clone(storyline));
+        }
+    }
+
+    /// Living processes of the storyline `target` belongs to; the target itself always.
+    pub(crate) fn storyline_of(&self, target: ProcessKey) -> Vec<ProcessKey> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = target.to_string();
+        let ended = || known.ended.iter().rev().find(|(known, _)| **known == *uid);
+        let storyline = known
+            .living
+            .get(uid.as_str())
+            .or_else(|| ended().map(|(_, storyline)| storyline))
+            .map_or(uid.as_str(), |storyline| storyline);
+        let mut members: Vec<ProcessKey> = known
+            .living
+            .iter()
+            .filter(|(_, of)| ***of == *storyline)
+            .filter_map(|(uid, _)| uid.parse().ok())
+            .collect();
+        members.push(target);
+        members.sort_unstable_by_key(|key| (key.start_ticks, key.pid));
+        members.dedup();
+        members
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Pipeline {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sequence: Sequence,
+    pub(crate) watch: Watch,
+    pub(crate) live: Arc<Live>,
+}
+
+struct Running {
+    parts: Pipeline,
+    engine: Engine,
+    serial: u64,
+    pending: Vec<Event>,
+    since: Option<Instant>,
+    synced: Instant,
+    /// Everything before this is in the spool.
+    kept: Timestamp,
+}
+
+impl Pipeline {
+    /// Works until the probe has stopped and everything it sent is in the spool.
+    pub(crate) fn run(self, probe: &Receiver<Vec<Event>>, notes: &Receiver<Note>) {
+        let content = self.shared.content();
+        let mut running = Running {
+            engine: Engine::new(content.rules),
+            serial: content.serial,
+            pending: Vec::new(),
+            since: None,
+            synced: Instant::now(),
+            kept: Timestamp::from_nanos(0),
+            parts: self,
+        };
+        loop {
+            let looked = facts::now();
+            let received = probe.recv_timeout(TICK);
+            let idle = matches!(received, Err(RecvTimeoutError::Timeout));
+            match received {
+                Ok(events) => running.take(events),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            running.take_notes(notes);
+            running.flush_if_due();
+            if idle && running.pending.is_empty() {
+                running.kept = running.kept.max(looked.plus_nanos(-PROBE_DELAY_NS));
+            }
+            running.maintain();
+        }
+        running.take_notes(notes);
+        running.flush();
+        running.stop();
+    }
+}
+
+impl Running {
+    fn take(&mut self, events: Vec<Event>) {
+        let shared = Arc::clone(&self.parts.shared);
+        let content = shared.content();
+        if content.serial != self.serial {
+            self.serial = content.serial;
+            self.engine = Engine::new(content.rules);
+        }
+        shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
+        for mut event in events {
+            match self.parts.sequence.next() {
+                Ok(seq) => event.id.seq = seq,
+                Err(error) => {
+                    tracing::error!(%error, "an activity cannot be numbered; it is lost");
+                    add(&shared.counters.lost, 1);
+                    continue;
+                }
+            }
+            event.id.boot = shared.setup.boot;
+            event.id.endpoint = shared.setup.endpoint;
+            event.host = Some(shared.setup.host.as_str().into());
+            if let Activity::Health(health) = &event.activity {
+                add(&shared.counters.lost, health.lost.unwrap_or(0));
+            }
+            self.parts.live.observe(&event);
+            let found = self.engine.observe(&event);
+            add(&shared.counters.edge_hits, found.hits.len() as u64);
+            self.since.get_or_insert_with(Instant::now);
+            self.pending.push(event);
+            if self.pending.len() >= BATCH_EVENTS {
+                self.flush();
+            }
+        }
+    }
+
+    fn take_notes(&mut self, notes: &Receiver<Note>) {
+        let mut events: Vec<Event> = notes.try_iter().map(Note::event).collect();
+        let losses = self.parts.shared.spool.take_losses();
+        events.extend(losses.iter().map(|loss| Note::spool(loss).event()));
+        if !events.is_empty() {
+            self.take(events);
+        }
+    }
+
+    fn flush_if_due(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() >= BATCH_AGE) {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.since = None;
+        let events = std::mem::take(&mut self.pending);
+        let newest = events.iter().map(|event| event.time).max();
+        self.spool(&events);
+        if let Some(newest) = newest {
+            self.kept = self.kept.max(newest.plus_nanos(-BUSY_DELAY_NS));
+        }
+    }
+
+    /// Encodes and keeps; halves what is too large for one batch.
+    fn spool(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        match encode(events) {
+            Ok(batch) => self.parts.shared.spool.append(&batch),
+            Err(CodecError::TooLarge { .. } | CodecError::TooMany { .. }) if events.len() > 1 => {
+                let (first, second) = events.split_at(events.len() / 2);
+                self.spool(first);
+                self.spool(second);
+            }
+            Err(error) => {
+                tracing::error!(%error, "activities cannot be encoded; they are lost");
+                add(&self.parts.shared.counters.lost, events.len() as u64);
+                let times = || events.iter().map(|event| event.time);
+                self.parts.shared.note(Note {
+                    part: "pipeline",
+                    reason: "not_encodable",
+                    lost: Some(events.len() as u64),
+                    from: times().min().unwrap_or_default(),
+                    to: times().max().unwrap_or_default(),
+                    detail: error.to_string(),
+                });
+            }
+        }
+    }
+
+    fn maintain(&mut self) {
+        if self.synced.elapsed() < SYNC_EVERY {
+            return;
+        }
+        self.synced = Instant::now();
+        let until = {
+            let mut spool = self.parts.shared.spool.lock();
+            spool.settle();
+            let synced = spool.sync();
+            self.trouble(synced.err().map(|error| error.to_string()));
+            spool.oldest_in_memory().map_or(self.kept, |oldest| oldest.min(self.kept))
+        };
+        if until > Timestamp::from_nanos(0)
+            && let Err(error) = self.parts.watch.kept(until)
+        {
+            tracing::warn!(%error, "the watch is not set");
+        }
+    }
+
+    fn trouble(&self, what: Option<String>) {
+        self.parts.shared.trouble("spool", what);
+    }
+
+    fn stop(&mut self) {
+        let memory = {
+            let mut spool = self.parts.shared.spool.lock();
+            spool.settle();
+            if let Err(error) = spool.sync() {
+                tracing::warn!(%error, "the spool may not survive a power failure");
+            }
+            spool.oldest_in_memory()
+        };
+        let set = match memory {
+            None => self.parts.watch.stopped(facts::now()),
+            Some(oldest) => self.parts.watch.kept(oldest),
+        };
+        if let Err(error) = set {
+            tracing::warn!(%error, "the watch is not set");
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use metsuke_event::{BootId, Event, Kind, Process, ProcessKey};
+
+    use super::Live;
+
+    fn event(kind: Kind, key: ProcessKey, root: ProcessKey) -> Event {
+        let process = Process {
+            uid: Some(key.to_string().into()),
+            storyline: Some(root.to_string().into()),
+            ..Process::default()
+        };
+        Event { process: Arc::new(process), ..Event::empty(kind) }
+    }
+
+    #[test]
+    fn a_storyline_is_known_by_any_of_its_processes_also_ended_ones() {
+        let key = |pid| ProcessKey { boot: BootId::from_u128(1), pid, start_ticks: u64::from(pid) };
+        let live = Live::default();
+        for pid in [10, 11, 12] {
+            live.observe(&event(Kind::ProcessExec, key(pid), key(10)));
+        }
+        live.observe(&event(Kind::ProcessExec, key(20), key(20)));
+        live.observe(&event(Kind::ProcessExit, key(10), key(10)));
+        live.observe(&event(Kind::ProcessExit, key(12), key(10)));
+        assert_eq!(live.storyline_of(key(11)), [key(11)]);
+        assert_eq!(live.storyline_of(key(12)), [key(11), key(12)], "asked by one that ended");
+        assert_eq!(live.storyline_of(key(10)), [key(10), key(11)], "asked by its root");
+        assert_eq!(live.storyline_of(key(20)), [key(20)]);
+    }
+}

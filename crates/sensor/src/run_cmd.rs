@@ -1,0 +1,258 @@
+//! `metsuke-sensor run`: builds everything, runs it, and stops it in order.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
+use metsuke_event::Event;
+use metsuke_link::Identity;
+use metsuke_link::client::{Backoff, Client, Delegate};
+use metsuke_link::spool::watch::Watch;
+use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
+use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Enforce};
+use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
+use crate::edge::Content;
+use crate::executor::{Executor, Means};
+use crate::health::Note;
+use crate::pipeline::{Live, Pipeline};
+use crate::plans::Plans;
+use crate::{facts, log_to_stderr, probe_cmd};
+
+/// The file that a running sensor holds locked in its state folder.
+pub(crate) const LOCK: &str = "lock";
+/// How long stopping waits for a reachable server to take what is in the spool.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How often the status file is written while nobody is connected to ask.
+const STATUS_EVERY: Duration = Duration::from_secs(2);
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the sensor keeps its state.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Watch and act only on processes in this control group (v2) or below it.
+    #[arg(long, value_name = "PATH")]
+    scope_cgroup: Option<PathBuf>,
+    /// The best tier that may be used: 1, 2 or 3.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    max_tier: Option<u8>,
+    /// Configuration file (JSON).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the proof-of-coverage exercise takes place.
+    #[arg(long, value_name = "DIR")]
+    poc_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    log_to_stderr();
+    let config = Config::load(args.config.as_deref())?;
+    let identity = Identity::load(&args.state)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(args.state.join(LOCK))
+        .context("the state folder cannot be written")?;
+    lock.try_lock().with_context(|| {
+        format!("another sensor runs with {}; stop it first", args.state.display())
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Sensor::new(&args, &config, identity)?.run())?;
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that runs.
+struct Sensor {
+    shared: Arc<Shared>,
+    client: Client,
+    probe: Option<Probe>,
+    /// Keeps the pipeline going while there is no probe.
+    sink: Option<SyncSender<Vec<Event>>>,
+    work: SyncSender<()>,
+    pipeline: JoinHandle<()>,
+    executor: JoinHandle<()>,
+}
+
+impl Sensor {
+    fn new(args: &Args, config: &Config, identity: Identity) -> anyhow::Result<Self> {
+        let state = &args.state;
+        let boot = metsuke_probe::boot_id()?;
+        let enforcement = enforcement(args, config)?;
+        let mut spool = SpoolConfig::new(state.join("spool"));
+        spool.max_bytes = config.spool_max_bytes.unwrap_or(spool.max_bytes);
+        spool.segment_bytes = spool.segment_bytes.min(spool.max_bytes / 4);
+        let spool_dir = spool.dir.clone();
+        let spool = SharedSpool::new(Spool::open(spool)?);
+        let sequence = Sequence::open(&spool_dir, boot)?;
+        let watch = Watch::open(&spool_dir)?;
+        let before = watch.before();
+        let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
+
+        let (sink, events) = sync_channel(SINK_BATCHES);
+        let (work, jobs) = sync_channel(1);
+        let (notes, said) = sync_channel(NOTES_MAX);
+        let probe = metsuke_probe::start(probe_config(args, config), sink.clone());
+        let coverage = probe.as_ref().ok().map(Probe::coverage);
+        let scope = args.scope_cgroup.as_ref();
+        let setup = Setup {
+            state: state.clone(),
+            endpoint: identity.endpoint,
+            boot,
+            host: facts::host(),
+            scope: scope.map_or_else(|| "host".to_owned(), |path| path.display().to_string()),
+            enforcement: match &enforcement {
+                Ok(scope) => scope.to_string(),
+                Err(reason) => reason.clone(),
+            },
+            started: facts::now(),
+            coverage,
+        };
+        let content = Content::load(state);
+        let work_sender = work.clone();
+        let parts = Parts { setup, spool, work: work_sender, notes, plans, content };
+        let shared = Arc::new(Shared::new(parts));
+        if let Some((kept, ending)) = before {
+            shared.note(Note::down(kept, ending));
+        }
+        let probe = probe.map_err(anyhow::Error::from);
+        if let Err(error) = &probe {
+            tracing::error!("nothing is seen on this host: {error:#}");
+            shared.note(Note::blind(error));
+            shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
+        }
+        let live = Arc::new(Live::default());
+        let pipeline =
+            Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live) };
+        let means = Means {
+            terminator: enforcement.map(|scope| Terminator::new(scope, boot)),
+            poc: poc_place(args, config)?,
+            live,
+        };
+        let executor = Executor::new(Arc::clone(&shared), means);
+        Ok(Self {
+            client: Client {
+                identity,
+                backoff: Backoff::default(),
+                plan_news: Arc::clone(&shared.plan_news),
+            },
+            sink: probe.is_err().then_some(sink),
+            probe: probe.ok(),
+            pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said))?,
+            executor: thread("metsuke-executor", move || executor.run(&jobs))?,
+            work,
+            shared,
+        })
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = CancellationToken::new();
+        let client = self.client.clone();
+        let delegate: Arc<dyn Delegate> = Arc::clone(&self.shared) as Arc<dyn Delegate>;
+        let (spool, stopped) = (self.shared.spool.clone(), stop.clone());
+        let link = tokio::spawn(async move { client.run(spool, delegate, stopped).await });
+        let mut look = tokio::time::interval(STATUS_EVERY);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = look.tick() => {
+                    self.shared.health();
+                }
+            }
+        }
+        tracing::info!("stopping: no more is taken in, what there is is kept and sent");
+        self.stop(stop).await?;
+        link.await?;
+        Ok(())
+    }
+
+    /// Probe, then pipeline, then link; each gets its time.
+    async fn stop(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { shared, probe, sink, work, pipeline, executor, client: _ } = self;
+        tokio::task::spawn_blocking(move || {
+            drop(probe);
+            drop(sink);
+            pipeline.join()
+        })
+        .await?
+        .map_err(|_| anyhow::anyhow!("the pipeline ended by a panic"))?;
+        let drained = async {
+            while shared.is_connected() && shared.spool.depth().events > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(
+                "the server did not take everything in time; the rest stays in the spool"
+            );
+        }
+        shared.health();
+        stop.cancel();
+        // The shared state holds the other sender, so the executor ends with the process.
+        drop(work);
+        drop(executor);
+        Ok(())
+    }
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .with_context(|| format!("the thread {name} cannot be started"))
+}
+
+fn probe_config(args: &Args, config: &Config) -> ProbeConfig {
+    let scope = args.scope_cgroup.clone().map_or(Scope::Host, Scope::Cgroup);
+    let mut probe = ProbeConfig::new(scope);
+    probe.max_tier = args.max_tier.map(probe_cmd::tier);
+    if let Some(sensitive) = config.sensitive() {
+        probe.sensitive = sensitive;
+    }
+    probe
+}
+
+/// Where the sensor may act; the inner error says why nowhere. A scope that was asked for and
+/// cannot be used is an error of the command, never a wider scope.
+fn enforcement(args: &Args, config: &Config) -> anyhow::Result<Result<EnforceScope, String>> {
+    match (&args.scope_cgroup, config.enforce) {
+        (Some(path), _) => Ok(Ok(EnforceScope::cgroup(path)?)),
+        (None, Enforce::Host) => Ok(Ok(EnforceScope::Host)),
+        (None, Enforce::Scope) => Ok(Err(
+            "this sensor watches the whole host and has no scope to act in, so it only watches; \
+             start it with --scope-cgroup, or set \"enforce\": \"host\" in its configuration"
+                .to_owned(),
+        )),
+    }
+}
+
+fn poc_place(args: &Args, config: &Config) -> anyhow::Result<PocPlace> {
+    let chosen = args.poc_dir.as_ref().or(config.poc_dir.as_ref());
+    let dir = chosen.cloned().unwrap_or_else(|| args.state.join("poc"));
+    Ok(PocPlace {
+        dir: absolute(&dir)?,
+        cgroup: args.scope_cgroup.clone(),
+        sensor: std::env::current_exe().context("this program's own path is not known")?,
+    })
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} is no usable path", path.display()))
+}

@@ -1,0 +1,71 @@
+//! `metsuke-sensor status`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use metsuke_link::Identity;
+use serde_json::json;
+
+use crate::status::Status;
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the sensor keeps its state.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whether a sensor holds this state folder now.
+fn is_running(state: &Path) -> bool {
+    let lock = File::open(state.join(crate::run_cmd::LOCK));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let identity = Identity::load(&args.state)?;
+    let running = is_running(&args.state);
+    let status = Status::load(&args.state);
+    if args.json {
+        let document = json!({
+            "endpoint": identity.endpoint,
+            "server": identity.server,
+            "running": running,
+            "status": status,
+        });
+        println!("{}", serde_json::to_string_pretty(&document).context("printing the status")?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("endpoint     {}", identity.endpoint);
+    println!("server       {}", identity.server);
+    println!("running      {}", if running { "yes" } else { "no" });
+    let Some(status) = status else {
+        println!("it has not run here yet");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let health = &status.health;
+    println!("said         {}", status.updated);
+    println!("link         {}", status.link);
+    println!("scope        {}", status.scope);
+    println!("enforcement  {}", status.enforcement);
+    if let Some(coverage) = &status.coverage {
+        println!("tier         {}", coverage.tier.number());
+        for blind in &coverage.blind {
+            println!("blind        {}: {}", blind.code, blind.reason);
+        }
+    }
+    println!("activities   {} seen, {} lost", health.events_total, health.lost_total);
+    println!("spool        {} activities, {} bytes", health.spool_events, health.spool_bytes);
+    println!("lag          {} ms", health.lag_ms);
+    println!("uses         {} ms CPU, {} bytes memory", health.cpu_ms, health.rss_bytes);
+    for reason in &health.degraded {
+        println!("degraded     {reason}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
