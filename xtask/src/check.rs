@@ -102,7 +102,10 @@ fn console_lint() -> Result<()> {
 }
 
 fn formatting() -> Result<()> {
-    steps::step("check the formatting", build::cargo("fmt").args(["--all", "--check", "--", "--color=never"]))
+    steps::step(
+        "check the formatting",
+        build::cargo("fmt").args(["--all", "--check", "--", "--color=never"]),
+    )
 }
 
 fn has(program: &str) -> bool {

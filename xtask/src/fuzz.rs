@@ -15,7 +15,7 @@ use crate::{place, steps};
 /// Flags that make the compiler count edges and comparisons for libFuzzer.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
+-Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Coverflow-checks";
 
 /// Seconds for one input before it counts as a hang.
 const HANG_S: u32 = 10;
@@ -84,6 +84,8 @@ fn build(target: &str) -> Result<()> {
             .args(["build", "--release", "--target", TRIPLE, "--bin", target])
             .current_dir(place::root().join("fuzz"))
             .env("CARGO_TARGET_DIR", place::target().join("fuzz"))
+            // Fast enough to fuzz, and built in a minute.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env("RUSTFLAGS", COVERAGE),
     )
 }

@@ -27,9 +27,9 @@ pub(crate) fn target() -> PathBuf {
         .map_or_else(|| cache().join("target"), PathBuf::from)
 }
 
-/// A binary of the product, as `build::product` leaves it.
-pub(crate) fn binary(name: &str) -> PathBuf {
-    target().join("debug").join(name)
+/// The folder with the product's binaries, as `build::product` leaves them.
+pub(crate) fn binaries() -> PathBuf {
+    target().join("debug")
 }
 
 /// The file that the log of a step goes to; made with its folder when needed.

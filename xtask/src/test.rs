@@ -73,7 +73,7 @@ fn has_nextest() -> bool {
 }
 
 fn product_paths(command: &mut Command) -> &mut Command {
-    command.env("METSUKE_BIN_DIR", place::target().join("debug")).env("RUST_BACKTRACE", "1")
+    command.env("METSUKE_BINARIES", place::binaries()).env("RUST_BACKTRACE", "1")
 }
 
 fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {

@@ -1,8 +1,8 @@
 //! Dependencies point down only, and the two lowest layers stay pure.
 //!
 //! Each package says its layer in `[package.metadata.metsuke] layer = "…"`. A package may depend
-//! on its own layer and those below; nothing depends on a binary, a test package or a tool, but
-//! tests may use test packages. Vocabulary and engines do no I/O, read no clock and are not async.
+//! on its own layer and those below; nothing depends on a tool, only tests and tools on binaries and
+//! on test packages (anyone's tests may use test packages). Vocabulary and engines do no I/O, read no clock and are not async.
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,8 @@ fn allowed(own: usize, other: usize, kind: Option<&str>) -> bool {
     let (binary, test) = (4, 5);
     match other {
         _ if other == test => kind == Some("dev") || own >= test,
-        _ if other > test || other == binary => false,
+        _ if other == binary => own >= test,
+        _ if other > test => false,
         _ => other <= own,
     }
 }
@@ -172,6 +173,7 @@ mod tests {
         check("service", "test", None, false);
         check("test", "test", None, true);
         check("test", "tool", None, false);
+        check("tool", "binary", None, true);
     }
 
     #[test]
