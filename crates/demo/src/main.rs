@@ -92,6 +92,8 @@ fn direct(scenario: Scenario, options: Options) -> Result<ExitCode> {
     let far = FarSide::start(intrusion::payload())?;
     let scene = Scene::lay_out(scenario, seed, options.place.as_deref())?;
     let mut command = Command::new(std::env::current_exe()?);
+    // What a build tool or test runner put into the environment is no part of the scenario.
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "HOME"));
     command.args(["act", "--seed", &seed.to_string()]);
     command.args(["--http", &far.http.port().to_string()]);
     command.args(["--shell", &far.shell.port().to_string()]);

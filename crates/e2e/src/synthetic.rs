@@ -1,22 +1,22 @@
 //! A sensor without a probe: activities made up in volume, sent through the real spool and the
 //! real link, with an identity of its own. It keeps the identities of everything it made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metsuke_event::id::PlanId;
-use metsuke_event::{BootId, Event, Kind};
+use metsuke_event::{BootId, Event, Kind, Timestamp};
 use metsuke_link::client::{Backoff, Client, Delegate, LinkState, RefusedBatch};
 use metsuke_link::codec;
 use metsuke_link::enrol::enrol;
 use metsuke_link::identity::Identity;
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_testkit::Server;
 use metsuke_testkit::builders::ProcessBuilder;
+use metsuke_testkit::{Api, Server};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub struct Synthetic {
     spool: SharedSpool,
     sequence: Sequence,
     process: ProcessBuilder,
+    behind: i64,
     identity: Identity,
     /// Identities of everything that was made, as the API writes them.
     pub produced: BTreeSet<String>,
@@ -74,7 +75,8 @@ impl Synthetic {
         runtime.spawn(async move { client.run(session_spool, delegate, session_stop).await });
         let process = ProcessBuilder::new(4_000, "/usr/bin/synthetic").on(identity.endpoint);
         let produced = BTreeSet::new();
-        Ok(Self { runtime, stop, spool, sequence, process, identity, produced, refused })
+        let behind = 0;
+        Ok(Self { runtime, stop, spool, sequence, process, behind, identity, produced, refused })
     }
 
     /// Its endpoint id.
@@ -98,12 +100,35 @@ impl Synthetic {
         Ok(())
     }
 
+    /// Sends a batch that says it holds `count` activities and holds `payload` instead. Its
+    /// numbers are used up, its activities never were.
+    ///
+    /// # Errors
+    /// When no number can be had.
+    pub fn send_garbage(&mut self, count: u32, payload: Vec<u8>) -> Result<()> {
+        let event = self.one()?;
+        for _ in 1..count {
+            self.sequence.next()?;
+        }
+        let mut batch = codec::encode(&[event])?;
+        batch.last_seq = batch.first_seq + u64::from(count) - 1;
+        batch.count = count;
+        batch.payload = payload.into();
+        self.spool.append(&batch);
+        Ok(())
+    }
+
+    /// Sets the clock by which its activities are stamped back by `nanos`.
+    pub const fn set_back(&mut self, nanos: i64) {
+        self.behind += nanos;
+    }
+
     fn one(&mut self) -> Result<Event> {
         let seq = self.sequence.next()?;
         let mut event = self.process.file(Kind::FileModify, &format!("/synthetic/{seq}"));
         event.id.boot = self.sequence.boot();
         event.id.seq = seq;
-        event.time = metsuke_demo::truth::now();
+        event.time = metsuke_demo::truth::now().plus_nanos(-self.behind);
         Ok(event)
     }
 
@@ -112,11 +137,45 @@ impl Synthetic {
         self.spool.depth().events
     }
 
-    /// What the server refused for good, and what the spool gave up.
-    pub fn lost(&self) -> usize {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).len();
-        refused + self.spool.take_losses().len()
+    /// What the server refused for good, with its reasons.
+    pub fn refused(&self) -> Vec<RefusedBatch> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// How many batches were refused, and how many losses the spool counted.
+    pub fn lost(&self) -> usize {
+        self.refused().len() + self.spool.take_losses().len()
+    }
+
+    /// Compares what was made with what `api` finds from `from` to `to`: lost, foreign, doubled.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn compare(&self, api: &Api, from: Timestamp, to: Timestamp) -> Result<Comparison> {
+        let query = format!("device.uid:{} AND file.path:/synthetic/*", self.endpoint());
+        let rows = api.search_all(&query, &from.to_string(), &to.to_string())?;
+        let mut stored: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in &rows {
+            *stored.entry(row["id"].as_str().unwrap_or_default()).or_insert(0) += 1;
+        }
+        let known = |id: &str| stored.contains_key(id);
+        Ok(Comparison {
+            lost: self.produced.iter().filter(|id| !known(id)).count(),
+            foreign: stored.keys().filter(|id| !self.produced.contains(**id)).count(),
+            doubled: stored.values().filter(|times| **times > 1).count(),
+        })
+    }
+}
+
+/// What does not agree between what was made and what is stored; all zero when all is well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Made, not stored.
+    pub lost: usize,
+    /// Stored, never made.
+    pub foreign: usize,
+    /// Stored more than once.
+    pub doubled: usize,
 }
 
 impl Drop for Synthetic {

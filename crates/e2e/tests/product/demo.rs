@@ -12,7 +12,7 @@ use metsuke_testkit::{Cgroup, needs};
 
 use crate::ARRIVES;
 
-fn play(scenario: &str, seed: u64, group: &Cgroup) -> Result<Truth> {
+pub(crate) fn play(scenario: &str, seed: u64, group: &Cgroup) -> Result<Truth> {
     let output = Command::new(binary("metsuke-demo")?)
         .args([scenario, "--seed", &seed.to_string(), "--cgroup"])
         .arg(group.path())

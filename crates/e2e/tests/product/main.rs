@@ -6,6 +6,7 @@ mod demo;
 mod disk_full;
 mod fleet;
 mod interrupted;
+mod recording;
 mod terminate;
 mod volume;
 

@@ -1,13 +1,12 @@
 //! 300,000 activities while the server is killed five times: none lost, none doubled, compared by
 //! identity.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use metsuke_demo::truth::now;
 use metsuke_e2e::stage::Stage;
-use metsuke_e2e::synthetic::Synthetic;
+use metsuke_e2e::synthetic::{Comparison, Synthetic};
 use metsuke_testkit::wait;
 
 /// What the promise is about.
@@ -39,16 +38,50 @@ fn a_server_killed_five_times_neither_loses_nor_doubles() -> Result<()> {
     wait::until_true("everything to be acknowledged", PART, || Ok(sensor.waiting() == 0))?;
     assert_eq!(sensor.lost(), 0, "nothing was given up on the way");
     assert_eq!(sensor.produced.len(), ACTIVITIES);
-    let query = format!("device.uid:{} AND file.path:/synthetic/*", sensor.endpoint());
     let (from, to) = (begun.plus_nanos(-1_000_000_000), now().plus_nanos(1_000_000_000));
-    let rows = stage.api().search_all(&query, &from.to_string(), &to.to_string())?;
-    let mut stored: BTreeMap<String, usize> = BTreeMap::new();
-    for row in &rows {
-        *stored.entry(row["id"].as_str().unwrap_or_default().to_owned()).or_insert(0) += 1;
-    }
-    let lost = sensor.produced.iter().filter(|id| !stored.contains_key(*id)).count();
-    let foreign = stored.keys().filter(|id| !sensor.produced.contains(*id)).count();
-    let doubled = stored.values().filter(|times| **times > 1).count();
-    assert_eq!((lost, foreign, doubled), (0, 0, 0), "of {} stored", rows.len());
+    assert_eq!(sensor.compare(&stage.api(), from, to)?, Comparison::default());
+    Ok(())
+}
+
+#[test]
+fn bad_batches_are_refused_and_what_stands_around_them_is_kept() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let begun = now();
+    let mut sensor = Synthetic::start(&stage.server, &stage.folder("synthetic")?)?;
+    sensor.produce(100)?;
+    sensor.send_garbage(10, b"this is no zstd frame".to_vec())?;
+    sensor.produce(100)?;
+    // One byte more than is taken.
+    sensor.send_garbage(1, vec![0; metsuke_link::limits::BATCH_COMPRESSED_MAX + 1])?;
+    sensor.produce(100)?;
+    wait::until_true("everything to be settled", PART, || {
+        stage.server.process().must_run()?;
+        Ok(sensor.waiting() == 0)
+    })?;
+    let refused = sensor.refused();
+    assert_eq!(refused.len(), 2, "{refused:#?}");
+    assert!(refused.iter().all(|batch| !batch.reason.is_empty()), "{refused:#?}");
+    let (from, to) = (begun.plus_nanos(-1_000_000_000), now().plus_nanos(1_000_000_000));
+    assert_eq!(sensor.compare(&stage.api(), from, to)?, Comparison::default());
+    Ok(())
+}
+
+#[test]
+fn a_clock_that_is_set_back_costs_nothing() -> Result<()> {
+    const HOUR: i64 = 3_600_000_000_000;
+    let stage = Stage::new()?;
+    let begun = now();
+    let mut sensor = Synthetic::start(&stage.server, &stage.folder("synthetic")?)?;
+    sensor.produce(1_000)?;
+    sensor.set_back(2 * HOUR);
+    sensor.produce(1_000)?;
+    sensor.set_back(-HOUR);
+    sensor.produce(1_000)?;
+    wait::until_true("everything to be acknowledged", PART, || Ok(sensor.waiting() == 0))?;
+    let to = now().plus_nanos(1_000_000_000);
+    let all = sensor.compare(&stage.api(), begun.plus_nanos(-3 * HOUR), to)?;
+    assert_eq!(all, Comparison::default());
+    let present = sensor.compare(&stage.api(), begun.plus_nanos(-1_000_000_000), to)?;
+    assert_eq!((present.lost, present.doubled), (2_000, 0), "each stands at its own time");
     Ok(())
 }

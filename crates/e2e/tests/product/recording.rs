@@ -1,0 +1,107 @@
+//! Shipped content against recorded runs of the demo, without a server: many seeds, quickly.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use metsuke_detect::{Engine, compile};
+use metsuke_event::field::by_name;
+use metsuke_event::finding::{Alert, Hit, Level};
+use metsuke_event::{Event, Value};
+use metsuke_testkit::binaries::binary;
+use metsuke_testkit::process::Running;
+use metsuke_testkit::{Cgroup, needs, wait};
+
+use crate::ARRIVES;
+use crate::demo::play;
+
+/// Seeds that together take every way the demo knows.
+const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
+
+/// What the sensor recorded while `work` went on in `group`.
+fn record(group: &Cgroup, folder: &Path, work: impl FnOnce() -> Result<()>) -> Result<Vec<Event>> {
+    let output = folder.join("recording.jsonl");
+    let mut command = Command::new(binary("metsuke-sensor")?);
+    command.args(["record", "--format", "native", "--scope-cgroup"]).arg(group.path());
+    command.arg("--output").arg(&output);
+    let mut sensor = Running::start("recorder", &mut command, &folder.join("log"))?;
+    wait::until_true("the recorder to watch", ARRIVES, || {
+        sensor.must_run()?;
+        Ok(sensor.log_tail().contains("recording to"))
+    })?;
+    work()?;
+    sensor.stop(ARRIVES)?;
+    let text = std::fs::read_to_string(&output)?;
+    text.lines().map(|line| event(line).with_context(|| line.to_owned())).collect()
+}
+
+fn event(line: &str) -> Result<Event> {
+    let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)?;
+    let values = fields.iter().filter_map(|(name, value)| {
+        let spec = by_name(name)?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some((spec.id, Value::parse(spec.ty, &text)?))
+    });
+    let (event, rest) = Event::from_fields(values).context("no activity")?;
+    assert!(rest.is_empty(), "fields nobody knows: {rest:?}");
+    Ok(event)
+}
+
+fn findings(events: &[Event]) -> (Vec<Hit>, BTreeMap<String, Alert>) {
+    let (rules, refused) = compile(metsuke_content::documents());
+    assert!(refused.is_empty(), "{refused:#?}");
+    let mut engine = Engine::new(rules);
+    let (mut hits, mut alerts) = (Vec::new(), BTreeMap::new());
+    for event in events {
+        let found = engine.observe(event);
+        hits.extend(found.hits);
+        alerts.extend(found.alerts.into_iter().map(|alert| (alert.id.to_string(), alert)));
+    }
+    (hits, alerts)
+}
+
+#[test]
+fn every_step_of_every_seed_is_said_by_an_alert() -> Result<()> {
+    needs!("every_step_of_every_seed_is_said_by_an_alert", Root, Cgroup);
+    for seed in SEEDS {
+        let folder = tempfile::tempdir()?;
+        let group = Cgroup::create("e2e-record")?;
+        let mut truth = None;
+        let events = record(&group, folder.path(), || {
+            truth = Some(play("intrusion", seed, &group)?);
+            Ok(())
+        })?;
+        let truth = truth.context("a run without truth")?;
+        let (hits, alerts) = findings(&events);
+        let struck: Vec<&str> = hits.iter().map(|hit| hit.detection.title.as_str()).collect();
+        let said: Vec<&str> = alerts
+            .values()
+            .flat_map(|alert| &alert.highlights)
+            .flat_map(|highlight| &highlight.detection.tactics)
+            .map(String::as_str)
+            .collect();
+        for expected in &truth.expected {
+            let met = expected.tactics.iter().any(|tactic| said.contains(&tactic.as_str()));
+            assert!(met, "seed {seed}: no alert says {}; struck: {struck:#?}", expected.step);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_twin_of_any_seed_raises_anything() -> Result<()> {
+    needs!("no_twin_of_any_seed_raises_anything", Root, Cgroup);
+    for seed in SEEDS {
+        let folder = tempfile::tempdir()?;
+        let group = Cgroup::create("e2e-record")?;
+        let events = record(&group, folder.path(), || play("twin", seed, &group).map(drop))?;
+        assert!(events.len() > 30, "seed {seed}: only {} activities", events.len());
+        let (hits, alerts) = findings(&events);
+        assert!(alerts.is_empty(), "seed {seed}: {alerts:#?}");
+        let loud: Vec<&Hit> =
+            hits.iter().filter(|hit| hit.detection.level >= Level::Medium).collect();
+        assert!(loud.is_empty(), "seed {seed}: {loud:#?}");
+    }
+    Ok(())
+}
