@@ -12,6 +12,7 @@ use crate::matcher::Matcher;
 use crate::plan::Plan;
 use crate::predicate::FieldIx;
 use crate::ruleset::RuleSet;
+use crate::sigma::header::Source;
 use crate::weigh::{Found, Weigher};
 
 /// What one activity brought to light.
@@ -51,6 +52,8 @@ pub struct Engine {
     correlator: Correlator,
     weigher: Weigher,
     counters: Counters,
+    /// The class an imported event had last, and its plan: recordings come in runs of one class.
+    last_class: Option<(Vec<Source>, Arc<Plan>)>,
 }
 
 /// A hit with the number of its detection (filters first, then rules) and the events it stands on.
@@ -69,6 +72,7 @@ impl Engine {
             correlator: Correlator::default(),
             weigher: Weigher::default(),
             counters: Counters::default(),
+            last_class: None,
         }
     }
 
@@ -85,7 +89,7 @@ impl Engine {
 
     /// Like [`Engine::observe`], for an imported event of other log sources than its kind's.
     pub fn observe_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Findings {
-        let plan = self.rules.plan_for(sources);
+        let plan = self.class(sources);
         self.observe_with(&plan, event)
     }
 
@@ -97,7 +101,7 @@ impl Engine {
 
     /// Like [`Engine::filters_only`], for an imported event of other log sources than its kind's.
     pub fn filters_only_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Vec<Hit> {
-        let plan = self.rules.plan_for(sources);
+        let plan = self.class(sources);
         self.filters_with(&plan, event).into_iter().map(|strike| strike.hit).collect()
     }
 
@@ -108,6 +112,17 @@ impl Engine {
             evicted_storylines: self.weigher.evicted,
             ..self.counters
         }
+    }
+
+    fn class(&mut self, sources: &[LogSource<'_>]) -> Arc<Plan> {
+        if let Some((known, plan)) = &self.last_class
+            && known.iter().map(Source::as_log_source).eq(sources.iter().copied())
+        {
+            return Arc::clone(plan);
+        }
+        let plan = self.rules.plan_for(sources);
+        self.last_class = Some((sources.iter().map(Source::of).collect(), Arc::clone(&plan)));
+        plan
     }
 
     fn observe_with(&mut self, plan: &Plan, event: &Event) -> Findings {

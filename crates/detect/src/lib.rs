@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+mod agreement;
 pub mod bounds;
 mod compile;
 mod correlate;

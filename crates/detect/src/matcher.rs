@@ -211,7 +211,9 @@ impl Matcher {
             Op::Set => field == ANY_TEXT || text(self).is_some(),
             Op::Unset => field != ANY_TEXT && text(self).is_none(),
             Op::Cased(test) => self.any_value(rules, event, field, &|text| test.matches(text)),
-            Op::Regex(regex) => self.any_value(rules, event, field, &|text| regex.is_match(text)),
+            Op::Regex(regex, _) => {
+                self.any_value(rules, event, field, &|text| regex.is_match(text))
+            }
             Op::Cidr(network, bits) => text(self).is_some_and(|value| match value {
                 ValueRef::Ip(address) => in_network(address, *network, *bits),
                 other => other
@@ -255,7 +257,7 @@ impl Matcher {
         let test = |text: &str| match &rules.predicates.get(predicate).op {
             Op::Text(test) => test.matches(&lower(text)),
             Op::Cased(test) => test.matches(text),
-            Op::Regex(regex) => regex.is_match(text),
+            Op::Regex(regex, _) => regex.is_match(text),
             _ => true,
         };
         values(event)

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
 pub(crate) struct Watch {
     pub(crate) field: FieldIx,
     whole: HashMap<Box<str>, Vec<FilterIx>>,
+    /// Bytes of the longest key of `whole`: longer values need no look.
+    longest: usize,
     start: Tails,
     end: Tails,
     anywhere: Substrings,
@@ -89,6 +91,7 @@ impl Watch {
         }
         Self {
             field,
+            longest: whole.keys().map(|key: &Box<str>| key.len()).max().unwrap_or(0),
             whole,
             start: Tails::build(start),
             end: Tails::build(end),
@@ -98,7 +101,9 @@ impl Watch {
 
     /// Calls `wake` for the filters that a literal in the lower-case `text` wakes.
     pub(crate) fn look(&self, text: &str, wake: &mut impl FnMut(&[FilterIx])) {
-        if let Some(filters) = self.whole.get(text) {
+        if text.len() <= self.longest
+            && let Some(filters) = self.whole.get(text)
+        {
             wake(filters);
         }
         self.start.look(text.bytes(), wake);

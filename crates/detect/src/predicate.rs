@@ -54,7 +54,8 @@ pub(crate) enum Op {
     Text(Test),
     /// On the value as it is.
     Cased(Test),
-    Regex(Box<Regex>),
+    /// With literals of which one, lower-case, is in every match.
+    Regex(Box<Regex>, Option<Vec<String>>),
     /// Address and number of leading bits.
     Cidr(IpAddr, u8),
     Number(Comparison, f64),

@@ -96,12 +96,7 @@ impl RuleSet {
 
     /// The plan for imported events of `sources`.
     pub(crate) fn plan_for(&self, sources: &[LogSource<'_>]) -> Arc<Plan> {
-        let owned = |source: &LogSource<'_>| Source {
-            product: source.product.map(str::to_owned),
-            category: source.category.map(str::to_owned),
-            service: source.service.map(str::to_owned),
-        };
-        let key: Vec<Source> = sources.iter().map(owned).collect();
+        let key: Vec<Source> = sources.iter().map(Source::of).collect();
         let read = self.imported.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = read.get(&key) {
             return Arc::clone(plan);

@@ -9,4 +9,5 @@ pub(crate) mod filter;
 pub(crate) mod header;
 pub(crate) mod model;
 pub(crate) mod modifier;
+pub(crate) mod necessary;
 pub(crate) mod pattern;

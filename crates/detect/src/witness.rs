@@ -33,8 +33,8 @@ pub(crate) fn of(expr: &Expr, predicates: &Predicates) -> Option<Vec<Literal>> {
 fn cheapest(expr: &Expr, predicates: &Predicates) -> Option<(f64, Vec<Literal>)> {
     match expr {
         Expr::Pred(index, _) => {
-            let literal = literal(*index, predicates)?;
-            Some((cost(&literal), vec![literal]))
+            let literals = literals(*index, predicates)?;
+            Some((literals.iter().map(cost).sum(), literals))
         }
         Expr::All(parts) => parts
             .iter()
@@ -83,15 +83,18 @@ fn cost(literal: &Literal) -> f64 {
     if number { 0.08 } else { scarcity + search }
 }
 
-fn literal(index: PredIx, predicates: &Predicates) -> Option<Literal> {
+/// The literals of one predicate, of which one must be seen; `None` when there are none to see.
+fn literals(index: PredIx, predicates: &Predicates) -> Option<Vec<Literal>> {
     let predicate = predicates.get(index);
-    let of =
-        |anchor, text: &str| Some(Literal { field: predicate.field, anchor, text: lower(text) });
+    let of = |anchor, text: &str| Literal { field: predicate.field, anchor, text: lower(text) };
     let test = match &predicate.op {
         Op::Text(test) | Op::Cased(test) => test,
+        Op::Regex(_, Some(texts)) => {
+            return Some(texts.iter().map(|text| of(Anchor::Anywhere, text)).collect());
+        }
         _ => return None,
     };
-    match test {
+    let literal = match test {
         Test::Equal(text) => of(Anchor::Whole, text),
         Test::Prefix(text) => of(Anchor::Start, text),
         Test::Suffix(text) => of(Anchor::End, text),
@@ -103,6 +106,6 @@ fn literal(index: PredIx, predicates: &Predicates) -> Option<Literal> {
             });
             of(Anchor::Anywhere, texts.max_by_key(|text| text.len())?)
         }
-    }
-    .filter(|literal| !literal.text.is_empty() || literal.anchor == Anchor::Whole)
+    };
+    (!literal.text.is_empty() || literal.anchor == Anchor::Whole).then(|| vec![literal])
 }

@@ -1,6 +1,7 @@
 //! What every document has: id, title, level, tags, log source.
 
 use metsuke_event::finding::{DetectionRef, Layer, Level};
+use metsuke_event::logsource::LogSource;
 
 use crate::document::Reason;
 use crate::ruleset::Meta;
@@ -15,8 +16,16 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn as_log_source(&self) -> metsuke_event::logsource::LogSource<'_> {
-        metsuke_event::logsource::LogSource {
+    pub(crate) fn of(source: &LogSource<'_>) -> Self {
+        Self {
+            product: source.product.map(str::to_owned),
+            category: source.category.map(str::to_owned),
+            service: source.service.map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn as_log_source(&self) -> LogSource<'_> {
+        LogSource {
             product: self.product.as_deref(),
             category: self.category.as_deref(),
             service: self.service.as_deref(),

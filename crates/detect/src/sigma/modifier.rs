@@ -10,6 +10,7 @@ use regex::RegexBuilder;
 use crate::bounds;
 use crate::document::Reason;
 use crate::predicate::{Comparison, Op, Relation, Test};
+use crate::sigma::necessary;
 use crate::sigma::pattern::{Part, Pattern};
 use crate::yaml::{Node, cut};
 
@@ -245,7 +246,13 @@ impl Modifiers {
                 error: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
             })?;
         let key = format!("re {ignore_case}{multi_line}{dot_all} {text}");
-        Ok(Asked::Op(key, Op::Regex(Box::new(regex))))
+        let literals = necessary::literals(text, |builder| {
+            builder
+                .case_insensitive(ignore_case)
+                .multi_line(multi_line)
+                .dot_matches_new_line(dot_all);
+        });
+        Ok(Asked::Op(key, Op::Regex(Box::new(regex), literals)))
     }
 }
 
@@ -431,7 +438,7 @@ mod tests {
         let found = asked.iter().any(|asked| match asked {
             Asked::Op(_, Op::Text(test)) => test.matches(&text.to_lowercase()),
             Asked::Op(_, Op::Cased(test)) => test.matches(text),
-            Asked::Op(_, Op::Regex(regex)) => regex.is_match(text),
+            Asked::Op(_, Op::Regex(regex, _)) => regex.is_match(text),
             Asked::Op(_, Op::Cidr(network, bits)) => text
                 .parse()
                 .is_ok_and(|address| crate::predicate::in_network(address, *network, *bits)),
