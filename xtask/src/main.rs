@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { options } => run::main(&options),
         Command::Test(options) => test::main(&options),
-        Command::Check(options) => check::main(&options),
+        Command::Check(options) => Ok(check::main(&options)),
         Command::Fix => check::fix(),
         Command::Codegen(options) => codegen::main(&options),
         Command::Bench(options) => bench::main(&options),

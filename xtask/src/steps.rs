@@ -81,7 +81,7 @@ pub(crate) fn follow(
         match lines.recv_timeout(REDRAW) {
             Ok(text) => {
                 writeln!(file, "{text}")?;
-                line.last = text.trim().to_owned();
+                text.trim().clone_into(&mut line.last);
                 each(&text);
             }
             Err(RecvTimeoutError::Timeout) => {}

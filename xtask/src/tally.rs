@@ -4,6 +4,7 @@
 //! counted as skipped, not as passed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// The mark of a test that could not run.
 const MARK: &str = "NOT RUN: ";
@@ -74,21 +75,22 @@ impl Tally {
     /// The closing lines: what was not run and why, what failed, and the counts in a line of
     /// their own.
     pub(crate) fn closing(&self) -> String {
+        // Writing to a String cannot fail.
         let mut text = String::new();
         if !self.not_run.is_empty() {
             text.push_str("\nnot run here:\n");
             for line in &self.not_run {
-                text.push_str(&format!("    {line}\n"));
+                let _ = writeln!(text, "    {line}");
             }
         }
         if !self.failures.is_empty() {
             text.push_str("\nfailed:\n");
             for name in &self.failures {
-                text.push_str(&format!("    {name}\n"));
+                let _ = writeln!(text, "    {name}");
             }
         }
         let (passed, failed, skipped) = self.counts();
-        text.push_str(&format!("\n{passed} passed, {failed} failed, {skipped} skipped\n"));
+        let _ = writeln!(text, "\n{passed} passed, {failed} failed, {skipped} skipped");
         text
     }
 

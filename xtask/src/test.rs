@@ -90,7 +90,7 @@ fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {
     let (status, log, _) =
         steps::follow("run the Rust tests", product_paths(&mut command), |line| {
             tally.heard(line);
-            let word = line.trim_start().split_whitespace().next().unwrap_or_default();
+            let word = line.split_whitespace().next().unwrap_or_default();
             match word {
                 "PASS" => shown = false,
                 "FAIL" | "TIMEOUT" | "ABORT" | "SIGKILL" | "SIGSEGV" | "SIGABRT" => {

@@ -5,6 +5,8 @@
 //! category), and whether OCSF has a home for it (`unfit` when it has none).
 //! Invariant: numbers are stable and unique over all entities (a test checks uniqueness).
 
+#![expect(clippy::doc_markdown, reason = "the fields' docs are also shown as plain text")]
+
 use std::net::IpAddr;
 
 use crate::field::{FieldSpec, Group};

@@ -1,6 +1,6 @@
 //! What cargo knows of the workspace and everything it depends on.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -66,11 +66,9 @@ impl Metadata {
 
     /// The packages of others that are part of the graph.
     pub(super) fn others(&self) -> impl Iterator<Item = &Package> {
-        let resolved: HashMap<_, _> =
-            self.resolve.nodes.iter().map(|node| (node.id.as_str(), ())).collect();
+        let resolved: HashSet<_> = self.resolve.nodes.iter().map(|node| node.id.as_str()).collect();
         self.packages.iter().filter(move |package| {
-            resolved.contains_key(package.id.as_str())
-                && !self.workspace_members.contains(&package.id)
+            resolved.contains(package.id.as_str()) && !self.workspace_members.contains(&package.id)
         })
     }
 }
