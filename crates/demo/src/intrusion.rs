@@ -148,7 +148,7 @@ impl Writer<'_> {
         let units = format!("{home}/.config/systemd/user");
         let (write, remove) = match self.choices.below(3) {
             0 => (
-                vec![format!("printf '%s\\n' '{line}' | r tee -a {home}/.bashrc >/dev/null")],
+                vec![format!("r sh -c \"echo '{line}' >> {home}/.bashrc\"")],
                 vec![format!("r sed -i '$d' {home}/.bashrc")],
             ),
             1 => (

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::shell::{REPORTER, Report};
+use crate::truth::ProcessTruth;
 
 /// Longest request head; real ones are a few hundred bytes.
 const MAX_HEAD: u64 = 16 * 1024;
@@ -159,19 +161,40 @@ fn drain_chunks(reader: &mut impl BufRead) -> Result<u64> {
     }
 }
 
+/// Asks the shell who it is, looks at it while it waits, then has it run two commands.
 fn talk_to_shell(mut stream: TcpStream, state: &State) -> Result<()> {
     stream.set_read_timeout(Some(PEER_SILENCE))?;
-    write!(
-        stream,
-        "{REPORTER}\nprintf '@P\\t%s\\t%s\\t%s\\t%s\\n' \"$$\" \"$PPID\" \"$PWD\" \"$0\" >&2\nr id\nr uname -r\nexit\n"
-    )?;
+    writeln!(stream, "printf '@S\\t%s\\t%s\\n' \"$$\" \"$PPID\" >&2")?;
     let reader = BufReader::new(stream.try_clone()?.take(MAX_BODY));
     for line in reader.split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        // An interactive shell may echo what it is told; only real reports begin a field with a pid.
+        let shell = line.find("@S\t").and_then(|at| itself(&line[at + 3..]));
+        if shell.is_some() {
+            write!(stream, "{REPORTER}\nr id\nr uname -r\nexit\n")?;
+        }
         if let Ok(mut heard) = state.heard.lock() {
+            heard.processes.extend(shell);
             heard.take(&line, "/usr/sbin:/usr/bin:/sbin:/bin");
         }
     }
     Ok(())
+}
+
+/// The shell, as the kernel describes it.
+fn itself(fields: &str) -> Option<ProcessTruth> {
+    let (pid, parent_pid) = fields.trim_end().split_once('\t')?;
+    let folder = Path::new("/proc").join(pid);
+    let cmd_line = std::fs::read(folder.join("cmdline")).ok()?;
+    let text = |path| Some(std::fs::read_link(path).ok()?.to_str()?.to_owned());
+    Some(ProcessTruth {
+        pid: Some(pid.parse().ok()?),
+        parent_pid: parent_pid.parse().ok()?,
+        argv: cmd_line
+            .split(|byte| *byte == 0)
+            .filter(|argument| !argument.is_empty())
+            .map(|argument| String::from_utf8_lossy(argument).into_owned())
+            .collect(),
+        cwd: text(folder.join("cwd"))?,
+        exe: text(folder.join("exe")),
+    })
 }

@@ -133,21 +133,18 @@ impl Judge {
             text(root, "process.storyline")
         );
         let starts = self.search(truth, &query)?;
-        let mut hashes = BTreeMap::new();
-        let mut problems = Vec::new();
+        let mut problems = start_problems(&starts, truth);
         for process in truth.processes() {
             let label = process.argv.join(" ");
-            let Some(start) = starts.iter().find(|row| is_start(row, process)) else {
-                problems.push(format!("no start of `{label}` (pid {:?})", process.pid));
-                continue;
-            };
+            let Some(start) = starts.iter().find(|row| is_start(row, process)) else { continue };
             let pid = number(start, "process.pid");
-            if !pids.contains_key(&pid) {
-                problems.push(format!("`{label}` (pid {pid}) is not in the tree"));
-            } else if pids[&pid]["uid"] != uid.as_str() && pids[&pid]["parent_uid"].is_null() {
-                problems.push(format!("`{label}` (pid {pid}) has no parent in the tree"));
+            match pids.get(&pid) {
+                None => problems.push(format!("`{label}` (pid {pid}) is not in the tree")),
+                Some(node) if node["uid"] != uid.as_str() && node["parent_uid"].is_null() => {
+                    problems.push(format!("`{label}` (pid {pid}) has no parent in the tree"));
+                }
+                Some(_) => {}
             }
-            problems.extend(compare_start(start, process, truth, &mut hashes));
         }
         Ok(problems)
     }
@@ -222,6 +219,24 @@ impl Judge {
         }
         Ok(details)
     }
+}
+
+/// Processes of `truth` whose start is not among `rows` as it was: one sentence each. A row is an
+/// object whose `fields` are named canonically, as the API gives it.
+pub fn start_problems(rows: &[Value], truth: &Truth) -> Vec<String> {
+    let mut hashes = BTreeMap::new();
+    let mut problems = Vec::new();
+    for process in truth.processes() {
+        match rows.iter().find(|row| is_start(row, process)) {
+            Some(start) => problems.extend(compare_start(start, process, truth, &mut hashes)),
+            None => problems.push(format!(
+                "no start of `{}` (pid {:?})",
+                process.argv.join(" "),
+                process.pid
+            )),
+        }
+    }
+    problems
 }
 
 fn field<'a>(row: &'a Value, name: &str) -> &'a Value {

@@ -6,12 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use metsuke_detect::{Engine, compile};
+use metsuke_event::Event;
 use metsuke_event::field::by_name;
 use metsuke_event::finding::{Alert, Hit, Level};
-use metsuke_event::{Event, Value};
 use metsuke_testkit::binaries::binary;
+use metsuke_testkit::judge::start_problems;
 use metsuke_testkit::process::Running;
 use metsuke_testkit::{Cgroup, needs, wait};
+use serde_json::{Value, json};
 
 use crate::ARRIVES;
 use crate::demo::play;
@@ -19,8 +21,8 @@ use crate::demo::play;
 /// Seeds that together take every way the demo knows.
 const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 
-/// What the sensor recorded while `work` went on in `group`.
-fn record(group: &Cgroup, folder: &Path, work: impl FnOnce() -> Result<()>) -> Result<Vec<Event>> {
+/// What the sensor recorded while `work` went on in `group`, line by line.
+fn record(group: &Cgroup, folder: &Path, work: impl FnOnce() -> Result<()>) -> Result<Vec<Value>> {
     let output = folder.join("recording.jsonl");
     let mut command = Command::new(binary("metsuke-sensor")?);
     command.args(["record", "--format", "native", "--scope-cgroup"]).arg(group.path());
@@ -33,28 +35,28 @@ fn record(group: &Cgroup, folder: &Path, work: impl FnOnce() -> Result<()>) -> R
     work()?;
     sensor.stop(ARRIVES)?;
     let text = std::fs::read_to_string(&output)?;
-    text.lines().map(|line| event(line).with_context(|| line.to_owned())).collect()
+    text.lines().map(|line| serde_json::from_str(line).context("a broken line")).collect()
 }
 
-fn event(line: &str) -> Result<Event> {
-    let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)?;
-    let values = fields.iter().filter_map(|(name, value)| {
+fn event(line: &Value) -> Event {
+    let fields = line.as_object().into_iter().flatten();
+    let values = fields.filter_map(|(name, value)| {
         let spec = by_name(name)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some((spec.id, Value::parse(spec.ty, &text)?))
+        Some((spec.id, metsuke_event::Value::parse(spec.ty, &text)?))
     });
-    let (event, rest) = Event::from_fields(values).context("no activity")?;
+    let (event, rest) = Event::from_fields(values).expect("an activity");
     assert!(rest.is_empty(), "fields nobody knows: {rest:?}");
-    Ok(event)
+    event
 }
 
-fn findings(events: &[Event]) -> (Vec<Hit>, BTreeMap<String, Alert>) {
+fn findings(lines: &[Value]) -> (Vec<Hit>, BTreeMap<String, Alert>) {
     let (rules, refused) = compile(metsuke_content::documents());
     assert!(refused.is_empty(), "{refused:#?}");
     let mut engine = Engine::new(rules);
     let (mut hits, mut alerts) = (Vec::new(), BTreeMap::new());
-    for event in events {
-        let found = engine.observe(event);
+    for line in lines {
+        let found = engine.observe(&event(line));
         hits.extend(found.hits);
         alerts.extend(found.alerts.into_iter().map(|alert| (alert.id.to_string(), alert)));
     }
@@ -73,6 +75,13 @@ fn every_step_of_every_seed_is_said_by_an_alert() -> Result<()> {
             Ok(())
         })?;
         let truth = truth.context("a run without truth")?;
+        let starts: Vec<Value> = events
+            .iter()
+            .filter(|line| line["class"] == "process.exec")
+            .map(|line| json!({ "fields": line }))
+            .collect();
+        let problems = start_problems(&starts, &truth);
+        assert!(problems.is_empty(), "seed {seed}: {}", problems.join("\n"));
         let (hits, alerts) = findings(&events);
         let struck: Vec<&str> = hits.iter().map(|hit| hit.detection.title.as_str()).collect();
         let said: Vec<&str> = alerts
