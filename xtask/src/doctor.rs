@@ -12,7 +12,7 @@ use crate::{build, node, place, steps};
 
 /// The target directory is cut down when it is larger than this many GiB, unless
 /// `METSUKE_CACHE_GIB` says otherwise. A whole build takes about half.
-const CACHE_LIMIT_GIB: u64 = 24;
+const CACHE_LIMIT_GIB: u64 = 20;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     max_total_time_s: u64,
 }
 
-/// Builds and runs one target. A crash leaves its input under `fuzz/artifacts/`.
+/// Builds and runs one target. A crash leaves its input under `fuzz/artifacts/` in the target directory.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let targets = targets()?;
     let Some(target) = &options.target else {
@@ -45,7 +45,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         bail!("there is no target `{target}`; there are: {}", targets.join(", "));
     }
     build(target)?;
-    let folder = place::root().join("fuzz");
+    let folder = place::target().join("fuzz");
     let (corpus, artifacts) =
         (folder.join("corpus").join(target), folder.join("artifacts").join(target));
     fs::create_dir_all(&corpus)?;

@@ -104,7 +104,7 @@ mod tests {
         let allowed =
             allow_list("[licenses]\nallow = [\n  \"MIT\", # short\n  \"Apache-2.0\",\n]\n");
         let check = |expression: &str, expect| {
-            assert_eq!(permits(expression, &allowed), expect, "{expression}")
+            assert_eq!(permits(expression, &allowed), expect, "{expression}");
         };
         check("MIT", true);
         check("MIT/Apache-2.0", true);
