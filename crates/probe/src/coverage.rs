@@ -87,6 +87,23 @@ fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
             "changes through a shared memory mapping make no system call; the file's creation is seen",
         ));
     }
+    if tier == Tier::Interfaces {
+        spots.push(spot(
+            "short_lived_details",
+            &["process.exec"],
+            "a process is described by reading /proc after the kernel's notice: of one that ends within a millisecond the arguments, directory and hash may be missing",
+        ));
+        spots.push(spot(
+            "short_lived_flows",
+            &["network.connect", "network.accept", "network.listen"],
+            "sockets are found by reading /proc twice a second: shorter flows are missed",
+        ));
+        spots.push(spot(
+            "sensitive_patterns",
+            &["file.read"],
+            "only sensitive files with a fixed path that exist at the start are watched",
+        ));
+    }
     spots.push(spot(
         "encrypted_dns",
         &["dns.query"],

@@ -97,7 +97,11 @@ pub fn start(config: ProbeConfig, sink: SyncSender<Vec<Event>>) -> Result<Probe,
 /// When the scope is none.
 pub fn trial(config: &ProbeConfig) -> Result<Coverage, ProbeError> {
     let bounds = Bounds::resolve(&config.scope)?;
-    Ok(choose(config, &bounds).1)
+    let (source, mut coverage) = choose(config, &bounds);
+    if matches!(source, Source::Tracing(_)) {
+        coverage.hooks.extend(Interfaces::open(config).1);
+    }
+    Ok(coverage)
 }
 
 /// Where observations come from, by tier.

@@ -60,6 +60,11 @@ impl Table {
         }
     }
 
+    /// Forgets the processes for which `alive` (pid, start) does not hold.
+    pub(crate) fn retain(&mut self, alive: impl Fn(u32, u64) -> bool) {
+        self.entries.retain(|pid, (start, _)| alive(*pid, *start));
+    }
+
     /// Sets who the process is, whence it comes and which storyline it joins. `parent` is in scope
     /// when it is in the table.
     pub(crate) fn identify(

@@ -26,6 +26,9 @@ const CLOCK_JUMP_NANOS: i64 = 50_000_000;
 /// Seconds-long chores are done this often, in nanoseconds.
 const CHORES_NANOS: u64 = 1_000_000_000;
 
+/// Processes whose end was missed are looked for this often, in nanoseconds.
+const SWEEP_NANOS: u64 = 30_000_000_000;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
@@ -56,6 +59,7 @@ pub(crate) struct World {
     users: Users,
     boot_time: Timestamp,
     chores_at: u64,
+    sweep_at: u64,
 }
 
 impl World {
@@ -81,6 +85,7 @@ impl World {
             users,
             boot_time,
             chores_at: 0,
+            sweep_at: 0,
         }
     }
 
@@ -110,6 +115,13 @@ impl World {
         let boot_time = host::boot_time();
         if boot_time.nanos_since(self.boot_time).abs() > CLOCK_JUMP_NANOS {
             self.boot_time = boot_time;
+        }
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP_NANOS;
+            // Left the scope, or its exit record was lost.
+            self.table.retain(|pid, start| {
+                procfs::stat(pid).is_some_and(|stat| stat.start_ticks == start)
+            });
         }
         set(&self.counters.processes, self.table.len() as u64);
         set(&self.counters.hashed, self.hasher.stats().hashed);
