@@ -45,8 +45,18 @@ enum Command {
     PocDrop { plan: PlanId, path: PathBuf },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("metsuke-sensor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Enrol(args) => enrol_cmd::run(args),
         Command::Run(args) => run_cmd::run(args),
         Command::Status(args) => status_cmd::run(args),
