@@ -4,6 +4,7 @@
 //! on its own layer and those below; nothing depends on a tool, only tests and tools on binaries and
 //! on test packages (anyone's tests may use test packages). Vocabulary and engines do no I/O, read no clock and are not async.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -116,26 +117,40 @@ fn impurities(package: &Package, problems: &mut Vec<Problem>) -> Result<()> {
     }
     let Some(folder) = Path::new(&package.manifest_path).parent() else { return Ok(()) };
     let mut waiting = vec![folder.join("src")];
+    let mut sources = Vec::new();
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
             for entry in fs::read_dir(&path)? {
                 waiting.push(entry?.path());
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && !path
-                .file_stem()
-                .is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"))
-        {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path)?;
-            for (line, call) in impure_lines(&text) {
-                problems.push(Problem::new(
-                    format!("{}:{line}", path.display()),
-                    format!("a pure package says `{call}`: take the value as an argument"),
-                ));
-            }
+            sources.push((path, text));
+        }
+    }
+    let of_tests: HashSet<_> = sources.iter().flat_map(|(_, text)| test_modules(text)).collect();
+    for (path, text) in &sources {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if of_tests.contains(&*name) {
+            continue;
+        }
+        for (line, call) in impure_lines(text) {
+            problems.push(Problem::new(
+                format!("{}:{line}", path.display()),
+                format!("a pure package says `{call}`: take the value as an argument"),
+            ));
         }
     }
     Ok(())
+}
+
+/// Names of the modules in files of their own that are compiled for tests only.
+fn test_modules(text: &str) -> Vec<&str> {
+    let after = text.split("#[cfg(test)]").skip(1);
+    after
+        .filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split(';').next())
+        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .collect()
 }
 
 /// Line numbers with what they say, up to the tests at the end of the file.
@@ -155,7 +170,7 @@ fn impure_lines(text: &str) -> Vec<(usize, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{allowed, impure_lines, rank};
+    use super::{allowed, impure_lines, rank, test_modules};
 
     #[test]
     fn arrows_point_down() {
@@ -174,6 +189,12 @@ mod tests {
         check("test", "test", None, true);
         check("test", "tool", None, false);
         check("tool", "binary", None, true);
+    }
+
+    #[test]
+    fn modules_of_tests_are_told() {
+        let text = "mod a;\n#[cfg(test)]\nmod b;\n#[cfg(test)]\nmod tests {\n mod c; }\n";
+        assert_eq!(test_modules(text), ["b"]);
     }
 
     #[test]
