@@ -52,7 +52,7 @@ pub enum Session {
 }
 
 /// The storyline that a process joins: `None` when it begins one of its own.
-pub fn joins<'a>(parent: Parent<'a>, session: Session) -> Option<&'a str> {
+pub fn joins(parent: Parent<'_>, session: Session) -> Option<&str> {
     match parent {
         // pid 0 is the kernel, 1 is init, 2 is kthreadd.
         Parent::Unseen | Parent::Seen { pid: 0..=2, .. } => None,

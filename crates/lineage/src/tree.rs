@@ -263,7 +263,7 @@ mod tests {
     fn knows_who_descends_from_whom() {
         let tree = Tree::build(100, &story());
         let uids = |nodes: Vec<&super::Node>| -> String {
-            nodes.iter().map(|node| format!("{} ", node.uid)).collect()
+            nodes.iter().flat_map(|node| [&*node.uid, " "]).collect()
         };
         assert_eq!(uids(tree.ancestors("c").collect()), "b a outside ");
         assert_eq!(uids(tree.descendants("a")), "a b c ");

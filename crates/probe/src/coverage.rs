@@ -52,58 +52,10 @@ pub(crate) fn tracing(modules: bool) -> Vec<&'static str> {
 }
 
 fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
-    let all = [
-        "file.create",
-        "file.modify",
-        "file.delete",
-        "file.rename",
-        "file.read",
-        "network.connect",
-        "network.accept",
-        "network.listen",
-    ];
-    let mut spots = Vec::new();
-    if !sees.contains(&"process.fork") {
-        spots.push(spot(
-            "short_lived_processes",
-            &["process.exec", "process.exit"],
-            "processes are found by reading /proc in rounds: what lives shorter than a round is missed; run as root for the proc connector or BPF",
-        ));
-    }
-    if tier == Tier::Tracing {
-        spots.push(spot(
-            "io_uring",
-            &all,
-            "files and sockets that a program uses through io_uring make no system calls of their own",
-        ));
-        spots.push(spot(
-            "32_bit_system_calls",
-            &all,
-            "32-bit programs number their system calls otherwise; their processes are seen, their files and flows are not",
-        ));
-        spots.push(spot(
-            "mapped_writes",
-            &["file.modify"],
-            "changes through a shared memory mapping make no system call; the file's creation is seen",
-        ));
-    }
-    if tier == Tier::Interfaces {
-        spots.push(spot(
-            "short_lived_details",
-            &["process.exec"],
-            "a process is described by reading /proc after the kernel's notice: of one that ends within a millisecond the arguments, directory and hash may be missing",
-        ));
-        spots.push(spot(
-            "short_lived_flows",
-            &["network.connect", "network.accept", "network.listen"],
-            "sockets are found by reading /proc twice a second: shorter flows are missed",
-        ));
-        spots.push(spot(
-            "sensitive_patterns",
-            &["file.read"],
-            "only sensitive files with a fixed path that exist at the start are watched",
-        ));
-    }
+    let mut spots = match tier {
+        Tier::Lsm | Tier::Tracing => blind_tracing(),
+        Tier::Interfaces => blind_interfaces(sees),
+    };
     spots.push(spot(
         "encrypted_dns",
         &["dns.query"],
@@ -117,10 +69,67 @@ fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
         ("file.modify", "files"),
     ] {
         if !sees.contains(&class) {
-            let reason =
-                "no hook of the tier in force delivers it; the refused hooks above say why";
+            let reason = "no hook of the tier in force delivers it; the refused hooks say why";
             spots.push(spot(code, &[class], reason));
         }
+    }
+    spots
+}
+
+fn blind_tracing() -> Vec<BlindSpot> {
+    let calls = [
+        "file.create",
+        "file.modify",
+        "file.delete",
+        "file.rename",
+        "file.read",
+        "network.connect",
+        "network.accept",
+        "network.listen",
+    ];
+    vec![
+        spot(
+            "io_uring",
+            &calls,
+            "files and sockets that a program uses through io_uring make no system calls of their own",
+        ),
+        spot(
+            "32_bit_system_calls",
+            &calls,
+            "32-bit programs number their system calls otherwise; their processes are seen, their files and flows are not",
+        ),
+        spot(
+            "mapped_writes",
+            &["file.modify"],
+            "changes through a shared memory mapping make no system call; the file's creation is seen",
+        ),
+    ]
+}
+
+fn blind_interfaces(sees: &[&str]) -> Vec<BlindSpot> {
+    let mut spots = vec![
+        spot(
+            "short_lived_details",
+            &["process.exec"],
+            "a process is described by reading /proc after the kernel's notice: of one that ends within a millisecond the arguments, directory and hash may be missing",
+        ),
+        spot(
+            "short_lived_flows",
+            &["network.connect", "network.accept", "network.listen"],
+            "sockets are found by reading /proc twice a second: shorter flows are missed",
+        ),
+        spot(
+            "sensitive_patterns",
+            &["file.read"],
+            "only sensitive files with a fixed path that exist at the start are watched",
+        ),
+    ];
+    if !sees.contains(&"process.fork") {
+        spots.push(spot(
+            "short_lived_processes",
+            &["process.exec", "process.exit"],
+            "processes are found by reading /proc in rounds: what lives shorter than a round is missed; run as root for the proc connector or BPF",
+        ));
     }
     spots
 }

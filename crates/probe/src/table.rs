@@ -9,7 +9,7 @@ use std::sync::Arc;
 use metsuke_event::{Process, ProcessKey, Text, Timestamp};
 use metsuke_lineage::storyline::{Parent, Session, joins};
 
-/// Most processes kept: far above what a host runs at once (pid_max is 4,194,304 at most, but a
+/// Most processes kept: far above what a host runs at once (`pid_max` is 4,194,304 at most, but a
 /// host with so many has no memory left). What finds no room is described by its record alone.
 const MAX_PROCESSES: usize = 262_144;
 

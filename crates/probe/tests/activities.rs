@@ -1,6 +1,12 @@
 //! Flows, DNS, executions from memory and sockets as standard streams, by a helper process (this
 //! test binary again) that runs in the scope.
-#![allow(missing_docs, unsafe_code, reason = "a test; unsafe only to fork and for memfd_create")]
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test; unsafe only to fork and for memfd_create"
+)]
 
 mod support;
 
@@ -214,9 +220,9 @@ fn a_shell_on_a_socket_shows_in_its_streams() {
     let other = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"echo done; exit\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     });
     help(&group, "shell", port);
     assert_eq!(other.join().unwrap(), "done\n");

@@ -1,6 +1,12 @@
 //! Tier 3 against real processes in a control group of the test's own. What lives too short for
 //! it is not asked for here: that is its known blindness.
-#![allow(missing_docs, unsafe_code, reason = "a test; unsafe only to fork into the group")]
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test; unsafe only to fork into the group"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! Tier 2 against real processes in a control group of the test's own.
-#![allow(missing_docs, unsafe_code, reason = "a test; unsafe only to fork into the group")]
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test; unsafe only to fork into the group"
+)]
 
 mod support;
 

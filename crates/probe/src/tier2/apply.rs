@@ -129,7 +129,7 @@ impl State {
             return;
         }
         let key = file_key(record.inode, record.kernel_device, head.pid, head.kind);
-        self.sums.open(key, process, head.pid, subject, head.time);
+        self.sums.open(key, process, (head.pid, head.time), subject);
     }
 
     fn apply_named(
@@ -169,7 +169,7 @@ impl State {
         if !head.has(flag::SINGLE) {
             let key = flow_key(flow.remote_bytes, head.pid, ports, (flow.protocol, head.kind));
             let subject = Subject::Flow(what, network.clone());
-            self.sums.open(key, Arc::clone(&process), head.pid, subject, head.time);
+            self.sums.open(key, Arc::clone(&process), (head.pid, head.time), subject);
         }
         world.push(world.time(head.time), &process, Activity::Network(what, network));
     }
@@ -213,7 +213,7 @@ impl State {
         }
         let process = world.find(world.key(head.pid, head.start));
         let server = (flow.remote, flow.remote_port);
-        let told = self.names.message(&process, head.pid, head.time, server, message);
+        let told = self.names.message(&process, (head.pid, head.time), server, &message);
         if let Some(told) = told {
             tell_dns(world, told);
         }

@@ -44,7 +44,7 @@ pub(super) struct Loaded {
     pub(super) flows: MapHandle,
     pub(super) modules: bool,
     links: Vec<Link>,
-    _objects: Vec<Object>,
+    objects: Vec<Object>,
 }
 
 impl Loaded {
@@ -56,6 +56,7 @@ impl Loaded {
 
 /// The verifier's log and libbpf's remarks go to tracing, not to standard error.
 fn quiet() {
+    #[expect(clippy::needless_pass_by_value, reason = "the signature libbpf-rs asks for")]
     fn log(_: PrintLevel, text: String) {
         tracing::debug!(target: "metsuke_probe::libbpf", "{}", text.trim_end());
     }
@@ -83,7 +84,7 @@ pub(super) fn load(config: &ProbeConfig, bounds: &Bounds) -> (Option<Loaded>, Ve
     let modules = try_modules(&loaded, bounds, config);
     let result = modules.map(|(object, links)| {
         loaded.modules = true;
-        loaded._objects.push(object);
+        loaded.objects.push(object);
         loaded.links.extend(links);
     });
     trials.push(hook(Tier::Tracing, "tp_btf/module_load", purpose, outcome(result)));
@@ -133,7 +134,7 @@ fn try_tracing(
             flows,
             modules: false,
             links,
-            _objects: vec![object],
+            objects: vec![object],
         }),
         Ok(_) => None,
         Err(reason) => {

@@ -41,14 +41,14 @@ impl Names {
         self.addresses.get(&address).cloned()
     }
 
-    /// Takes in a message that `process` sent or received; gives what can be told now.
+    /// Takes in a message that `process` sent or received; gives what can be told now. With
+    /// the process's pid and the message's time.
     pub(super) fn message(
         &mut self,
         process: &Arc<Process>,
-        pid: u32,
-        time: u64,
+        (pid, time): (u32, u64),
         server: (IpAddr, u16),
-        message: Message,
+        message: &Message,
     ) -> Option<Told> {
         let question = (pid, message.id, message.record_type, message.name.clone());
         let new = || Told {
@@ -81,7 +81,7 @@ impl Names {
             })
             .collect();
         told.dns.answers = (!texts.is_empty()).then(|| texts.join(" ").into());
-        self.remember(&message);
+        self.remember(message);
         Some(told)
     }
 
@@ -126,13 +126,13 @@ mod tests {
         let mut names = Names::default();
         let process = Arc::default();
         let server = ([127, 0, 0, 53].into(), 53);
-        assert!(names.message(&process, 1, 5, server, message(false)).is_none());
-        assert!(names.message(&process, 1, 6, server, message(false)).is_none());
-        let told = names.message(&process, 1, 9, server, message(true)).unwrap();
+        assert!(names.message(&process, (1, 5), server, &message(false)).is_none());
+        assert!(names.message(&process, (1, 6), server, &message(false)).is_none());
+        let told = names.message(&process, (1, 9), server, &message(true)).unwrap();
         assert_eq!((told.time, told.dns.answers.as_deref()), (5, Some("10.0.0.1")));
         assert_eq!(names.of([10, 0, 0, 1].into()).as_deref(), Some("a.b"));
         assert!(names.overdue(u64::MAX).is_empty());
-        assert!(names.message(&process, 1, 10, server, message(false)).is_none());
+        assert!(names.message(&process, (1, 10), server, &message(false)).is_none());
         assert!(names.overdue(10).is_empty());
         assert_eq!(names.overdue(10 + WAIT_NANOS).len(), 1);
     }

@@ -96,9 +96,8 @@ impl Sums {
         &mut self,
         key: Key,
         process: Arc<Process>,
-        pid: u32,
+        (pid, first): (u32, u64),
         subject: Subject,
-        first: u64,
     ) {
         let wait = if matches!(subject, Subject::Write(_)) { QUIET_NANOS } else { LONGEST_NANOS };
         self.next = self.next.min(first + wait);

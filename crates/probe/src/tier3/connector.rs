@@ -1,4 +1,4 @@
-//! The kernel's process event connector (`connector/cn_proc`, linux/cn_proc.h).
+//! The kernel's process event connector (`connector/cn_proc`, `linux/cn_proc.h`).
 //!
 //! Invariant: whatever the socket gives is an event or `None`, never a panic.
 
@@ -15,6 +15,10 @@ const ROUND: usize = 8192;
 const CN_IDX_PROC: u32 = 1;
 const CN_VAL_PROC: u32 = 1;
 const LISTEN: u32 = 1;
+
+/// `AF_NETLINK` and `NLMSG_DONE` in the widths of the structures they stand in.
+const NETLINK_FAMILY: libc::sa_family_t = 16;
+const NLMSG_DONE: u16 = 3;
 
 /// A netlink header, a connector header, and where the event begins.
 const NETLINK_HEADER: usize = 16;
@@ -55,15 +59,11 @@ impl Connector {
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: sockaddr_nl is plain data for which all zeroes is a value.
         let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        address.nl_family = NETLINK_FAMILY;
         address.nl_groups = CN_IDX_PROC;
         // SAFETY: `address` is a valid sockaddr_nl of the length given, for the whole call.
         let bound = unsafe {
-            libc::bind(
-                fd,
-                (&raw const address).cast(),
-                size_of::<libc::sockaddr_nl>() as libc::socklen_t,
-            )
+            libc::bind(fd, (&raw const address).cast(), length_of::<libc::sockaddr_nl>())
         };
         if bound != 0 {
             return Err(io::Error::last_os_error());
@@ -77,7 +77,7 @@ impl Connector {
                 libc::SOL_SOCKET,
                 libc::SO_RCVBUFFORCE,
                 (&raw const queue).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
+                length_of::<libc::c_int>(),
             )
         };
         let connector = Self { socket };
@@ -89,7 +89,7 @@ impl Connector {
         let length = NETLINK_HEADER + CONNECTOR_HEADER + 4;
         let mut message = Vec::with_capacity(length);
         message.extend(u32::try_from(length).unwrap_or(0).to_ne_bytes());
-        message.extend((libc::NLMSG_DONE as u16).to_ne_bytes());
+        message.extend(NLMSG_DONE.to_ne_bytes());
         message.extend(0_u16.to_ne_bytes());
         message.extend(0_u32.to_ne_bytes());
         message.extend(std::process::id().to_ne_bytes());
@@ -128,6 +128,10 @@ impl Connector {
     }
 }
 
+fn length_of<T>() -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0)
+}
+
 /// Reads one message; only events of whole processes are wanted, none of threads.
 fn parse(bytes: &[u8]) -> Option<(u64, Happened)> {
     let word = |at: usize| {
@@ -163,7 +167,7 @@ mod tests {
             let mut bytes = vec![0; 36];
             bytes.extend(what.to_ne_bytes());
             bytes.extend([0; 12]);
-            fields.iter().for_each(|field| bytes.extend(field.to_ne_bytes()));
+            bytes.extend(fields.iter().flat_map(|field| field.to_ne_bytes()));
             bytes
         };
         for (what, fields, expected) in [

@@ -152,7 +152,7 @@ impl Interfaces {
                             .map(|above| world.ticks_key(stat.parent, above.start_ticks));
                         world.exec(key, process, parent, time);
                     }
-                    None => self.gone_before_seen(world, pid),
+                    None => gone_before_seen(world, pid),
                 }
             }
             Happened::Exit { pid, status } => {
@@ -166,14 +166,6 @@ impl Interfaces {
                 world.exit(key, Ending::from_status(status), time);
             }
         }
-    }
-
-    /// It ran something and ended before it could be described: told with what is left.
-    fn gone_before_seen(&self, world: &mut World, pid: u32) {
-        let Some(start) = world.table.start_of(pid) else { return };
-        let key = world.ticks_key(pid, start);
-        let now = host::now();
-        world.exec(key, Process::default(), None, now);
     }
 
     fn file(&self, world: &mut World, touched: Touched) {
@@ -209,19 +201,26 @@ impl Interfaces {
 
     /// The process with `pid`, when it is in scope; it may have ended a moment ago.
     fn actor(&self, world: &mut World, pid: u32) -> Option<Arc<Process>> {
-        let stat = procfs::stat(pid);
+        let running = procfs::stat(pid);
         if let Some(process) = world.table.by_pid(pid) {
-            let start = world.table.start_of(pid);
-            if stat.as_ref().is_none_or(|stat| Some(stat.start_ticks) == start) {
+            let began = world.table.start_of(pid);
+            if running.as_ref().is_none_or(|stat| Some(stat.start_ticks) == began) {
                 return Some(Arc::clone(process));
             }
         }
-        match stat {
+        match running {
             Some(stat) if in_scope(world, pid) => Some(world.adopt(pid, &stat)),
             Some(_) => None,
             None => self.ended.get(&pid).map(|(_, process)| Arc::clone(process)),
         }
     }
+}
+
+/// It ran something and ended before it could be described: told with what is left.
+fn gone_before_seen(world: &mut World, pid: u32) {
+    let Some(start) = world.table.start_of(pid) else { return };
+    let key = world.ticks_key(pid, start);
+    world.exec(key, Process::default(), None, host::now());
 }
 
 fn told<T>(result: &std::io::Result<T>) -> Outcome {
