@@ -2,6 +2,7 @@
 //! an event is found. `cargo bench -p metsuke-lake --bench ingest`; `METSUKE_BENCH_EVENTS` sets
 //! the number of events.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! How fast the lake answers: the questions hunting asks, over table and tail.
 //! `cargo bench -p metsuke-lake --bench search`; `METSUKE_BENCH_EVENTS` sets the number of events.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod common;
 

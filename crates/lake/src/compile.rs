@@ -90,13 +90,13 @@ fn field(id: FieldId, test: &Test) -> Expr {
 }
 
 fn within(id: FieldId, ty: FieldType, range: &Range) -> Expr {
-    let mut tests = Vec::new();
+    let mut bounds = Vec::new();
     if let Some((low, end)) = &range.low {
         let plain = match end {
             End::Included => column(id).gt_eq(literal(low)),
             End::Excluded => column(id).gt(literal(low)),
         };
-        tests.push(match low {
+        bounds.push(match low {
             // Numbers from 2^63 on are negative in the column, and greater than all others.
             Value::U64(number) if ty == FieldType::U64 && number.cast_signed() >= 0 => {
                 plain.or(column(id).lt(lit(0_i64)))
@@ -110,7 +110,7 @@ fn within(id: FieldId, ty: FieldType, range: &Range) -> Expr {
             End::Included => column(id).lt_eq(literal(high)),
             End::Excluded => column(id).lt(literal(high)),
         };
-        tests.push(match high {
+        bounds.push(match high {
             Value::U64(number) if number.cast_signed() >= 0 => {
                 plain.and(column(id).gt_eq(lit(0_i64)))
             }
@@ -118,7 +118,7 @@ fn within(id: FieldId, ty: FieldType, range: &Range) -> Expr {
             _ => plain,
         });
     }
-    tests.into_iter().reduce(Expr::and).unwrap_or_else(|| column(id).is_not_null())
+    bounds.into_iter().reduce(Expr::and).unwrap_or_else(|| column(id).is_not_null())
 }
 
 /// The rows of a time range; `None` for all time.

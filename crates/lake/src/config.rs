@@ -32,7 +32,7 @@ impl LakeConfig {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            flush_interval: Some(Duration::from_secs(60)),
+            flush_interval: Some(Duration::from_mins(1)),
             flush_bytes: 128 << 20,
             max_tail_bytes: 512 << 20,
             segment_bytes: 64 << 20,

@@ -84,11 +84,13 @@ pub enum LakeError {
     /// The query engine failed.
     #[error("the search failed")]
     Search(#[source] Box<datafusion::error::DataFusionError>),
-    /// A search needs more than it may use.
-    #[error("the search found more than {limit} rows; narrow the time range or the query")]
+    /// A search needs more memory than searches may use.
+    #[error(
+        "the search needs more than {limit_bytes} bytes of memory; narrow the time range or the query"
+    )]
     TooMany {
         /// The bound.
-        limit: usize,
+        limit_bytes: usize,
     },
     /// The lake has been closed, or its writer has died.
     #[error("the lake is closed; open it again")]

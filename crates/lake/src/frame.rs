@@ -242,22 +242,18 @@ pub(crate) fn read_segment(bytes: &[u8], number: u64) -> Segment {
                 segment.batches.extend(batch);
                 at += length;
             }
-            Frame::Broken(mut damage) => match resume(&bytes[at + 1..], number) {
-                Some((ahead, header)) => {
-                    damage.torn = false;
-                    damage.from = damage.from.or(reader.last_time);
-                    damage.to =
-                        damage.to.or((header.kind == Kind::Batch).then_some(header.max_time));
-                    reader.expected = header.index;
-                    segment.damage.push(damage);
-                    at += 1 + ahead;
-                }
-                None => {
-                    damage.from = damage.from.or(reader.last_time);
+            Frame::Broken(mut damage) => {
+                damage.from = damage.from.or(reader.last_time);
+                let Some((ahead, header)) = resume(&bytes[at + 1..], number) else {
                     segment.damage.push(damage);
                     return segment;
-                }
-            },
+                };
+                damage.torn = false;
+                damage.to = damage.to.or((header.kind == Kind::Batch).then_some(header.max_time));
+                reader.expected = header.index;
+                segment.damage.push(damage);
+                at += 1 + ahead;
+            }
         }
     }
     segment

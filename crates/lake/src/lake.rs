@@ -127,7 +127,7 @@ impl Lake {
     pub async fn open(config: LakeConfig) -> Result<Self, LakeError> {
         let recovered = Box::pin(recover::open(&config)).await?;
         let wal = Wal::start(
-            recovered.folders.wal.clone(),
+            &recovered.folders.wal,
             recovered.next_segment,
             (config.append_queue, config.segment_bytes),
             Arc::clone(&recovered.shared),
@@ -209,16 +209,23 @@ impl Lake {
 
     /// Moves the tail to the table now. On an error everything stays searchable where it is.
     pub async fn flush(&self) -> Result<FlushReport, LakeError> {
-        let result = Box::pin(self.inner.flush(self.wal()?)).await;
+        self.wal()?;
+        self.move_tail().await
+    }
+
+    async fn move_tail(&self) -> Result<FlushReport, LakeError> {
+        let wal = self.inner.wal.as_ref().ok_or(LakeError::Closed)?;
+        let result = Box::pin(self.inner.flush(wal)).await;
         if let Err(error) = &result {
             self.inner.shared.flush_failed(&error.to_string());
         }
         result
     }
 
-    /// Refuses further appends, stops the background work and moves the tail to the table.
+    /// Refuses further appends, stops the background work and moves the tail to the table; what
+    /// cannot be moved now is in the log and will be found at the next opening. Searches go on.
     pub async fn close(&self) -> Result<(), LakeError> {
-        if self.inner.closed.load(Ordering::Acquire) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         self.inner.stop.cancel();
@@ -227,9 +234,7 @@ impl Lake {
         {
             tracing::error!(%error, "the background flush of the lake died");
         }
-        let flushed = self.flush().await;
-        self.inner.closed.store(true, Ordering::Release);
-        flushed.map(|_| ())
+        self.move_tail().await.map(|_| ())
     }
 
     /// Figures for health and metrics.

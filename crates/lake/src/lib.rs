@@ -10,6 +10,8 @@ mod counts;
 mod cursor;
 mod error;
 mod frame;
+#[cfg(test)]
+mod frame_tests;
 mod lake;
 mod losses;
 mod marks;

@@ -8,17 +8,20 @@ use metsuke_event::{Activity, Event, LossInterval};
 
 use crate::error::LakeError;
 
-/// The loss that `event` speaks of, if it does: an interval, and not a count of zero.
+/// The loss that `event` speaks of, if it does: a count above zero, or a true interval without a
+/// count ("started" and "stopped" are moments, and no loss).
 pub(crate) fn of_event(event: &Event) -> Option<LossInterval> {
     let Activity::Health(health) = &event.activity else { return None };
-    if health.lost == Some(0) || (health.lost.is_none() && health.from.is_none()) {
+    let to = health.to.unwrap_or(event.time);
+    let from = health.from.unwrap_or(to);
+    if health.lost == Some(0) || (health.lost.is_none() && from == to) {
         return None;
     }
-    let to = health.to.unwrap_or(event.time);
+    // A clock set back in between turns the ends around.
     Some(LossInterval {
         endpoint: event.id.endpoint,
-        from: health.from.unwrap_or(to),
-        to,
+        from: from.min(to),
+        to: from.max(to),
         part: health.part.as_deref().unwrap_or("sensor").to_owned(),
         reason: health.reason.as_deref().unwrap_or("unknown").to_owned(),
         lost: health.lost,

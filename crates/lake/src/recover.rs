@@ -48,11 +48,12 @@ pub(crate) async fn open(config: &LakeConfig) -> Result<Recovered, LakeError> {
     let mut table = Table::open(&folders.table, config.checkpoint_every).await?;
     let shared = Arc::new(Shared::default());
     let losses = LossLog::new(&folders.root);
+    let keeper = Keeper { folders: &folders, shared: &shared, losses: &losses };
     let in_table = table.segment().await?.unwrap_or(0);
     shared.set_files(table.files());
     for file in table.files() {
         if let Some(reason) = unsound(&file) {
-            set_aside(&folders, &mut table, &shared, &losses, &file, reason).await?;
+            keeper.set_aside(&mut table, &file, reason).await?;
         }
     }
     remove_orphans(table.dir(), &shared)?;
@@ -63,7 +64,7 @@ pub(crate) async fn open(config: &LakeConfig) -> Result<Recovered, LakeError> {
             return Err(error);
         }
         for (file, reason) in find_damaged(table.files()).await? {
-            set_aside(&folders, &mut table, &shared, &losses, &file, reason).await?;
+            keeper.set_aside(&mut table, &file, reason).await?;
         }
         recall(&folders, &session, &shared, in_table).await?;
     }
@@ -92,33 +93,40 @@ fn unsound(file: &DataFile) -> Option<&'static str> {
     }
 }
 
-/// Takes a damaged file out of the table, keeps it for people, and states the loss.
-pub(crate) async fn set_aside(
-    folders: &Folders,
-    table: &mut Table,
-    shared: &Shared,
-    losses: &LossLog,
-    file: &DataFile,
-    reason: &str,
-) -> Result<(), LakeError> {
-    let loss = LossInterval {
-        endpoint: ALL_ENDPOINTS,
-        from: Timestamp::from_nanos(file.min_time),
-        to: Timestamp::from_nanos(file.max_time.saturating_add(1)),
-        part: "lake.table".to_owned(),
-        reason: reason.to_owned(),
-        lost: Some(file.rows),
-    };
-    losses.add(std::slice::from_ref(&loss))?;
-    table.remove(file).await?;
-    let name = file.path.replace('/', "_");
-    let target = folders.quarantine.join(name);
-    if let Err(error) = std::fs::rename(&file.local, &target) {
-        tracing::warn!(%error, path = %file.local.display(), "a damaged file could not be moved");
+/// What a damaged file is noted in.
+pub(crate) struct Keeper<'a> {
+    pub(crate) folders: &'a Folders,
+    pub(crate) shared: &'a Shared,
+    pub(crate) losses: &'a LossLog,
+}
+
+impl Keeper<'_> {
+    /// Takes a damaged file out of the table, keeps it for people, and states the loss.
+    pub(crate) async fn set_aside(
+        &self,
+        table: &mut Table,
+        file: &DataFile,
+        reason: &str,
+    ) -> Result<(), LakeError> {
+        let loss = LossInterval {
+            endpoint: ALL_ENDPOINTS,
+            from: Timestamp::from_nanos(file.min_time),
+            to: Timestamp::from_nanos(file.max_time.saturating_add(1)),
+            part: "lake.table".to_owned(),
+            reason: reason.to_owned(),
+            lost: Some(file.rows),
+        };
+        self.losses.add(std::slice::from_ref(&loss))?;
+        table.remove(file).await?;
+        let name = file.path.replace('/', "_");
+        let target = self.folders.quarantine.join(name);
+        if let Err(error) = std::fs::rename(&file.local, &target) {
+            tracing::warn!(%error, path = %file.local.display(), "a damaged file could not be moved");
+        }
+        self.shared.remove_file(&file.path);
+        self.shared.add_losses([loss]);
+        Ok(())
     }
-    shared.remove_file(&file.path);
-    shared.add_losses([loss]);
-    Ok(())
 }
 
 /// Deletes Parquet files that no commit names: flushes that did not come to their end.
@@ -191,12 +199,11 @@ async fn recall(
     if view.files.is_empty() {
         return Ok(());
     }
-    let known = match marks::read(&folders.state, in_table) {
-        Some(known) => known,
-        None => {
-            tracing::warn!("the high-water marks are read from the table itself");
-            Box::pin(search::marks(session, &view)).await?
-        }
+    let known = if let Some(known) = marks::read(&folders.state, in_table) {
+        known
+    } else {
+        tracing::warn!("the high-water marks are read from the table itself");
+        Box::pin(search::marks(session, &view)).await?
     };
     shared.raise_table_marks(&known);
     shared.add_losses(Box::pin(search::stated_losses(session, &view)).await?);

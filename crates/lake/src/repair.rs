@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::error::LakeError;
 use crate::lake::{Lake, blocking};
 use crate::provider::EventsTable;
-use crate::recover::set_aside;
+use crate::recover::Keeper;
 use crate::view::{DataFile, View};
 
 /// Rounds of set-aside-and-ask-again for one search.
@@ -39,11 +39,23 @@ impl Lake {
                     }
                     repaired = true;
                 }
-                other => return other.map(|answer| (answer, repaired)),
+                Err(error) => return Err(self.explained(error)),
+                Ok(answer) => return Ok((answer, repaired)),
             }
         }
         let table = Arc::new(choose(self.inner.shared.view()));
         Ok((whole(ask(table)).await?, repaired))
+    }
+
+    fn explained(&self, error: LakeError) -> LakeError {
+        match &error {
+            LakeError::Search(source)
+                if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
+            {
+                LakeError::TooMany { limit_bytes: self.inner.config.search_memory_bytes }
+            }
+            _ => error,
+        }
     }
 
     async fn set_damaged_aside(&self, files: &[DataFile]) -> Result<bool, LakeError> {
@@ -54,9 +66,12 @@ impl Lake {
             // Another search may have been here first.
             let view = self.inner.shared.view();
             if view.files.iter().any(|known| known.path == file.path) {
-                let inner = &self.inner;
-                set_aside(&inner.folders, &mut table, &inner.shared, &inner.losses, &file, reason)
-                    .await?;
+                let keeper = Keeper {
+                    folders: &self.inner.folders,
+                    shared: &self.inner.shared,
+                    losses: &self.inner.losses,
+                };
+                keeper.set_aside(&mut table, &file, reason).await?;
             }
         }
         Ok(any)

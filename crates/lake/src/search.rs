@@ -134,7 +134,7 @@ impl Lake {
         let scanned_rows = table.rows();
         let wanted = [time_range(request.range), predicate(&request.query.predicate)];
         let counted = request.histogram_buckets > 0 || !request.facets.is_empty() || limit == 0;
-        let counter = if counted {
+        let counts = if counted {
             Some(self.count(request, &wanted, Arc::clone(&table)).await?)
         } else {
             None
@@ -151,7 +151,7 @@ impl Lake {
         events.truncate(limit);
         let next =
             events.last().filter(|_| more).map(|last| Cursor { time: last.time, id: last.id });
-        let (total, histogram, facets) = counter.map_or_else(Default::default, |counter| {
+        let (total, histogram, facets) = counts.map_or_else(Default::default, |counter| {
             let (total, histogram, facets) = counter.finish(MAX_FACET_VALUES);
             (Some(total), histogram, facets)
         });

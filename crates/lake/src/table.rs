@@ -53,8 +53,16 @@ fn columns() -> Vec<StructField> {
 }
 
 impl Table {
-    /// Opens the table in `dir`, or makes it.
+    /// Opens the table in `dir`, or makes it; gives it the columns it lacks.
     pub(crate) async fn open(dir: &Path, checkpoint_every: u64) -> Result<Self, LakeError> {
+        Self::open_with(dir, checkpoint_every, columns()).await
+    }
+
+    async fn open_with(
+        dir: &Path,
+        checkpoint_every: u64,
+        columns: Vec<StructField>,
+    ) -> Result<Self, LakeError> {
         std::fs::create_dir_all(dir)
             .map_err(|source| LakeError::io("make the folder", dir, source))?;
         let dir =
@@ -67,10 +75,22 @@ impl Table {
         let exists = table.verify_deltatable_existence().await;
         if exists.map_err(LakeError::table("open"))? {
             table.load().await.map_err(LakeError::table("read its log"))?;
+            let snapshot = table.snapshot().map_err(LakeError::table("read its log"))?;
+            let schema = snapshot.schema();
+            let mut missing = columns;
+            missing.retain(|column| schema.field(column.name()).is_none());
+            if !missing.is_empty() {
+                tracing::info!(columns = missing.len(), "the table gets new columns");
+                table = table
+                    .add_columns()
+                    .with_fields(missing)
+                    .await
+                    .map_err(LakeError::table("take new columns"))?;
+            }
         } else {
             table = CreateBuilder::new()
                 .with_log_store(table.log_store())
-                .with_columns(columns())
+                .with_columns(columns)
                 .with_partition_columns([DAY])
                 .with_configuration_property(
                     deltalake_core::TableProperty::DataSkippingStatsColumns,
@@ -187,9 +207,7 @@ impl Table {
 
     /// A checkpoint now and then; without it the table only opens more slowly.
     async fn checkpoint(&self) {
-        if self.checkpoint_every == 0
-            || !u64::try_from(self.state.version())
-                .is_ok_and(|version| version.is_multiple_of(self.checkpoint_every))
+        if self.checkpoint_every == 0 || !self.state.version().is_multiple_of(self.checkpoint_every)
         {
             return;
         }
@@ -233,5 +251,25 @@ fn add_action(file: &DataFile) -> Add {
         base_row_id: None,
         default_row_commit_version: None,
         clustering_provider: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY, Table, columns};
+
+    #[tokio::test]
+    async fn a_table_of_an_older_version_gets_the_new_columns() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = columns();
+        old.retain(|column| column.name() == "time" || column.name() == DAY);
+        let table = Table::open_with(dir.path(), 50, old).await.unwrap();
+        assert_eq!(table.state.schema().fields().count(), 2);
+        drop(table);
+        for _ in 0..2 {
+            let table = Table::open(dir.path(), 50).await.unwrap();
+            assert_eq!(table.state.schema().fields().count(), columns().len());
+            assert_eq!(table.state.version(), 1, "the columns are added once");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use metsuke_event::{LossInterval, Timestamp};
 
 use crate::frame::time_bounds;
@@ -78,12 +78,11 @@ impl TailPart {
 
 /// Bytes a batch holds of its own; shared empty columns are not counted.
 fn memory(batch: &RecordBatch) -> usize {
-    use arrow::array::Array;
     batch
         .columns()
         .iter()
         .filter(|column| column.null_count() < column.len())
-        .map(|column| column.get_array_memory_size())
+        .map(Array::get_array_memory_size)
         .sum()
 }
 

@@ -45,17 +45,17 @@ pub(crate) struct Wal {
 impl Wal {
     /// Starts the writer; its first segment will be `next`.
     pub(crate) fn start(
-        dir: PathBuf,
+        dir: &Path,
         next: u64,
         (queue, segment_bytes): (usize, u64),
         shared: Arc<Shared>,
     ) -> Result<Self, LakeError> {
         let (commands, inbox) = mpsc::channel(queue.max(1));
-        let writer = Writer { dir: dir.clone(), next, segment_bytes, open: None, shared };
+        let writer = Writer { dir: dir.to_owned(), next, segment_bytes, open: None, shared };
         let thread = std::thread::Builder::new()
             .name("lake-wal".to_owned())
             .spawn(move || writer.run(inbox))
-            .map_err(|source| LakeError::io("start the writer of", &dir, source))?;
+            .map_err(|source| LakeError::io("start the writer of", dir, source))?;
         Ok(Self { commands, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
@@ -168,20 +168,31 @@ impl Writer {
             }
             Err(error) => {
                 tracing::warn!(%error, appends = group.len(), "append refused");
-                let mut error = Some(error);
                 for append in group {
-                    // The first gets the error itself, the others one like it.
-                    let answer = error.take().unwrap_or_else(|| self.like_last());
-                    let _ = append.reply.send(Err(answer));
+                    let _ = append.reply.send(Err(self.alike(&error)));
                 }
             }
         }
     }
 
-    fn like_last(&self) -> LakeError {
-        let kind = std::io::ErrorKind::Other;
-        let source = std::io::Error::new(kind, "the group that this append was part of failed");
-        LakeError::Io { action: "write", path: self.dir.clone(), source }
+    /// The error once more, for each append of the group.
+    fn alike(&self, error: &LakeError) -> LakeError {
+        let again = |source: &std::io::Error| match source.raw_os_error() {
+            Some(code) => std::io::Error::from_raw_os_error(code),
+            None => std::io::Error::new(source.kind(), source.to_string()),
+        };
+        match error {
+            LakeError::NoSpace { path, source } => {
+                LakeError::NoSpace { path: path.clone(), source: again(source) }
+            }
+            LakeError::Io { action, path, source } => {
+                LakeError::Io { action, path: path.clone(), source: again(source) }
+            }
+            other => {
+                let source = std::io::Error::other(other.to_string());
+                LakeError::Io { action: "write", path: self.dir.clone(), source }
+            }
+        }
     }
 
     fn write(&mut self, group: &[Append], bytes: usize) -> Result<u64, LakeError> {

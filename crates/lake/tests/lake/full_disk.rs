@@ -85,7 +85,7 @@ fn load(ballast: &Path, free: u64) {
     use std::io::Write as _;
     let mut file = std::fs::File::create(ballast).unwrap();
     let mut length = 0;
-    while file.write_all(&[0x5a; 1 << 16]).is_ok() {
+    while file.write_all(&vec![0x5a; 1 << 16]).is_ok() {
         length += 1 << 16;
     }
     file.set_len(length - free).unwrap();

@@ -1,7 +1,10 @@
 //! The lake by its public face: store, search, flush, reopen.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 mod damage;
 mod full_disk;
+mod kill;
 mod support;
 
 use metsuke_event::field::by_name;
@@ -223,11 +226,50 @@ async fn the_tail_moves_by_itself_when_it_is_large() {
     let config = LakeConfig { flush_bytes: 1, ..config(dir.path()) };
     let lake = Lake::open(config).await.unwrap();
     lake.append(Maker::new(6).events(50)).await.unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while lake.stats().table_rows < 50 {
         assert!(std::time::Instant::now() < deadline, "{:?}", lake.stats());
         tokio::task::yield_now().await;
     }
     assert_eq!(lake.stats().tail_rows, 0);
     assert_eq!(lake.stats().wal_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_much_waiting_is_refused_until_it_is_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LakeConfig { max_tail_bytes: 1, ..config(dir.path()) };
+    let lake = Lake::open(config).await.unwrap();
+    let mut maker = Maker::new(8);
+    let mut stored = maker.events(10);
+    lake.append(stored.clone()).await.unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    let more = maker.events(10);
+    let mut refused = 0;
+    loop {
+        // The refusal itself sets the move going.
+        match lake.append(more.clone()).await {
+            Ok(()) => break,
+            Err(metsuke_lake::LakeError::Backlog { .. }) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(std::time::Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+    assert!(refused > 0);
+    stored.extend(more);
+    assert_eq!(ids(&lake.search(ask("")).await.unwrap().events), ids(&stored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_lake_takes_nothing_and_still_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(config(dir.path())).await.unwrap();
+    let mut maker = Maker::new(9);
+    let events = maker.events(10);
+    lake.append(events.clone()).await.unwrap();
+    lake.close().await.unwrap();
+    let refused = lake.append(maker.events(1)).await;
+    assert!(matches!(refused, Err(metsuke_lake::LakeError::Closed)), "{refused:?}");
+    assert_eq!(ids(&lake.search(ask("")).await.unwrap().events), ids(&events));
 }
