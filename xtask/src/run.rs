@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long)]
     seed: Option<u64>,
     /// Where server and sensor keep their data; with --once a temporary folder, otherwise
-    /// $XDG_STATE_HOME/metsuke (~/.local/state/metsuke).
+    /// `$XDG_STATE_HOME/metsuke` (`~/.local/state/metsuke`).
     #[arg(long)]
     data: Option<PathBuf>,
     /// Port of console and API; 7680 by default, any free one with --once. The link takes the

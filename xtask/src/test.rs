@@ -79,7 +79,7 @@ fn product_paths(command: &mut Command) -> &mut Command {
 fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {
     let mut command = build::cargo("nextest");
     command
-        .args(["run", "--all-targets", "--no-fail-fast", "--no-tests", "pass", "--color", "never"])
+        .args(["run", "--no-fail-fast", "--no-tests", "pass", "--color", "never"])
         .args(["--success-output", "immediate", "--failure-output", "immediate"])
         .args(selection)
         .args(build::locked())
@@ -131,7 +131,7 @@ fn nextest_counts(line: &str) -> (usize, usize, usize) {
 fn cargo_test(options: &Options, selection: &[String]) -> Result<Tally> {
     let mut command = build::cargo("test");
     command
-        .args(["--no-fail-fast", "--all-targets"])
+        .args(["--no-fail-fast", "--lib", "--bins", "--tests", "--examples"])
         .args(selection)
         .args(build::locked())
         .args(&options.filter)

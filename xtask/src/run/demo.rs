@@ -55,10 +55,10 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
         Ok(problems) => failures.extend(problems.into_iter().map(|p| format!("tree: {p}"))),
         Err(error) => failures.push(format!("tree: {error:#}")),
     }
-    failures.extend(twin_failures(&judge, &twin)?);
+    failures.extend(twin_failures(&judge, &twin));
     failures.extend(bystander_failures(world, &judge, &intrusion, seed, bystander_pid)?);
     bystander.kill9()?;
-    verdict(&failures)
+    Ok(verdict(&failures))
 }
 
 fn fresh_seed() -> u64 {
@@ -147,15 +147,15 @@ fn alert_failures(caught: &Caught) -> Vec<String> {
     failures
 }
 
-fn twin_failures(judge: &Judge, twin: &Truth) -> Result<Vec<String>> {
+fn twin_failures(judge: &Judge, twin: &Truth) -> Vec<String> {
     let noise = match judge.noise(twin, PATIENCE) {
         Ok(noise) => noise,
-        Err(error) => return Ok(vec![format!("twin: {error:#}")]),
+        Err(error) => return vec![format!("twin: {error:#}")],
     };
     if noise.is_empty() {
         steps::say("twin: raised nothing");
     }
-    Ok(noise.into_iter().map(|one| format!("twin: {one}")).collect())
+    noise.into_iter().map(|one| format!("twin: {one}")).collect()
 }
 
 fn bystander_failures(
@@ -169,21 +169,21 @@ fn bystander_failures(
         steps::say("bystander: not looked for, for the sensor watches the whole host");
         return Ok(Vec::new());
     }
-    let seen = judge.rows_about(during, &marker(seed), pid)?;
-    if seen.is_empty() {
+    let rows = judge.rows_about(during, &marker(seed), pid)?;
+    if rows.is_empty() {
         steps::say("bystander: not seen, as it should be");
     }
-    Ok(seen.iter().take(3).map(|row| format!("bystander was seen: {row}")).collect())
+    Ok(rows.iter().take(3).map(|row| format!("bystander was seen: {row}")).collect())
 }
 
-fn verdict(failures: &[String]) -> Result<ExitCode> {
+fn verdict(failures: &[String]) -> ExitCode {
     if failures.is_empty() {
         println!("DEMO OK");
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     println!("DEMO FAILED");
     for failure in failures {
         println!("  - {}", plain(&failure.as_str().into()));
     }
-    Ok(ExitCode::FAILURE)
+    ExitCode::FAILURE
 }

@@ -20,7 +20,7 @@ pub(crate) fn welcome(world: &World) -> Result<()> {
             println!("  sign in    {}  with the one-time password  {}", admin.user, admin.password);
         }
         None => {
-            println!("  sign in    as before (the first password was printed at the first run)")
+            println!("  sign in    as before (the first password was printed at the first run)");
         }
     }
     let endpoint = &world.endpoint;
