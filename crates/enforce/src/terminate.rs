@@ -1,7 +1,7 @@
 //! Ending one process, or everything of a storyline.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metsuke_event::{BootId, ProcessKey};
 use metsuke_respond::outcome::{Ended, Spared};
@@ -12,6 +12,10 @@ use crate::scope::EnforceScope;
 
 /// How long a killed process may take to be gone; longer means it hangs in the kernel.
 const GONE_LIMIT: Duration = Duration::from_secs(5);
+/// How long held processes may take to stand still, per round.
+const STILL_LIMIT: Duration = Duration::from_millis(250);
+/// How often that is looked at.
+const STILL_LOOK: Duration = Duration::from_millis(1);
 /// Most processes one storyline may have; a fork bomb is stopped and killed up to here per plan.
 const MEMBERS_MAX: usize = 4_096;
 /// Rounds of looking for children that were born while their parents were being held. Held
@@ -126,30 +130,42 @@ impl Terminator {
             if found.is_empty() {
                 break;
             }
+            let before = held.members.len();
             for key in found {
                 if held.members.len() >= MEMBERS_MAX {
                     held.refused.push((key, TerminateError::TooMany));
                     continue;
                 }
-                let outcome = self.held(key).and_then(|(handle, _)| send(&handle, Signal::Stop));
+                let outcome = self.held(key).and_then(|(handle, evidence)| {
+                    send(&handle, Signal::Stop)?;
+                    Ok(evidence)
+                });
                 match outcome {
-                    Ok(()) => held.members.push(key),
+                    Ok(evidence) => {
+                        held.members.push(key);
+                        held.evidence.push(evidence);
+                    }
                     Err(error) => held.refused.push((key, error)),
                 }
             }
+            stand_still(&held.members[before..]);
         }
         held
     }
 
-    /// Ends what is held.
+    /// Ends what is held, last found first: a parent that dies before its stopped children would
+    /// make the kernel hang up on them and let them go on (orphaned process groups, POSIX
+    /// `exit(3)`).
     pub fn sweep(&self, held: &Held) -> Swept {
         let mut swept = Swept::default();
-        for key in &held.members {
+        for (key, evidence) in held.members.iter().zip(&held.evidence).rev() {
             match self.terminate(*key) {
-                Ok(ended) => swept.ended.push(ended),
+                // It could not end by itself while it was held.
+                Ok(_) | Err(TerminateError::Gone) => swept.ended.push(evidence.clone()),
                 Err(error) => swept.spare(*key, &error),
             }
         }
+        swept.ended.reverse();
         for (key, error) in &held.refused {
             swept.spare(*key, error);
         }
@@ -224,6 +240,8 @@ impl Terminator {
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     members: Vec<ProcessKey>,
+    /// Of each member, in the same order.
+    evidence: Vec<Ended>,
     refused: Vec<(ProcessKey, TerminateError)>,
     known: HashSet<ProcessKey>,
 }
@@ -240,6 +258,20 @@ impl Swept {
         if *error != TerminateError::Gone {
             self.spared.push(Spared { process, reason: error.to_string() });
         }
+    }
+}
+
+/// A signal takes effect when its process is next scheduled; until then it can still fork. Waits
+/// for that, at most [`STILL_LIMIT`]: one that hangs in the kernel does not fork either.
+fn stand_still(members: &[ProcessKey]) {
+    let moves = |key: &ProcessKey| {
+        Seen::look(key.pid).is_some_and(|seen| {
+            seen.start_ticks == key.start_ticks && !seen.is_dead() && seen.state != 'T'
+        })
+    };
+    let end = Instant::now() + STILL_LIMIT;
+    while Instant::now() < end && members.iter().any(moves) {
+        std::thread::sleep(STILL_LOOK);
     }
 }
 
