@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The server, for example http://127.0.0.1:7680.
+    /// The server, for example `http://127.0.0.1:7680`.
     #[arg(long, global = true, env = "METSUKE_URL")]
     pub(crate) url: Option<String>,
     /// Bearer token; better in the environment than on a command line others can read.

@@ -9,7 +9,7 @@ use crate::config;
 use crate::failure::Failure;
 
 /// How long one request may take; a search over a long range is the slowest.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A client of one server.
 pub(crate) struct Client {

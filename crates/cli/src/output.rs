@@ -82,10 +82,10 @@ pub(crate) fn losses(loss: &Value) -> io::Result<()> {
     };
     say(&format!("not seen ({}):", intervals.len()))?;
     for one in intervals {
-        let lost = one["lost"].as_u64().map_or("unknown number of".to_owned(), |n| n.to_string());
+        let count = one["lost"].as_u64().map_or("unknown number of".to_owned(), |n| n.to_string());
         let host = if one["host"].is_null() { &one["endpoint"] } else { &one["host"] };
         say(&format!(
-            "  {} to {}  {}  {} ({}), {lost} activities",
+            "  {} to {}  {}  {} ({}), {count} activities",
             cell(&one["from"]),
             cell(&one["to"]),
             cell(host),

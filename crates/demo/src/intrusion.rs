@@ -162,8 +162,7 @@ impl Writer<'_> {
                 vec![format!("r sed -i /{name}/d {home}/.profile")],
             ),
         };
-        let unit =
-            format!("[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=default.target\\n");
+        let unit = "[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=default.target\\n";
         let mut script = vec![
             format!("r mkdir -p {units}"),
             format!("printf '{unit}' > {units}/{name}.service"),

@@ -72,8 +72,8 @@ struct Act {
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
-        Play::Intrusion(options) => direct(Scenario::Intrusion, options),
-        Play::Twin(options) => direct(Scenario::Twin, options),
+        Play::Intrusion(options) => direct(Scenario::Intrusion, &options),
+        Play::Twin(options) => direct(Scenario::Twin, &options),
         Play::Act(act) if !act.joined => join(&act),
         Play::Act(act) => perform(&act),
     };
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
 }
 
 /// Starts the far side and the acting half, and completes its truth with what callers reported.
-fn direct(scenario: Scenario, options: Options) -> Result<ExitCode> {
+fn direct(scenario: Scenario, options: &Options) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(|| now().as_nanos().unsigned_abs() % 1_000_000);
     let far = FarSide::start(intrusion::payload())?;
     let scene = Scene::lay_out(scenario, seed, options.place.as_deref())?;

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::truth::ProcessTruth;
 
 /// How long one step's commands may take; none of them waits for anything but loopback.
-const STEP_LIMIT: Duration = Duration::from_secs(60);
+const STEP_LIMIT: Duration = Duration::from_mins(1);
 
 /// Lines of standard error that may wait to be read; a step writes a few dozen.
 const LINES_WAITING: usize = 4096;

@@ -11,20 +11,19 @@ use anyhow::{Context, Result, bail};
 pub fn binary(name: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os("METSUKE_BINARIES") {
         Some(folder) => PathBuf::from(folder),
-        None => {
-            let own = std::env::current_exe().context("finding this program")?;
-            let folder = own.parent().context("this program lies in no folder")?;
-            // Tests lie one folder deeper, in `deps`.
-            if folder.ends_with("deps") {
-                folder.parent().context("deps lies in no folder")?.to_owned()
-            } else {
-                folder.to_owned()
-            }
-        }
+        None => own_folder()?,
     };
     let path = folder.join(name);
     if path.is_file() {
         return Ok(path);
     }
     bail!("{} is not built; run `cargo build --bins`, or use `./x`", path.display())
+}
+
+/// The folder of this program; tests lie one folder deeper, in `deps`.
+fn own_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("finding this program")?;
+    let folder = own.parent().context("this program lies in no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    Ok(folder.context("deps lies in no folder")?.to_owned())
 }

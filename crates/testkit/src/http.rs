@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 /// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Longest answer that is read.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 
@@ -49,6 +49,7 @@ impl Response {
 /// # Errors
 /// When nobody answers, or what answers does not speak HTTP/1.1.
 pub fn send(address: &str, request: &Request<'_>) -> Result<Response> {
+    use std::fmt::Write as _;
     let target = address.to_socket_addrs()?.next().context("an address without a host")?;
     let mut stream = TcpStream::connect_timeout(&target, Duration::from_secs(5))
         .with_context(|| format!("connecting to {address}"))?;
@@ -59,11 +60,11 @@ pub fn send(address: &str, request: &Request<'_>) -> Result<Response> {
         request.method, request.path
     );
     for (name, value) in request.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n")?;
     }
     let body = request.body.unwrap_or_default();
     if request.body.is_some() {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len())?;
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;

@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::{Api, binaries, small_disk, wait};
 
 /// How long a sensor may take from its start until the server calls it online.
-const ONLINE_LIMIT: Duration = Duration::from_secs(60);
+const ONLINE_LIMIT: Duration = Duration::from_mins(1);
 /// How long a sensor may take to drain.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 

@@ -14,7 +14,7 @@ use crate::{binaries, small_disk, wait};
 /// How long a server may take to listen, on a busy machine with a log to replay.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// How long a server may take to drain and flush.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 
 /// How to start a server.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Server {
     pub fn start(mut options: ServerOptions) -> Result<Self> {
         let (running, ready) = launch(&options)?;
         // The same ports after a restart: sensors and bookmarks know them.
-        options.http = address_of(&ready.console_url).to_owned();
+        address_of(&ready.console_url).clone_into(&mut options.http);
         options.link.clone_from(&ready.link_addr);
         let first_admin = ready.first_admin.clone();
         Ok(Self { options, running, ready, first_admin })

@@ -49,7 +49,7 @@ fn host_name() -> String {
     if name.trim().is_empty() { "a host".to_owned() } else { name.trim().to_owned() }
 }
 
-/// From METSUKE_PASSWORD, the terminal (not echoed) or the first line of standard input.
+/// From `METSUKE_PASSWORD`, the terminal (not echoed) or the first line of standard input.
 fn password(user: &str) -> Result<String, Failure> {
     if let Ok(password) = std::env::var("METSUKE_PASSWORD") {
         return Ok(password);

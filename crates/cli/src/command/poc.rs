@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{self, cell};
 
 /// How long an endpoint may take for the exercise itself.
-const EXERCISE: Duration = Duration::from_secs(60);
+const EXERCISE: Duration = Duration::from_mins(1);
 /// Pause between two searches.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A hash of nothing anywhere: the control question.
@@ -56,9 +56,9 @@ pub(crate) fn run(arguments: &Arguments, client: &Client, poc: &Poc) -> Result<E
             "loss": control["loss"] },
     });
     if arguments.json {
-        output::json(&report)?
+        output::json(&report)?;
     } else {
-        print(&report)?
+        print(&report)?;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(BAD_NEWS) })
 }
@@ -173,7 +173,7 @@ fn clean_up(client: &Client, exercises: &mut [Exercise]) -> Result<(), Failure> 
     for exercise in exercises.iter_mut() {
         let made = client.post(
             "/api/v1/responses",
-            &json!({ "verb": "poc", "endpoint": exercise.endpoint, "cleanup_of": exercise.plan,
+            &json!({ "verb": "poc_cleanup", "endpoint": exercise.endpoint, "cleanup_of": exercise.plan,
                 "reason": "clean-up after metsuke poc" }),
         )?;
         let last = plan::follow(client, &plan::id(&made)?, EXERCISE, |_| Ok(()))?;
