@@ -1,3 +1,70 @@
 #![doc = include_str!("../README.md")]
 
-fn main() {}
+mod admin;
+mod content;
+mod ready;
+mod responses;
+mod run;
+mod status;
+mod store;
+mod telemetry;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// The Metsuke server.
+#[derive(Debug, Parser)]
+#[command(name = "metsuke-server", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve sensors and people until SIGINT or SIGTERM.
+    Run(run::RunArguments),
+    /// Make one-time enrolment tokens, one line each.
+    Token(token::TokenArguments),
+}
+
+/// Where the server keeps its data.
+#[derive(Debug, clap::Args)]
+struct DataFolder {
+    /// Folder of everything the server keeps; made when missing.
+    #[arg(long)]
+    data: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,datafusion=warn,deltalake_core=warn,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Two providers are compiled in; this one is meant. A second call would change nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "threads cannot be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Run(arguments) => Box::pin(run::run(arguments)).await,
+            Command::Token(arguments) => token::run(arguments).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

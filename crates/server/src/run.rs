@@ -1,0 +1,286 @@
+//! `metsuke-server run`: builds the parts, starts them, stops them in order.
+//!
+//! Invariant: stop is intake first, then detection, then the lake; each has a deadline.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metsuke_api::ports::Facts;
+use metsuke_api::{Parts, Transport};
+use metsuke_catalog::Catalog;
+use metsuke_control::Control;
+use metsuke_ingest::{Detector, DetectorError, Intake, Metrics, SensorHandler, Store};
+use metsuke_lake::{Lake, LakeConfig};
+use metsuke_link::ca::Authority;
+use metsuke_link::server::{ServeError, ServerConfig};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::DataFolder;
+use crate::content::{self, Content};
+use crate::ready::{Ready, ReadyFile};
+use crate::responses::ControlResponses;
+use crate::status::ServerStatus;
+use crate::store::LakeStore;
+use crate::telemetry::LakeTelemetry;
+
+/// How long HTTP requests under way, and then detection, get to finish at stop.
+const HTTP_DRAIN: Duration = Duration::from_secs(5);
+const DETECT_DRAIN: Duration = Duration::from_secs(30);
+const LAKE_CLOSE: Duration = Duration::from_secs(60);
+/// How often old hits are forgotten, and how many are kept (about 1 KB each).
+const PRUNE_EVERY: Duration = Duration::from_secs(300);
+const HITS_KEPT: u64 = 500_000;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    folder: DataFolder,
+    /// Where console and API listen; loopback only, since it is plain HTTP.
+    #[arg(long, default_value = "127.0.0.1:7680")]
+    http: SocketAddr,
+    /// Where sensors connect to (mutual TLS).
+    #[arg(long, default_value = "127.0.0.1:7681")]
+    link: SocketAddr,
+    /// Put a fresh enrolment token and an API token into ready.json.
+    #[arg(long)]
+    bootstrap: bool,
+}
+
+/// What is open before anything is served.
+struct Opened {
+    catalog: Catalog,
+    lake: Lake,
+    authority: Arc<Authority>,
+    content: Content,
+    control: Control,
+}
+
+async fn open(folder: &Path) -> Result<Opened> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let lake = Lake::open(LakeConfig::new(folder.join("lake"))).await?;
+    // After the lake: its lock says that no other server runs here.
+    ReadyFile::clear(folder);
+    let catalog = Catalog::open(&folder.join("catalog.db")).await?;
+    let authority = Arc::new(Authority::open(&folder.join("ca"))?);
+    let content = content::load();
+    let documents = content.documents.clone();
+    let bundle = metsuke_control::current_content(&catalog, documents).await?;
+    let policy = metsuke_control::current_policy(&catalog).await?;
+    let control = Control::new(catalog.clone(), bundle, policy);
+    Ok(Opened { catalog, lake, authority, content, control })
+}
+
+/// Runs the server until a signal.
+pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
+    anyhow::ensure!(
+        arguments.http.ip().is_loopback(),
+        "--http {} is not a loopback address, and this is plain HTTP; put a TLS proxy before it",
+        arguments.http
+    );
+    let folder = arguments.folder.data.clone();
+    let opened = open(&folder).await?;
+    let http = listen(arguments.http, "--http").await?;
+    let link = listen(arguments.link, "--link").await?;
+    let (http_addr, link_addr) = (http.local_addr()?, link.local_addr()?);
+
+    let stop = CancellationToken::new();
+    let give_up = CancellationToken::new();
+    let metrics: Arc<Metrics> = Arc::default();
+    let store: Arc<dyn Store> = Arc::new(LakeStore(opened.lake.clone()));
+    let mut detector = Detector::new(
+        Arc::clone(&opened.content.rules),
+        opened.catalog.clone(),
+        Arc::clone(&metrics),
+        give_up.clone(),
+    );
+    let unseen = metsuke_ingest::replay(&mut detector, &store).await?;
+    tracing::info!(unseen, "detection has caught up");
+
+    let (sender, receiver) = Detector::queue();
+    let intake = Intake::new(store, Arc::clone(&metrics));
+    let handler = SensorHandler::new(
+        opened.catalog.clone(),
+        opened.control.clone(),
+        intake,
+        (sender, Arc::clone(&metrics)),
+    );
+    let link_config = ServerConfig::default();
+    let status = ServerStatus {
+        metrics,
+        link: Arc::clone(&link_config.counters),
+        lake: opened.lake.clone(),
+        control: opened.control.clone(),
+    };
+    let router = metsuke_api::router(parts(&opened, status, (http_addr, link_addr), &stop));
+    let tasks = Tasks {
+        detect: tokio::spawn(detector.run(receiver)),
+        link: tokio::spawn(metsuke_link::server::serve(
+            link,
+            Arc::clone(&opened.authority),
+            Arc::new(handler),
+            link_config,
+            stop.clone(),
+        )),
+        http: tokio::spawn({
+            let stopped = stop.clone().cancelled_owned();
+            async move { axum::serve(http, router).with_graceful_shutdown(stopped).await }
+        }),
+        upkeep: tokio::spawn(upkeep(opened.catalog.clone(), opened.control.clone(), stop.clone())),
+    };
+    let ready = announce(&arguments, &opened, (http_addr, link_addr)).await?;
+    let failure = wait(&tasks).await;
+    drop(ready);
+    let stopped = tasks.stop(&stop, &give_up).await;
+    close(opened).await?;
+    failure.and(stopped)
+}
+
+async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; stop what listens there, or give another {option}")
+    })
+}
+
+fn parts(
+    opened: &Opened,
+    status: ServerStatus,
+    (http, link): (SocketAddr, SocketAddr),
+    stop: &CancellationToken,
+) -> Parts {
+    let port = http.port();
+    let names = [http.ip().to_string(), "127.0.0.1".into(), "localhost".into(), "[::1]".into()];
+    Parts {
+        catalog: opened.catalog.clone(),
+        telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
+        responses: Arc::new(ControlResponses(opened.control.clone())),
+        status: Arc::new(status),
+        facts: Facts {
+            detections: opened.content.list.clone(),
+            content_version: opened.control.content_version().to_owned(),
+            policy_version: opened.control.policy().version.to_string(),
+            ca_fingerprint: opened.authority.fingerprint(),
+            link_addr: link.to_string(),
+        },
+        transport: Transport::PlainLoopback,
+        allowed_hosts: names.into_iter().map(|name| format!("{name}:{port}")).collect(),
+        stop: stop.clone(),
+    }
+}
+
+async fn announce(
+    arguments: &RunArguments,
+    opened: &Opened,
+    (http, link): (SocketAddr, SocketAddr),
+) -> Result<ReadyFile> {
+    let first_admin = crate::admin::first(&opened.catalog).await?;
+    let (enrolment_token, api_token) = if arguments.bootstrap {
+        let (enrolment, api) = crate::admin::bootstrap(&opened.catalog).await?;
+        (Some(enrolment), Some(api))
+    } else {
+        (None, None)
+    };
+    let ready = Ready {
+        console_url: format!("http://{http}"),
+        link_addr: link.to_string(),
+        ca_fingerprint: opened.authority.fingerprint(),
+        first_admin,
+        enrolment_token,
+        api_token,
+        pid: std::process::id(),
+    };
+    let file = ReadyFile::write(&arguments.folder.data, &ready)?;
+    tracing::info!(console = ready.console_url, link = ready.link_addr, "listening");
+    Ok(file)
+}
+
+/// Expires plans, forgets old hits, until `stop`.
+async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
+    let prune = async {
+        while stop.run_until_cancelled(tokio::time::sleep(PRUNE_EVERY)).await.is_some() {
+            match catalog.prune_hits(HITS_KEPT).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::warn!(forgotten, "old hits were forgotten"),
+                Err(error) => tracing::error!(%error, "old hits cannot be forgotten"),
+            }
+        }
+    };
+    tokio::join!(control.expire_until(stop.clone()), prune);
+}
+
+/// The parts that run. Each is owned here and awaited at stop.
+struct Tasks {
+    detect: JoinHandle<Result<(), DetectorError>>,
+    link: JoinHandle<Result<(), ServeError>>,
+    http: JoinHandle<std::io::Result<()>>,
+    upkeep: JoinHandle<()>,
+}
+
+/// Until a signal, or a part that ended by itself: that is a failure.
+async fn wait(tasks: &Tasks) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut look = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = look.tick() => {
+                for (part, ended) in [
+                    ("detection", tasks.detect.is_finished()),
+                    ("the link", tasks.link.is_finished()),
+                    ("HTTP", tasks.http.is_finished()),
+                ] {
+                    anyhow::ensure!(!ended, "{part} ended by itself; the log says why");
+                }
+            }
+        }
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+impl Tasks {
+    /// Stops intake, then detection.
+    async fn stop(self, stop: &CancellationToken, give_up: &CancellationToken) -> Result<()> {
+        stop.cancel();
+        let link = self.link.await.context("the link")?;
+        let http = tokio::time::timeout(HTTP_DRAIN, self.http).await;
+        if http.is_err() {
+            tracing::warn!("requests were still open; they are cut off");
+        }
+        self.upkeep.await.context("upkeep")?;
+        // The handler is gone, and with it the queue's sender: detection ends by itself.
+        let mut detect = self.detect;
+        let detect = match tokio::time::timeout(DETECT_DRAIN, &mut detect).await {
+            Ok(result) => result.context("detection")?,
+            Err(_) => {
+                tracing::warn!("detection did not finish in time; the next start replays");
+                give_up.cancel();
+                Ok(())
+            }
+        };
+        link?;
+        Ok(detect?)
+    }
+}
+
+async fn close(opened: Opened) -> Result<()> {
+    let closed = tokio::time::timeout(LAKE_CLOSE, opened.lake.close()).await;
+    opened.catalog.close().await;
+    closed.context("the lake did not close in time; the next start recovers it")??;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The server's counters, for the console and Prometheus.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metsuke_api::ports::Status;
+use metsuke_api::stream::Stats;
+use metsuke_control::Control;
+use metsuke_ingest::Metrics;
+use metsuke_lake::Lake;
+use metsuke_link::server::Counters;
+
+/// Where the figures come from.
+#[derive(Debug)]
+pub(crate) struct ServerStatus {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) link: Arc<Counters>,
+    pub(crate) lake: Lake,
+    pub(crate) control: Control,
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Status for ServerStatus {
+    fn stats(&self) -> Stats {
+        Stats {
+            events_total: read(&self.metrics.events),
+            duplicates_total: read(&self.metrics.duplicates),
+            detect_lag: read(&self.metrics.detect_waiting),
+            hits_total: read(&self.metrics.hits),
+            alerts_total: read(&self.metrics.alerts),
+            connected: self.control.connected() as u64,
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let mut list = self.metrics.list().to_vec();
+        let link = &self.link;
+        list.extend([
+            ("link_connections_total", "Connections accepted.", read(&link.connections)),
+            ("link_handshakes_failed_total", "No or wrong TLS.", read(&link.handshakes_failed)),
+            ("link_connections_refused_total", "Too many.", read(&link.connections_refused)),
+            ("link_sessions", "Sessions open now.", read(&link.sessions)),
+            ("link_batches_refused_total", "Refused for good.", read(&link.batches_refused)),
+            ("link_enrolments_refused_total", "Refused.", read(&link.enrolments_refused)),
+        ]);
+        let lake = self.lake.stats();
+        list.extend([
+            ("lake_table_rows", "Events in the table.", lake.table_rows),
+            ("lake_table_files", "Files of the table.", lake.table_files),
+            ("lake_table_bytes", "Bytes of these files.", lake.table_bytes),
+            ("lake_tail_rows", "Events in the hot tail.", lake.tail_rows),
+            ("lake_tail_bytes", "Bytes of the hot tail.", lake.tail_bytes),
+            ("lake_wal_bytes", "Bytes of write-ahead segments.", lake.wal_bytes),
+            ("lake_quarantined_total", "Files set aside as unreadable.", lake.quarantined),
+            ("lake_failed_flushes", "Failed flushes in a row.", lake.failed_flushes),
+        ]);
+        list
+    }
+}
