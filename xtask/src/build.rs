@@ -74,8 +74,10 @@ pub(crate) fn console() -> Result<()> {
         "vite.config.ts",
         "tsconfig.json",
     ])?;
-    let stamp_file = folder.join("dist/.stamp");
-    if std::fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+    // Not in `dist`, which is embedded whole.
+    let stamp_file = folder.join("node_modules/.dist-stamp");
+    let built = folder.join("dist/index.html").is_file();
+    if built && std::fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
         return Ok(());
     }
     steps::step("build the console", node::npm()?.args(["run", "--silent", "build"]))?;
