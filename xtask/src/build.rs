@@ -52,7 +52,10 @@ fn clippy_driver() -> Option<PathBuf> {
 /// Something does not build; the log is named.
 pub(crate) fn product() -> Result<()> {
     console()?;
-    steps::step("build the binaries", cargo("build").args(["--workspace", "--bins"]).args(locked()))
+    // One test beside them, so that features are those of the tests' build; the test says more.
+    let mut command = cargo("build");
+    command.args(["--workspace", "--bins", "--test", "one_build"]).args(locked());
+    steps::step("build the binaries", &mut command)
 }
 
 /// Builds `console/dist` when its sources changed. Without a Node.js to be had the server embeds
@@ -63,6 +66,10 @@ pub(crate) fn product() -> Result<()> {
 pub(crate) fn console() -> Result<()> {
     let folder = place::root().join("console");
     if !folder.join("package.json").is_file() {
+        return Ok(());
+    }
+    if let Err(error) = node::npm() {
+        steps::say(&format!("the console is left out, for there is no Node.js for it: {error:#}"));
         return Ok(());
     }
     node::ensure_modules()?;
