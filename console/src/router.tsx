@@ -2,7 +2,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from '@tanstack/react-router';
 
 import { Toasts } from './components/toast';
-import { ValueMenuHost } from './components/valueMenu';
 import { Frame } from './frame/Frame';
 import { parseSearch, stringifySearch } from './lib/url';
 import { NotFound } from './pages/NotFound';
@@ -12,7 +11,6 @@ const root = createRootRoute({
   component: () => (
     <>
       <Outlet />
-      <ValueMenuHost />
       <Toasts />
     </>
   ),

@@ -27,7 +27,7 @@ export function Facet({ title, counts, active, label, onPick, onExclude }: Facet
   }
   return (
     <div className="facet" role="group" aria-label={title}>
-      <h3>{title}</h3>
+      <h2 className="facet__title">{title}</h2>
       {shown.map((one) => (
         <div className="facet__row" key={one.value}>
           <button

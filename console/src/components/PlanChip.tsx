@@ -25,7 +25,8 @@ export function resultText(result: unknown): string | undefined {
 
 function useLive(plan: Plan): Plan {
   const live = usePlan(isOver(plan.state) ? undefined : plan.id);
-  return live.data?.id === plan.id ? live.data : plan;
+  // What is over stays over; the answer about it may be older than the list that says so.
+  return !isOver(plan.state) && live.data?.id === plan.id ? live.data : plan;
 }
 
 function Steps({ state }: { state: PlanState }) {

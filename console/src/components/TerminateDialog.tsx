@@ -1,5 +1,5 @@
 // The dialog before a process is ended: where, what, the effect in words, and the reason.
-import { Button, Modal, Radio, Textarea } from '@mantine/core';
+import { Button, Radio, Textarea } from '@mantine/core';
 import { useState } from 'react';
 import type { FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { useTerminate } from '../api/hooks';
 import type { Plan } from '../api/types';
 import { visible } from '../lib/safeText';
+import { Dialog } from './Dialog';
 import { SafeText } from './Val';
 
 export interface TerminateTarget {
@@ -33,15 +34,9 @@ interface Props {
 export function TerminateDialog({ target, onClose, onPlan }: Props) {
   const { t } = useTranslation();
   return (
-    <Modal
-      opened={target !== undefined}
-      onClose={onClose}
-      title={t('response/title')}
-      size="md"
-      closeButtonProps={{ 'aria-label': t('frame/close') }}
-    >
+    <Dialog state={target ? 'open' : 'closed'} onClose={onClose} title={t('response/title')}>
       {target && <Form target={target} onClose={onClose} onPlan={onPlan} />}
-    </Modal>
+    </Dialog>
   );
 }
 

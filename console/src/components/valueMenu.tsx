@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 
 import { defang, isDefangable } from '../lib/defang';
 import type { ValueType } from '../lib/defang';
-import { clause } from '../lib/query';
+import { clause, quote } from '../lib/query';
 import { visible } from '../lib/safeText';
 import { toast } from './toast';
 import type { FilterTarget } from './Val';
@@ -34,6 +34,8 @@ export function openValueMenu(request: MenuRequest): void {
 
 /** The query that finds `value` anywhere in the fleet. */
 export function fleetQuery(field: string, value: string): string {
+  // A keyword rule names no field: look for the words anywhere.
+  if (field === 'keyword') return quote(value);
   return field.endsWith('hash.sha256') ? clause('sha256', value) : clause(field, value);
 }
 

@@ -1,14 +1,15 @@
 // What surrounds every page after sign-in: brand, navigation, live state, account, shortcuts.
-import { Modal } from '@mantine/core';
 import { Link, Outlet, useNavigate, useRouter } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useOverview, useSession, useStream } from '../api/hooks';
 import type { Session } from '../api/types';
+import { Dialog } from '../components/Dialog';
 import { Icon, Logo } from '../components/icons';
 import type { IconName } from '../components/icons';
 import { Failed } from '../components/Panel';
+import { ValueMenuHost } from '../components/valueMenu';
 import { useKeys } from '../lib/keys';
 import { AccountMenu, ThemeButton } from './AccountMenu';
 
@@ -66,15 +67,13 @@ function Signed({ session }: { session: Session }) {
         <AccountMenu session={session} />
       </header>
       <Navigation />
-      <main id="main" className="frame__main" tabIndex={-1}><Outlet /></main>
-      <Modal
-        opened={help === 'open'}
-        onClose={() => setHelp('closed')}
-        title={t('frame/shortcuts')}
-        closeButtonProps={{ 'aria-label': t('frame/close') }}
-      >
+      <main id="main" className="frame__main" tabIndex={-1}>
+        <Outlet />
+        <ValueMenuHost />
+      </main>
+      <Dialog state={help} onClose={() => setHelp('closed')} title={t('frame/shortcuts')}>
         <Shortcuts />
-      </Modal>
+      </Dialog>
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { useOverview } from '../api/hooks';
 import type { Level, Overview } from '../api/types';
 import { Histogram } from '../components/Histogram';
+import { Meter } from '../components/Meter';
 import { Blank, Panel, Ready } from '../components/Panel';
 import { PlanRow } from '../components/PlanChip';
 import { Score, Severity } from '../components/Severity';
@@ -165,7 +166,7 @@ function Techniques({ data }: { data: Overview }) {
                   <Link to="/techniques" search={{ open: one.id } as never}>{one.id}</Link>
                 </td>
                 <td><SafeText text={one.name} /></td>
-                <td className="w-meter"><meter min={0} max={most} value={one.count} aria-label={one.id} /></td>
+                <td className="w-meter"><Meter value={one.count} max={most} /></td>
                 <td className="w-num num">{one.count}</td>
               </tr>
             ))}

@@ -191,12 +191,16 @@ function Grid({ items, me, field, more }: GridProps) {
   const triage = useTriage();
   const [menu, setMenu] = useState<'open' | 'closed'>('closed');
   const body = useRef<HTMLTableSectionElement>(null);
+  /** Set by the keys: then the row takes the focus too, so that Enter means it. */
+  const moved = useRef(false);
   const at = Math.max(0, items.findIndex((one) => one.id === url['at']));
   const focused = url['at'] ? items[at] : undefined;
   const subject = chosen.length > 0 ? chosen : focused ? [focused] : [];
   const move = (step: number) => {
     const next = items[focused ? Math.min(items.length - 1, Math.max(0, at + step)) : 0];
-    if (next) change({ at: next.id }, 'replace');
+    if (!next) return;
+    moved.current = true;
+    change({ at: next.id }, 'replace');
   };
   const open = (alert: AlertSummary | undefined) => {
     if (alert) void navigate({ to: '/alerts/$id', params: { id: alert.id } });
@@ -214,8 +218,11 @@ function Grid({ items, me, field, more }: GridProps) {
     Escape: () => clear(),
   });
   useEffect(() => {
-    body.current?.querySelector('[data-focus="true"]')?.scrollIntoView({ block: 'nearest' });
-  }, [at]);
+    const row = body.current?.querySelector<HTMLElement>('[data-focus="true"]');
+    row?.scrollIntoView({ block: 'nearest' });
+    if (moved.current) row?.focus({ preventScroll: true });
+    moved.current = false;
+  }, [focused?.id]);
   if (items.length === 0) return <Blank>{t('alerts/empty')}</Blank>;
   return (
     <>
@@ -289,6 +296,7 @@ function Row({ alert, focused, selected, onToggle, onOpen, onFocus }: RowProps) 
     <tr
       data-link
       data-alert={alert.id}
+      tabIndex={-1}
       data-focus={focused}
       aria-current={focused === 'true' ? 'true' : undefined}
       onClick={onFocus}

@@ -8,6 +8,7 @@ import { useAlertTree, useChangeAlert } from '../../api/hooks';
 import type { AlertDetail, EventRow, Highlight } from '../../api/types';
 import { EventFields } from '../../components/EventFields';
 import { Markdown } from '../../components/Markdown';
+import { Meter } from '../../components/Meter';
 import { Blank } from '../../components/Panel';
 import { ProcessProfile } from '../../components/ProcessProfile';
 import { Severity } from '../../components/Severity';
@@ -110,7 +111,7 @@ function ScoreParts({ alert }: { alert: AlertDetail }) {
               <td>
                 <div><SafeText text={part.label} /></div>
                 <div className="muted parts__why"><SafeText text={part.why} /></div>
-                <meter min={0} max={most} value={Math.abs(part.points)} aria-label={part.label} />
+                <Meter value={Math.abs(part.points)} max={most} />
               </td>
               <td className="num"><strong>{number(part.points)}</strong></td>
             </tr>

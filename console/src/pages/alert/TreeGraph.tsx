@@ -19,6 +19,8 @@ import type { Forest } from '../../lib/tree';
 
 /** More nodes than this make React Flow slow; the outline shows them all. */
 const NODES_MAX = 500;
+/** Children brought into view with the process in focus. */
+const NEAR_MAX = 6;
 const NODE_WIDTH = 200;
 const NODE_HEIGHT = 44;
 const GAP_X = 56;
@@ -109,7 +111,9 @@ function Graph({ forest, focus, onSelect }: Props) {
   const flow = useReactFlow();
   useEffect(() => {
     if (focus && forest.byUid.has(focus)) {
-      void flow.fitView({ nodes: [{ id: focus }], maxZoom: 1, minZoom: 0.6, duration: 120 });
+      const node = forest.byUid.get(focus);
+      const near = [focus, node?.parent_uid ?? focus, ...(forest.children.get(focus) ?? []).slice(0, NEAR_MAX).map((one) => one.uid)];
+      void flow.fitView({ nodes: near.map((id) => ({ id })), maxZoom: 1, minZoom: 0.6, duration: 120 });
     }
   }, [flow, focus, forest]);
   return (

@@ -73,7 +73,8 @@ export function TreeOutline({ forest, focus, onSelect }: Props) {
     action();
   };
   return (
-    <div className="outline" role="tree" aria-label={t('alert/tree')} ref={box} onKeyDown={keys}>
+    <div className="outline" role="tree" aria-label={t('alert/tree')} ref={box} onKeyDown={keys}
+      onFocus={(event) => setAt(event.target.dataset['uid'])}>
       {list.map((row) => (
         <OutlineRow
           key={row.node.uid}

@@ -48,7 +48,8 @@ export function Results({ items, answer, more }: Props) {
     );
   }
   return (
-    <section className="panel search__rows" role="table" aria-label={t('search/title')} aria-rowcount={items.length + 1}>
+    <section className="panel search__rows" aria-label={t('search/title')}>
+      <div role="table" className="search__table" aria-label={t('search/title')} aria-rowcount={items.length + 1}>
       <div role="rowgroup">
         <div role="row" className="erow erow--head" aria-rowindex={1}>
           {COLUMNS.map((name) => <span role="columnheader" key={name}>{t(`search/${name}`)}</span>)}
@@ -75,8 +76,9 @@ export function Results({ items, answer, more }: Props) {
             );
           })}
         </div>
-        {more && <p className="more"><button type="button" className="iconbtn iconbtn--line" onClick={more}>{t('search/more')}</button></p>}
       </div>
+      </div>
+      {more && <p className="more more--foot"><button type="button" className="iconbtn iconbtn--line" onClick={more}>{t('search/more')}</button></p>}
     </section>
   );
 }

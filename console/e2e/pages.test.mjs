@@ -1,0 +1,80 @@
+// Every page, in both languages and both themes: it is drawn, axe finds nothing, nothing breaks the
+// Content-Security-Policy, and a picture is kept for a person to look at.
+import { after, before, describe, it } from 'node:test';
+
+import { launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
+
+let site;
+let browser;
+before(async () => {
+  site = await target();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+async function firstOf(page, path, selector, attribute) {
+  await page.goto(site.url + path);
+  const row = page.locator(selector).first();
+  await row.or(page.locator('.blank p')).first().waitFor();
+  return (await row.count()) ? row.getAttribute(attribute) : undefined;
+}
+
+async function views(page) {
+  const alert = await firstOf(page, '/alerts', 'tr[data-alert]', 'data-alert');
+  const endpoint = await firstOf(page, '/endpoints', 'tr[data-endpoint]', 'data-endpoint');
+  const list = [
+    ['overview', '/', '.tiles'],
+    ['workbench', '/alerts', '.workbench .facet, .workbench .blank'],
+    ['endpoints', '/endpoints', '.table, .blank p'],
+    ['search', '/search', '.picture'],
+    ['search-narrowed', '/search?q=class:process.exec&range=7d', '.picture'],
+    ['techniques', '/techniques', '.table, .blank p'],
+  ];
+  if (alert) {
+    list.push(
+      ['alert', `/alerts/${alert}`, '.outline__row'],
+      ['alert-graph', `/alerts/${alert}?view=graph`, '.gnode'],
+      ['alert-timeline', `/alerts/${alert}?view=timeline&side=page`, '.timeline__row'],
+    );
+  } else notRun('alert pages', 'the server has no alert');
+  if (endpoint) {
+    list.push(
+      ['endpoint', `/endpoints/${endpoint}`, '.endpoint'],
+      ['endpoint-processes', `/endpoints/${endpoint}?tab=processes`, '.tabs__panel tr, .tabs__panel .blank'],
+      ['endpoint-loss', `/endpoints/${endpoint}?tab=loss`, '.tabs__panel tr, .tabs__panel .blank'],
+    );
+  } else notRun('endpoint pages', 'the server has no endpoint');
+  return list;
+}
+
+for (const language of ['en', 'ja']) {
+  for (const scheme of ['light', 'dark']) {
+    describe(`${language} ${scheme}`, () => {
+      it('sign-in', async () => {
+        const { context, page, faults } = await open(browser, site, { language, scheme });
+        await page.goto(`${site.url}/sign-in`);
+        await page.locator('form').waitFor();
+        await sound(page, faults, 'sign-in');
+        await shot(page, `${language}-${scheme}-sign-in`);
+        await context.close();
+      });
+      it('every page', async (t) => {
+        const { context, page, faults } = await open(browser, site, { language, scheme });
+        await signIn(page, site);
+        for (const [name, path, ready] of await views(page)) {
+          await t.test(name, async () => {
+            await page.goto(site.url + path);
+            await page.locator(ready).first().waitFor();
+            await page.locator('.live[data-state="live"]').waitFor();
+            await sound(page, faults.splice(0), name);
+            await shot(page, `${language}-${scheme}-${name}`);
+          });
+        }
+        await context.close();
+      });
+    });
+  }
+}
