@@ -61,6 +61,8 @@ static __noinline int tell_file(struct file *file, struct file_key *key, __u64 b
 	record = (struct record_file *)space->data;
 	fill_head(&record->head, bpf_get_current_task_btf(), key->kind);
 	record->head.flags = flags;
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_flags) & SB_KERNMOUNT)
+		record->head.flags |= FLAG_MEMORY;
 	record->inode = key->inode;
 	record->device = key->device;
 	record->bytes = bytes;

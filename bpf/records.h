@@ -28,7 +28,7 @@ enum record_kind {
 /* Flags of a record. */
 #define FLAG_CUT 1    /* a text was longer than its bound */
 #define FLAG_SINGLE 2 /* the summary had no room: this record stands for one operation */
-#define FLAG_MEMORY 4 /* the executable lives in memory only */
+#define FLAG_MEMORY 4 /* the executable, or the file, lives in memory only */
 #define FLAG_GONE 8   /* the executable has no name any more */
 #define FLAG_SCRIPT 16 /* an interpreter was started for a script */
 #define FLAG_ANSWER 32 /* DNS: received, not sent */

@@ -103,12 +103,13 @@ static __always_inline void count_lost(__u32 kind)
 
 /*
  * Sends the first `size` bytes of a record. User mode drains by the clock and is woken only for an
- * execution, whose file may be gone soon.
+ * execution, and for a write to a file in memory: both may be gone soon.
  */
 static __always_inline void send(struct record_head *head, __u32 size)
 {
 	__u32 kind = head->kind;
-	__u64 wake = kind == RECORD_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	bool urgent = kind == RECORD_EXEC || (head->flags & FLAG_MEMORY);
+	__u64 wake = urgent ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
 	size &= ROOM;
 	head->size = size;

@@ -11,6 +11,7 @@ mod dns;
 mod emit;
 mod error;
 mod host;
+mod pins;
 mod procfs;
 mod run;
 mod sensitive;

@@ -157,6 +157,7 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
 }
 
 fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
+    host::hasten();
     let (mut source, coverage) = choose(config, &world.bounds);
     world.emitter.set_tier(coverage.tier.number());
     // Hooks first, then the running processes: what starts in between is seen twice, never missed.

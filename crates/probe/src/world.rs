@@ -14,6 +14,7 @@ use crate::cgroups::{Bounds, Cgroups};
 use crate::config::ProbeConfig;
 use crate::emit::Emitter;
 use crate::host;
+use crate::pins::Pins;
 use crate::procfs::{self, Stat};
 use crate::sensitive::Patterns;
 use crate::stats::{Counters, set};
@@ -56,6 +57,7 @@ pub(crate) struct World {
     pub(crate) emitter: Emitter,
     pub(crate) patterns: Patterns,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) pins: Pins,
     users: Users,
     boot_time: Timestamp,
     chores_at: u64,
@@ -82,6 +84,7 @@ impl World {
             emitter: Emitter::new(sink, boot, Arc::clone(&counters)),
             patterns: Patterns::new(&config.sensitive),
             counters,
+            pins: Pins::default(),
             users,
             boot_time,
             chores_at: 0,
@@ -112,6 +115,7 @@ impl World {
         }
         self.chores_at = now + CHORES_NANOS;
         self.users.refresh();
+        self.pins.release(now);
         let boot_time = host::boot_time();
         if boot_time.nanos_since(self.boot_time).abs() > CLOCK_JUMP_NANOS {
             self.boot_time = boot_time;
@@ -198,8 +202,8 @@ impl World {
         process.user_name = process.user_id.and_then(|id| self.users.name(id));
     }
 
-    /// Hashes the executable while the process holds it open, else by its path, else where the
-    /// parent may still hold it (a file in memory).
+    /// Hashes the executable while the process holds it open, else by its path, else, for a file in
+    /// memory, where we or the parent still hold it.
     pub(crate) fn hash_executable(&mut self, process: &mut Process) {
         let (Some(pid), Some(inode)) = (process.pid, process.exe_inode) else { return };
         let held = format!("/proc/{pid}/exe");
@@ -209,11 +213,11 @@ impl World {
         {
             outcome = self.hasher.path(Path::new(exe), Some(inode));
         }
-        if outcome.sha256.is_err()
-            && let Some(parent) = process.parent_pid
-            && let Some(held) = procfs::descriptor_of(parent, inode)
-        {
-            outcome = self.hasher.link(&held, Some(inode));
+        if outcome.sha256.is_err() && process.exe_kind.as_deref() == Some(procfs::MEMORY) {
+            let parent = || procfs::descriptor_of(process.parent_pid?, inode);
+            if let Some(held) = self.pins.path(inode).or_else(parent) {
+                outcome = self.hasher.link(&held, Some(inode));
+            }
         }
         process.sha256 = outcome.sha256.ok();
     }
@@ -310,7 +314,9 @@ impl World {
                 let inside = format!("/proc/{pid}/root{path}");
                 outcome = self.hasher.path(Path::new(&inside), expected);
             } else if path.starts_with("/memfd:")
-                && let Some(held) = expected.and_then(|inode| procfs::descriptor_of(pid, inode))
+                && let Some(inode) = expected
+                && let Some(held) =
+                    self.pins.path(inode).or_else(|| procfs::descriptor_of(pid, inode))
             {
                 outcome = self.hasher.link(&held, expected);
             }

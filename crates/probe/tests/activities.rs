@@ -16,7 +16,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use metsuke_event::coverage::Tier;
 use metsuke_event::{Activity, Event, Kind, Network};
@@ -28,12 +28,18 @@ const PORT: &str = "METSUKE_PROBE_TEST_PORT";
 
 /// Runs the helper in `role` inside `group`, to its end; gives its pid.
 fn help(group: &Group, role: &str, port: u16) -> u32 {
-    let me = std::env::current_exe().unwrap();
-    let mut command = group.command(me.to_str().unwrap(), &["--exact", "helper", "--nocapture"]);
-    command.env(ROLE, role).env(PORT, port.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
+    let mut child = helped(group, role, port);
     assert!(child.wait().unwrap().success(), "{role}");
     child.id()
+}
+
+/// Starts the helper in `role` inside `group`; its standard input is a pipe.
+fn helped(group: &Group, role: &str, port: u16) -> Child {
+    let me = std::env::current_exe().unwrap();
+    let mut command = group.command(me.to_str().unwrap(), &["--exact", "helper", "--nocapture"]);
+    command.env(ROLE, role).env(PORT, port.to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
 }
 
 /// Not a test of its own: what the others have done inside their groups.
@@ -85,6 +91,8 @@ fn run_from_memory() {
     file.write_all(&fs::read("/bin/true").unwrap()).unwrap();
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
     assert!(Command::new(path).arg("from-memory").status().unwrap().success());
+    // Keeps the file until the test has what it wants.
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
 fn shell_on_socket(port: u16) {
@@ -199,15 +207,18 @@ fn execution_from_memory_is_marked_and_hashed() {
     let test = "execution_from_memory_is_marked_and_hashed";
     let Some(group) = Group::make(test) else { return };
     let Some(mut watch) = Watch::tracing(&group, test) else { return };
-    help(&group, "memory", 0);
+    let mut helper = helped(&group, "memory", 0);
     let exec = watch.of(Kind::ProcessExec, "the execution", |event| {
         event.process.cmd_line.as_deref().is_some_and(|line| line.ends_with(" from-memory"))
     });
     assert_eq!(exec.process.exe_kind.as_deref(), Some("memfd"));
     assert_eq!(exec.process.exe.as_deref(), Some("/memfd:nothing"));
+    assert!(exec.process.sha256.is_some(), "its parent wrote it, and holds it");
     let exit =
         watch.of(Kind::ProcessExit, "its exit", |event| event.process.pid == exec.process.pid);
     assert_eq!(exit.process.exe_kind, exec.process.exe_kind);
+    drop(helper.stdin.take());
+    assert!(helper.wait().unwrap().success());
 }
 
 #[test]

@@ -87,6 +87,9 @@ impl State {
         (process, mut file): (Arc<Process>, File),
     ) {
         let name = path(record.base);
+        if head.has(flag::MEMORY) {
+            world.pins.hold(u64::from(head.pid), record.inode, head.time);
+        }
         let subject = if head.kind == kind::READ {
             let Some(sensitivity) = world.patterns.of(&name) else {
                 // The kernel looks at one name only; this path is not meant. Its sum stays until
