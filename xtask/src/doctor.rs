@@ -73,7 +73,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 fn host_facts() -> Vec<(&'static str, String)> {
     let read = |path: &str| {
         fs::read_to_string(path)
-            .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+            .map_or_else(|_| "unknown: not readable here".to_owned(), |text| text.trim().to_owned())
     };
     let root =
         fs::read_to_string("/proc/self/status").is_ok_and(|text| text.contains("\nUid:\t0\t0"));
