@@ -121,7 +121,7 @@ impl Source {
     fn wait(&self) {
         match self {
             Self::Tracing(tracing) => tracing.wait(DRAIN),
-            Self::Interfaces(_) => std::thread::sleep(DRAIN),
+            Self::Interfaces(interfaces) => interfaces.wait(DRAIN),
         }
     }
 

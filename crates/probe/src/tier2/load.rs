@@ -2,9 +2,11 @@
 
 use std::os::fd::AsFd;
 
+// Named for its build metadata only: build.rs finds libbpf's C headers by it.
 use libbpf_rs::{
     Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
 };
+use libbpf_sys as _;
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 
 use crate::cgroups::Bounds;

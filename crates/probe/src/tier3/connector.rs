@@ -5,6 +5,7 @@
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Bytes the kernel may queue for us: about 60,000 events.
 const QUEUE_BYTES: libc::c_int = 8 << 20;
@@ -104,6 +105,15 @@ impl Connector {
             libc::send(self.socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0)
         };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Waits until an event is queued, or `longest` is over.
+    pub(super) fn wait(&self, longest: Duration) {
+        let mut fd = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let timeout = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: `fd` is one valid pollfd that outlives the call, with our open descriptor. An
+        // error (a signal) only ends the wait early.
+        let _ = unsafe { libc::poll(&raw mut fd, 1, timeout) };
     }
 
     /// Reads what is queued.

@@ -14,6 +14,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metsuke_event::activity::{Activity, FileActivity};
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
@@ -87,6 +88,14 @@ impl Interfaces {
         }
         sees.extend(["network.connect", "network.accept", "network.listen", "sensor.health"]);
         sees
+    }
+
+    /// Waits until a process event comes, or `longest` is over.
+    pub(crate) fn wait(&self, longest: Duration) {
+        match &self.connector {
+            Some(connector) => connector.wait(longest),
+            None => std::thread::sleep(longest),
+        }
     }
 
     /// Takes what is queued.
@@ -220,7 +229,21 @@ impl Interfaces {
 fn gone_before_seen(world: &mut World, pid: u32) {
     let Some(start) = world.table.start_of(pid) else { return };
     let key = world.ticks_key(pid, start);
-    world.exec(key, Process::default(), None, host::now());
+    let before = world.table.get(key).map(|process| Process::clone(process)).unwrap_or_default();
+    // Whose it was and where it ran still holds; what it ran is not known.
+    let process = Process {
+        exe: None,
+        name: None,
+        cmd_line: None,
+        sha256: None,
+        exe_inode: None,
+        exe_device: None,
+        exe_kind: None,
+        script: None,
+        environment: None,
+        ..before
+    };
+    world.exec(key, process, None, host::now());
 }
 
 fn told<T>(result: &std::io::Result<T>) -> Outcome {
