@@ -89,7 +89,10 @@ export async function sound(page, faults, name) {
   assert.deepEqual(found, [], `${name}: axe`);
   assert.deepEqual(await page.evaluate(() => globalThis.cspFaults), [], `${name}: Content-Security-Policy`);
   assert.deepEqual(faults, [], `${name}: errors`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - globalThis.innerWidth);
+  const wide = await page.evaluate(() => {
+    const boxes = [document.documentElement, ...document.querySelectorAll('.frame__main, .panel')];
+    return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
+  });
   assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
 }
 
