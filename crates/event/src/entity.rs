@@ -149,7 +149,7 @@ entity! {
         35 exe_inode: U64 = "process.file.inode" @unfit;
         #[doc = "Device of the executable, as stat(2) gives it."]
         36 exe_device: U64 = "process.file.device" @unfit;
-        #[doc = "Where the executable lives: disk, memory (memfd) or deleted."]
+        #[doc = "Where the executable lives: disk, memfd or deleted."]
         37 exe_kind: Text = "process.file.origin", sigma "ImageOrigin" @unfit;
         #[doc = "Script that an interpreter was started for, when the kernel resolved a shebang."]
         38 script: Text = "process.script.path" @unfit;
@@ -215,7 +215,7 @@ entity! {
         79 bytes_read: U64 = "file.bytes_read" @unfit;
         #[doc = "What makes it sensitive: credential, key, token or account database."]
         80 sensitivity: Text = "file.sensitivity", sigma "Sensitivity" @unfit;
-        #[doc = "Why the hash is missing, when it is: too_large, gone, changed, budget."]
+        #[doc = "Why the hash is missing, when it is: too_large, not_regular, gone, changed or budget."]
         81 hash_missing: Text = "file.hash_missing" @unfit;
         #[doc = "How many kernel operations this activity stands for."]
         82 operations: U64 = "file.operations" @unfit;
