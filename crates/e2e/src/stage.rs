@@ -1,15 +1,13 @@
 //! A server, and what a test needs around it.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use metsuke_testkit::binaries::binary;
 use metsuke_testkit::{Api, Cgroup, Sensor, SensorOptions, Server, ServerOptions};
 use serde_json::Value;
-
-static TURN: Mutex<()> = Mutex::new(());
 
 /// A folder and, when it is its turn, a server in it.
 #[derive(Debug)]
@@ -17,7 +15,7 @@ pub struct Stage {
     /// The server.
     pub server: Server,
     folder: tempfile::TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _turn: File,
 }
 
 impl Stage {
@@ -46,7 +44,7 @@ impl Stage {
     }
 
     fn start(link: &str, bytes: Option<u64>) -> Result<Self> {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn()?;
         let folder = tempfile::Builder::new().prefix("metsuke-e2e-").tempdir()?;
         let data = folder.path().join("server");
         std::fs::create_dir(&data)?;
@@ -114,4 +112,14 @@ impl Stage {
         })?;
         Ok((output.status.code(), answer))
     }
+}
+
+/// Waits until no other test, in this or another program, has a server; the turn ends when the
+/// file is closed.
+fn turn() -> Result<File> {
+    let path = std::env::temp_dir().join("metsuke-e2e.turn");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    file.lock().with_context(|| format!("waiting for {}", path.display()))?;
+    Ok(file)
 }

@@ -131,7 +131,9 @@ impl Sensor {
         wait::until(&what, ONLINE_LIMIT, || {
             running.must_run()?;
             let Ok(seen) = api.endpoint(&endpoint) else { return Ok(None) };
-            let ready = seen["status"] == "online" && !seen["coverage"].is_null();
+            // A sensor without any probe has no coverage, and says so as a reason to look after it.
+            let reasons = seen["degraded"].as_array().is_some_and(|reasons| !reasons.is_empty());
+            let ready = seen["status"] == "online" && (!seen["coverage"].is_null() || reasons);
             Ok(ready.then_some(seen))
         })
         .with_context(|| format!("the sensor's log ends with:\n{}", self.running.log_tail()))

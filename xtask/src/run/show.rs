@@ -40,12 +40,16 @@ pub(crate) fn welcome(world: &World) -> Result<()> {
         );
     }
     let blind = endpoint["coverage"]["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
-    println!("  blind to   {}", if blind.is_empty() { "nothing it knows of" } else { "" });
+    let nothing = if endpoint["coverage"].is_null() { "everything" } else { "nothing it knows of" };
+    println!("  blind to   {}", if blind.is_empty() { nothing } else { "" });
     for spot in blind.iter().take(BLIND_SHOWN) {
         println!("             {}: {}", plain(&spot["code"]), plain(&spot["reason"]));
     }
     if blind.len() > BLIND_SHOWN {
         println!("             and {} more, see the endpoint's page", blind.len() - BLIND_SHOWN);
+    }
+    for reason in endpoint["degraded"].as_array().into_iter().flatten() {
+        println!("  degraded   {}", plain(reason));
     }
     println!("  policy     detect, never block");
     println!();
@@ -59,7 +63,7 @@ fn tier(endpoint: &Value) -> String {
         1 => "BPF LSM: sees, and can deny in the kernel",
         2 => "BPF tracing and cgroup hooks: sees, and can stop shortly after",
         3 => "proc connector, fanotify and /proc: sees",
-        _ => "unknown",
+        _ => return "none: it sees nothing".to_owned(),
     };
     format!("{number} ({word})")
 }
