@@ -1047,11 +1047,11 @@ export interface components {
             /** @description Why. */
             reason: string;
             /** @description What came of it; its shape depends on the verb, null until it is known. */
-            result: Record<string, never>;
+            result: Record<string, never> | null;
             scope: components["schemas"]["ResponseScope"] | null;
             /** @description Where it stands. */
             state: components["schemas"]["PlanState"];
-            /** @description For `terminate`: the process. */
+            /** @description For `terminate`: the process; for `poc_cleanup`: the plan whose files are removed. */
             target: string | null;
             /** @description Its life so far. */
             updates: components["schemas"]["PlanUpdate"][];
@@ -1124,7 +1124,7 @@ export interface components {
         ResponseRequest: {
             /** @description The alert it is made from. */
             alert?: string | null;
-            /** @description For `poc`: the plan whose files are to be removed. */
+            /** @description For `poc_cleanup`: the plan whose files are to be removed. */
             cleanup_of?: string | null;
             /** @description Where; for `poc` also `all`. */
             endpoint: string;
@@ -1237,7 +1237,7 @@ export interface components {
         Stats: {
             /**
              * Format: int64
-             * @description New alerts since the server started.
+             * @description Alerts raised or grown since the server started.
              */
             alerts_total: number;
             /**
@@ -1459,7 +1459,7 @@ export interface components {
          * @description What to do.
          * @enum {string}
          */
-        Verb: "terminate" | "poc";
+        Verb: "terminate" | "poc" | "poc_cleanup";
     };
     responses: never;
     parameters: never;
@@ -2397,6 +2397,14 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

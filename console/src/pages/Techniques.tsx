@@ -1,5 +1,6 @@
 // Observed techniques: what was seen, by ATT&CK tactic and technique, from real hits.
 import { NativeSelect, TextInput } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -170,7 +171,7 @@ function Hit({ hit }: { hit: TechniqueHit }) {
           </div>
         ))}
       </dl>
-      <a href={`/search?q=${encodeURIComponent(clause('process.uid', hit.process))}&range=7d`}>{t('process/events')}</a>
+      <Link to="/search" search={{ q: clause('process.uid', hit.process), range: '7d' } as never}>{t('process/events')}</Link>
     </div>
   );
 }
