@@ -79,7 +79,7 @@ impl Matcher {
             let clause = &filter.clauses[clause];
             let field = rules.predicates.get(predicate).field;
             let (name, value) = if field == ANY_TEXT {
-                ("keyword".to_owned(), self.keyword_value(rules, event, predicate))
+                ("keyword".to_owned(), keyword_value(rules, event, predicate))
             } else {
                 let name = clause.key.split('|').next().unwrap_or_default().to_owned();
                 (name, self.value(rules, event, field).unwrap_or_default())
@@ -112,13 +112,11 @@ impl Matcher {
         self.unmapped.resize(rules.predicates.fields.len(), (0, 0));
         self.answers.resize(rules.predicates.list.len(), (0, false));
         self.woken_in.resize(rules.compiled.len(), 0);
-        self.round = match self.round.checked_add(1) {
-            Some(round) => round,
-            None => {
-                *self = Self::default();
-                return self.begin(rules, event);
-            }
+        let Some(round) = self.round.checked_add(1) else {
+            *self = Self::default();
+            return self.begin(rules, event);
         };
+        self.round = round;
         self.arena.clear();
         self.woken.clear();
         for (index, (name, _)) in (1..).zip(&event.unmapped) {
@@ -199,7 +197,7 @@ impl Matcher {
     fn answer(&mut self, rules: &RuleSet, event: &Event, index: PredIx) -> bool {
         let predicate = rules.predicates.get(index);
         let field = predicate.field;
-        let text = |matcher: &Self| match field {
+        let value_of = |matcher: &Self| match field {
             ANY_TEXT => None,
             _ => matcher.original(rules, event, field),
         };
@@ -208,13 +206,13 @@ impl Matcher {
                 let Some((start, end)) = self.lowered(rules, event, field) else { return false };
                 test.matches(&self.arena[start as usize..end as usize])
             }
-            Op::Set => field == ANY_TEXT || text(self).is_some(),
-            Op::Unset => field != ANY_TEXT && text(self).is_none(),
-            Op::Cased(test) => self.any_value(rules, event, field, &|text| test.matches(text)),
+            Op::Set => field == ANY_TEXT || value_of(self).is_some(),
+            Op::Unset => field != ANY_TEXT && value_of(self).is_none(),
+            Op::Cased(test) => self.any_value(rules, event, field, &|value| test.matches(value)),
             Op::Regex(regex, _) => {
-                self.any_value(rules, event, field, &|text| regex.is_match(text))
+                self.any_value(rules, event, field, &|value| regex.is_match(value))
             }
-            Op::Cidr(network, bits) => text(self).is_some_and(|value| match value {
+            Op::Cidr(network, bits) => value_of(self).is_some_and(|value| match value {
                 ValueRef::Ip(address) => in_network(address, *network, *bits),
                 other => other
                     .to_text()
@@ -222,7 +220,7 @@ impl Matcher {
                     .parse()
                     .is_ok_and(|address| in_network(address, *network, *bits)),
             }),
-            Op::Number(comparison, bound) => text(self).is_some_and(|value| {
+            Op::Number(comparison, bound) => value_of(self).is_some_and(|value| {
                 value.to_text().trim().parse().is_ok_and(|value| comparison.holds(value, *bound))
             }),
             Op::Field(other, relation) => {
@@ -251,20 +249,20 @@ impl Matcher {
         }
         values(event).any(test)
     }
+}
 
-    /// The value in which a keyword was found.
-    fn keyword_value(&self, rules: &RuleSet, event: &Event, predicate: PredIx) -> String {
-        let test = |text: &str| match &rules.predicates.get(predicate).op {
-            Op::Text(test) => test.matches(&lower(text)),
-            Op::Cased(test) => test.matches(text),
-            Op::Regex(regex, _) => regex.is_match(text),
-            _ => true,
-        };
-        values(event)
-            .map(|value| value.to_text().into_owned())
-            .find(|text| test(text))
-            .unwrap_or_default()
-    }
+/// The value in which a keyword was found.
+fn keyword_value(rules: &RuleSet, event: &Event, predicate: PredIx) -> String {
+    let found_in = |text: &str| match &rules.predicates.get(predicate).op {
+        Op::Text(test) => test.matches(&lower(text)),
+        Op::Cased(test) => test.matches(text),
+        Op::Regex(regex, _) => regex.is_match(text),
+        _ => true,
+    };
+    values(event)
+        .map(|value| value.to_text().into_owned())
+        .find(|text| found_in(text))
+        .unwrap_or_default()
 }
 
 fn values(event: &Event) -> impl Iterator<Item = ValueRef<'_>> {

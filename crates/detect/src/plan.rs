@@ -71,7 +71,7 @@ impl Plan {
 
 impl Watch {
     fn build(field: FieldIx, set: BTreeMap<Literal, Vec<FilterIx>>) -> Self {
-        let mut whole = HashMap::new();
+        let mut whole: HashMap<Box<str>, Vec<FilterIx>> = HashMap::new();
         let mut start = Vec::new();
         let mut end = Vec::new();
         let mut anywhere = Vec::new();
@@ -91,7 +91,7 @@ impl Watch {
         }
         Self {
             field,
-            longest: whole.keys().map(|key: &Box<str>| key.len()).max().unwrap_or(0),
+            longest: whole.keys().map(|key| key.len()).max().unwrap_or(0),
             whole,
             start: Tails::build(start),
             end: Tails::build(end),

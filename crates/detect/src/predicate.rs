@@ -43,7 +43,7 @@ pub(crate) enum Test {
     Equal(Box<str>),
     Prefix(Box<str>),
     Suffix(Box<str>),
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Glob(Pattern),
 }
 
@@ -92,7 +92,7 @@ impl Test {
             [Part::Text(text), Part::Any] => Self::Prefix(text.as_str().into()),
             [Part::Any, Part::Text(text)] => Self::Suffix(text.as_str().into()),
             [Part::Any, Part::Text(text), Part::Any] => {
-                Self::Contains(Finder::new(text.as_bytes()).into_owned())
+                Self::Contains(Box::new(Finder::new(text.as_bytes()).into_owned()))
             }
             _ => Self::Glob(pattern.clone()),
         }

@@ -45,8 +45,8 @@ impl Model {
         let mut meets = Vec::new();
         for meta in metas {
             let name = names.get(&meta.detection.id).map(String::as_str);
-            let named = |wanted: &str| wanted == meta.detection.id || Some(wanted) == name;
-            let own = written.detections.iter().find(|(wanted, _)| named(wanted));
+            let called = |wanted: &str| wanted == meta.detection.id || Some(wanted) == name;
+            let own = written.detections.iter().find(|(wanted, _)| called(wanted));
             let counted = written.counts.as_ref().is_none_or(|select| select.means(meta, name));
             let level = meta.detection.level;
             points.push(match own {
@@ -190,13 +190,28 @@ impl Storyline {
             }
             return held.highlight.count.is_power_of_two().then_some(found.detection);
         }
-        if self.held.len() >= bounds::HIGHLIGHTS {
+        if self.held.len() >= bounds::HIGHLIGHTS && !self.give_way(found.highlight.detection.level)
+        {
             return None;
         }
         let place = self.held.partition_point(|held| held.highlight.time <= time);
         let held = Held { detection: found.detection, highlight: found.highlight, newest: time };
         self.held.insert(place, held);
         Some(found.detection)
+    }
+
+    /// Lets the first highlight of the lowest level go, when that is below `level`: a flood of
+    /// ordinary hits keeps nothing of note out.
+    fn give_way(&mut self, level: Level) -> bool {
+        let level_of = |held: &Held| held.highlight.detection.level;
+        let lowest = (0..self.held.len()).min_by_key(|index| level_of(&self.held[*index]));
+        match lowest {
+            Some(index) if level_of(&self.held[index]) < level => {
+                self.held.remove(index);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Before there is an alert, what is older than any model looks back is let go.

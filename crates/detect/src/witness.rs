@@ -87,14 +87,14 @@ fn cost(literal: &Literal) -> f64 {
 fn literals(index: PredIx, predicates: &Predicates) -> Option<Vec<Literal>> {
     let predicate = predicates.get(index);
     let of = |anchor, text: &str| Literal { field: predicate.field, anchor, text: lower(text) };
-    let test = match &predicate.op {
+    let compared = match &predicate.op {
         Op::Text(test) | Op::Cased(test) => test,
         Op::Regex(_, Some(texts)) => {
             return Some(texts.iter().map(|text| of(Anchor::Anywhere, text)).collect());
         }
         _ => return None,
     };
-    let literal = match test {
+    let literal = match compared {
         Test::Equal(text) => of(Anchor::Whole, text),
         Test::Prefix(text) => of(Anchor::Start, text),
         Test::Suffix(text) => of(Anchor::End, text),

@@ -225,6 +225,16 @@ fn old_hits_are_let_go_before_an_alert_and_kept_in_one() {
 }
 
 #[test]
+fn a_flood_of_low_hits_keeps_nothing_of_note_out() {
+    let mut words: Vec<String> = (0..300).map(|second| format!("a@{second}")).collect();
+    words.push("c@301".to_owned());
+    let found = alerts("{timespan: 1h, threshold: 20}", &words.join(" "));
+    let last = found.last().expect("an alert");
+    assert_eq!(last.highlights.len(), metsuke_detect::bounds::HIGHLIGHTS);
+    assert!(last.highlights.iter().any(|one| one.detection.id == "c"));
+}
+
+#[test]
 fn a_replay_gives_the_same_alerts() {
     let model = "title: Model\nid: m\nlevel: high\nmodel: {timespan: 1h, threshold: 20}";
     let rules = rules(model);

@@ -45,7 +45,7 @@ pub(crate) fn compile(
     let clauses = reader.clauses;
     let written = detection
         .get("condition")
-        .ok_or_else(|| (Reason::Missing("detection.condition"), Some(detection.at)))?;
+        .ok_or((Reason::Missing("detection.condition"), Some(detection.at)))?;
     let mut conditions = Vec::new();
     for item in written.items() {
         let text = item.text().unwrap_or_default();

@@ -188,7 +188,7 @@ fn selector(value: &Node) -> Result<Selector, Reason> {
     let mut found = Selector::default();
     for (key, value) in value.entries() {
         match key.as_str() {
-            "label" => found.label = value.text().unwrap_or_default().to_owned(),
+            "label" => value.text().unwrap_or_default().clone_into(&mut found.label),
             "detections" => found.detections = value.texts(),
             "techniques" => found.techniques = value.texts(),
             "tactics" => found.tactics = value.texts(),

@@ -276,7 +276,7 @@ impl Value {
                 out.push(Self::Pattern(pattern));
             }
             Step::WinDash => {
-                out.extend(dashes(self.into_pattern()?)?.into_iter().map(Self::Pattern));
+                out.extend(dashes(&self.into_pattern()?)?.into_iter().map(Self::Pattern));
             }
             Step::Wide(endian) => {
                 let text = String::from_utf8(self.into_bytes("wide")?).map_err(|_| {
@@ -357,12 +357,14 @@ fn offsets(bytes: &[u8]) -> Vec<String> {
 }
 
 /// The pattern with each dash that begins an option replaced by each of [`DASHES`].
-fn dashes(pattern: Pattern) -> Result<Vec<Pattern>, Reason> {
+fn dashes(pattern: &Pattern) -> Result<Vec<Pattern>, Reason> {
     let mut variants = vec![Pattern::default()];
     let mut before = None;
-    for (index, part) in pattern.0.iter().enumerate() {
+    for part in &pattern.0 {
         let Part::Text(text) = part else {
-            variants.iter_mut().for_each(|variant| variant.0.push(part.clone()));
+            for variant in &mut variants {
+                variant.0.push(part.clone());
+            }
             before = None;
             continue;
         };
@@ -373,7 +375,9 @@ fn dashes(pattern: Pattern) -> Result<Vec<Pattern>, Reason> {
             let dash = matches!(c, '-' | '/') && !word(before.as_ref()) && word(chars.peek());
             before = Some(c);
             if !dash {
-                pieces.iter_mut().for_each(|piece| piece.push(c));
+                for piece in &mut pieces {
+                    piece.push(c);
+                }
                 continue;
             }
             if pieces.len() * DASHES.len() * variants.len() > DASH_VARIANTS {
@@ -384,7 +388,6 @@ fn dashes(pattern: Pattern) -> Result<Vec<Pattern>, Reason> {
                 .flat_map(|piece| DASHES.iter().map(move |dash| format!("{piece}{dash}")))
                 .collect();
         }
-        let _ = index;
         variants = variants
             .iter()
             .flat_map(|variant| {
@@ -431,20 +434,20 @@ mod tests {
     use crate::predicate::Op;
     use crate::yaml;
 
-    fn check(key: &str, value: &str, text: &str, expected: bool) {
+    fn check(key: &str, value: &str, subject: &str, expected: bool) {
         let node = yaml::parse(&format!("v: {value}")).expect("valid");
         let modifiers = parse(key).expect("known");
         let asked = modifiers.asked(node[0].get("v").expect("v")).expect("right");
         let found = asked.iter().any(|asked| match asked {
-            Asked::Op(_, Op::Text(test)) => test.matches(&text.to_lowercase()),
-            Asked::Op(_, Op::Cased(test)) => test.matches(text),
-            Asked::Op(_, Op::Regex(regex, _)) => regex.is_match(text),
-            Asked::Op(_, Op::Cidr(network, bits)) => text
+            Asked::Op(_, Op::Text(test)) => test.matches(&subject.to_lowercase()),
+            Asked::Op(_, Op::Cased(test)) => test.matches(subject),
+            Asked::Op(_, Op::Regex(regex, _)) => regex.is_match(subject),
+            Asked::Op(_, Op::Cidr(network, bits)) => subject
                 .parse()
                 .is_ok_and(|address| crate::predicate::in_network(address, *network, *bits)),
             _ => false,
         });
-        assert_eq!(found, expected, "{key}: {value} on {text}");
+        assert_eq!(found, expected, "{key}: {value} on {subject}");
     }
 
     #[test]
@@ -498,8 +501,8 @@ mod tests {
     #[test]
     fn variants() {
         assert_eq!(offsets(b"foobar"), ["Zm9vYmFy", "Zvb2Jhc", "mb29iYX"]);
-        assert_eq!(dashes(Pattern::parse("-a /b")).expect("few").len(), 25);
-        assert_eq!(dashes(Pattern::parse("a-b")).expect("few").len(), 1);
-        assert!(dashes(Pattern::parse("-a -b -c -d -e -f")).is_err());
+        assert_eq!(dashes(&Pattern::parse("-a /b")).expect("few").len(), 25);
+        assert_eq!(dashes(&Pattern::parse("a-b")).expect("few").len(), 1);
+        assert!(dashes(&Pattern::parse("-a -b -c -d -e -f")).is_err());
     }
 }

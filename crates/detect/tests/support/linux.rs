@@ -4,6 +4,25 @@ use std::sync::Arc;
 
 use metsuke_event::{Activity, Event, Kind, Process, Timestamp};
 
+/// What runs: executable and command line.
+const TOOLS: [(&str, &str); 12] = [
+    ("/usr/bin/bash", "bash -c make -j4 all"),
+    ("/usr/bin/gcc-12", "gcc -O2 -Wall -Iinclude -c src/module.c -o build/module.o"),
+    ("/usr/bin/git", "git status --porcelain=v2 --branch"),
+    ("/usr/bin/python3.11", "python3 -m pytest -q tests/unit/test_api.py"),
+    (
+        "/usr/bin/curl",
+        "curl -fsSL https://deb.example.org/dists/stable/InRelease -o /var/lib/apt/lists/partial/x",
+    ),
+    ("/usr/sbin/nginx", "nginx: worker process"),
+    ("/usr/bin/ls", "ls -la --color=auto"),
+    ("/usr/bin/id", "id -u"),
+    ("/usr/lib/postgresql/15/bin/postgres", "postgres: checkpointer"),
+    ("/usr/bin/tar", "tar czf /srv/backup/home.tgz -C /home ana"),
+    ("/usr/bin/rm", "rm -rf /home/ana/project/build"),
+    ("/usr/bin/sed", "sed -i s/a/b/ /home/ana/project/config.toml"),
+];
+
 /// `number` activities; the same every time.
 pub(crate) fn events(number: u64) -> Vec<Event> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -13,25 +32,8 @@ pub(crate) fn events(number: u64) -> Vec<Event> {
         seed ^= seed << 17;
         seed % below
     };
-    let tools = [
-        ("/usr/bin/bash", "bash -c make -j4 all"),
-        ("/usr/bin/gcc-12", "gcc -O2 -Wall -Iinclude -c src/module.c -o build/module.o"),
-        ("/usr/bin/git", "git status --porcelain=v2 --branch"),
-        ("/usr/bin/python3.11", "python3 -m pytest -q tests/unit/test_api.py"),
-        (
-            "/usr/bin/curl",
-            "curl -fsSL https://deb.example.org/dists/stable/InRelease -o /var/lib/apt/lists/partial/x",
-        ),
-        ("/usr/sbin/nginx", "nginx: worker process"),
-        ("/usr/bin/ls", "ls -la --color=auto"),
-        ("/usr/bin/id", "id -u"),
-        ("/usr/lib/postgresql/15/bin/postgres", "postgres: checkpointer"),
-        ("/usr/bin/tar", "tar czf /srv/backup/home.tgz -C /home ana"),
-        ("/usr/bin/rm", "rm -rf /home/ana/project/build"),
-        ("/usr/bin/sed", "sed -i s/a/b/ /home/ana/project/config.toml"),
-    ];
     let make = |seq: u64| {
-        let (exe, cmd) = tools[usize::try_from(next(tools.len() as u64)).unwrap_or(0)];
+        let (exe, cmd) = TOOLS[usize::try_from(next(TOOLS.len() as u64)).unwrap_or(0)];
         let pid = 1_000 + next(30_000);
         let kind = match next(100) {
             0..12 => Kind::ProcessExec,
