@@ -1,4 +1,4 @@
-//! A handle on one process that no other can take the place of (pidfd_open(2), Linux 5.3).
+//! A handle on one process that no other can take the place of (`pidfd_open(2)`, Linux 5.3).
 #![expect(
     unsafe_code,
     reason = "the system calls have no safe wrapper in std; each block says why it is sound"

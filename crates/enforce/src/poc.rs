@@ -127,19 +127,16 @@ impl PocPlace {
 
     fn step(&self, step: &'static str, argv: &[&Path]) -> Result<(), PocError> {
         let failed = |reason: String| PocError::Step { step, reason };
-        let mut command = match &self.cgroup {
-            Some(cgroup) => {
-                let mut command = Command::new("/bin/sh");
-                command.args(["-c", JOIN]).arg(cgroup).args(argv);
-                command
-            }
-            None => {
-                let (program, arguments) =
-                    argv.split_first().ok_or_else(|| failed("no program".to_owned()))?;
-                let mut command = Command::new(program);
-                command.args(arguments);
-                command
-            }
+        let mut command = if let Some(cgroup) = &self.cgroup {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", JOIN]).arg(cgroup).args(argv);
+            command
+        } else {
+            let (program, arguments) =
+                argv.split_first().ok_or_else(|| failed("no program".to_owned()))?;
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
         };
         let output = command
             .env_clear()

@@ -118,9 +118,8 @@ pub(crate) fn boot_id(bytes: &[u8]) -> Result<BootId, CodecError> {
 /// When there are none, too many, not in order, or the frame would exceed the bounds; halve the
 /// batch then.
 pub fn encode(events: &[Event]) -> Result<Encoded, CodecError> {
-    let (first, last) = match (events.first(), events.last()) {
-        (Some(first), Some(last)) => (first, last),
-        _ => return Err(CodecError::Empty),
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Err(CodecError::Empty);
     };
     if events.len() > BATCH_EVENTS_MAX {
         return Err(CodecError::TooMany { found: events.len() });

@@ -74,14 +74,14 @@ pub async fn enrol(
         .map_err(|_| EnrolFailure::Refused("it did not answer in time; try again".to_owned()))?
         .map_err(|status| EnrolFailure::Refused(status.message().to_owned()))?
         .into_inner();
-    accept(server, &pinned, &key, answer)
+    accept(server, &pinned, &key, &answer)
 }
 
 fn accept(
     server: &str,
     pinned: &str,
     key: &KeyPair,
-    answer: proto::EnrolResponse,
+    answer: &proto::EnrolResponse,
 ) -> Result<Identity, EnrolFailure> {
     let endpoint: EndpointId =
         answer.endpoint.parse().map_err(|_| EnrolFailure::Answer("no endpoint id"))?;

@@ -6,6 +6,8 @@ pub mod codec;
 mod dial;
 pub mod enrol;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod limits;
 pub mod message;

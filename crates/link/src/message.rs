@@ -114,6 +114,7 @@ pub struct BundleDocument {
 
 /// What the server tells a sensor. The link signs what needs a signature.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "few are held at a time, and none for long")]
 pub enum Downstream {
     /// Content to run from now on.
     Content(Bundle),

@@ -223,9 +223,8 @@ impl Spool {
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%error, "the spool is damaged; the rest of a segment is lost");
-                    if let Some(loss) = segment.cut(at.offset) {
-                        self.losses.add(loss);
-                    }
+                    let loss = segment.cut(at.offset);
+                    self.losses.add(loss);
                 }
             }
             if index + 1 == self.segments.len() {

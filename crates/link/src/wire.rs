@@ -288,6 +288,13 @@ fn unpack(payload: &[u8]) -> Result<Bundle, WireError> {
     Ok(bundle)
 }
 
+/// Reads `payload` as each kind of order; for the fuzz target.
+pub(crate) fn read_any(payload: &Bytes) {
+    for purpose in [Purpose::Content, Purpose::Policy, Purpose::Plan, Purpose::Cancel] {
+        drop(read(purpose, payload, EndpointId::default()));
+    }
+}
+
 /// A plan's id and revision as the server confirms them.
 pub(crate) fn plan_seen(seen: &proto::PlanSeen) -> Option<(PlanId, u32)> {
     Some((seen.plan.parse().ok()?, seen.revision))

@@ -153,7 +153,7 @@ impl Running {
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
         for mut event in events {
-            match self.parts.sequence.next() {
+            match self.parts.sequence.take_next() {
                 Ok(seq) => event.id.seq = seq,
                 Err(error) => {
                     tracing::error!(%error, "an activity cannot be numbered; it is lost");

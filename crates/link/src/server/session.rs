@@ -97,12 +97,11 @@ async fn talk<H: Handler>(
             () = leave.cancelled() => {
                 Err(Status::aborted("this endpoint opened another session"))
             }
-            order = order(orders.as_mut()) => match order {
-                Some(order) => pass_down(context, &order).await,
-                None => {
-                    orders = None;
-                    Ok(())
-                }
+            order = order(orders.as_mut()) => if let Some(order) = order {
+                pass_down(context, &order).await
+            } else {
+                orders = None;
+                Ok(())
             },
             message = next(upstream) => match message {
                 Ok(message) => take(context, message).await,

@@ -267,7 +267,7 @@ impl Segment {
     }
 
     /// Cuts off everything from `offset` on, and says what is lost by it.
-    pub(super) fn cut(&mut self, offset: u64) -> Option<Loss> {
+    pub(super) fn cut(&mut self, offset: u64) -> Loss {
         let loss = Loss {
             reason: DAMAGED,
             lost: None,
@@ -279,7 +279,7 @@ impl Segment {
         let _ = self.truncate(offset);
         self.len = offset;
         self.waiting = 0;
-        Some(loss)
+        loss
     }
 
     /// What is lost when this segment is given up now.

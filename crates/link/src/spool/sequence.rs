@@ -50,7 +50,7 @@ impl Sequence {
     /// # Errors
     /// When a new block cannot be reserved; the activity then has no identity and must be counted
     /// as lost.
-    pub fn next(&mut self) -> Result<u64, SpoolError> {
+    pub fn take_next(&mut self) -> Result<u64, SpoolError> {
         if self.next > self.reserved {
             let reserved = self.reserved + BLOCK;
             let boot = self.boot.as_u128();
@@ -79,11 +79,14 @@ mod tests {
         for _ in 0..3 {
             let mut sequence = Sequence::open(dir.path(), first).expect("opens");
             for _ in 0..BLOCK + 10 {
-                let seq = sequence.next().expect("reserves");
+                let seq = sequence.take_next().expect("reserves");
                 assert!(seq > last);
                 last = seq;
             }
         }
-        assert_eq!(Sequence::open(dir.path(), second).expect("opens").next().expect("counts"), 1);
+        assert_eq!(
+            Sequence::open(dir.path(), second).expect("opens").take_next().expect("counts"),
+            1
+        );
     }
 }

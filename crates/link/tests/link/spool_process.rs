@@ -65,7 +65,7 @@ fn killed_writer() {
     let mut sequence = Sequence::open(&Path::new(&dir).join("spool"), boot()).expect("opens");
     let mut out = std::io::stdout().lock();
     loop {
-        let seq = sequence.next().expect("numbers");
+        let seq = sequence.take_next().expect("numbers");
         spool.append(&batch(seq));
         writeln!(out, "\n{seq}").expect("a reader");
     }
@@ -114,7 +114,7 @@ fn writer_on_a_small_disk() {
     let mut out = std::io::stdout().lock();
     while !dir.join("stop").exists() {
         appended += 1;
-        spool.append(&batch(sequence.next().expect("numbers, on a full disk too")));
+        spool.append(&batch(sequence.take_next().expect("numbers, on a full disk too")));
         spool.settle();
         for loss in spool.take_losses() {
             assert_eq!(loss.reason, "disk_full");
