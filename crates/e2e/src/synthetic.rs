@@ -108,7 +108,7 @@ impl Synthetic {
     pub fn send_garbage(&mut self, count: u32, payload: Vec<u8>) -> Result<()> {
         let event = self.one()?;
         for _ in 1..count {
-            self.sequence.next()?;
+            self.sequence.take_next()?;
         }
         let mut batch = codec::encode(&[event])?;
         batch.last_seq = batch.first_seq + u64::from(count) - 1;
@@ -124,7 +124,7 @@ impl Synthetic {
     }
 
     fn one(&mut self) -> Result<Event> {
-        let seq = self.sequence.next()?;
+        let seq = self.sequence.take_next()?;
         let mut event = self.process.file(Kind::FileModify, &format!("/synthetic/{seq}"));
         event.id.boot = self.sequence.boot();
         event.id.seq = seq;
