@@ -84,6 +84,11 @@ async fn store(total: u64, batch: usize, writers: u64) -> Result<(), Box<dyn std
         per_event(stats.tail_bytes, stats.tail_rows),
     );
     row(&name, events, spent, &more);
+    // As after kill -9: everything is read from the log again.
+    drop(lake);
+    let watch = Watch::start();
+    let lake = Lake::open(config(dir.path())).await?;
+    row("  opened again from the log", lake.stats().tail_rows, watch.stop(), "");
     let watch = Watch::start();
     let report = lake.flush().await?;
     let spent = watch.stop();

@@ -234,12 +234,12 @@ impl ScalarUDFImpl for TextTest {
             let holds = text.is_some_and(|text| self.holds(&text));
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(holds))));
         };
-        let Some(texts) = array.as_string_opt::<i32>() else {
+        let Some(values) = array.as_string_opt::<i32>() else {
             let found = array.data_type();
             return Err(DataFusionError::Internal(format!("text expected, {found} found")));
         };
         let holds: BooleanArray =
-            texts.iter().map(|text| Some(text.is_some_and(|text| self.holds(text)))).collect();
+            values.iter().map(|text| Some(text.is_some_and(|text| self.holds(text)))).collect();
         Ok(ColumnarValue::Array(Arc::new(holds)))
     }
 }

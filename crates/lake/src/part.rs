@@ -1,15 +1,13 @@
-//! Sorted Parquet files from the tail's batches. Blocking; runs beside the runtime.
+//! A sorted Parquet file from the tail's batches. Blocking; runs beside the runtime.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::Int64Type;
+use metsuke_event::Timestamp;
 use metsuke_event::field::{by_name, meta};
-use metsuke_event::{FieldId, Timestamp};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
@@ -26,56 +24,48 @@ use crate::wal::sync_dir;
 const ROW_GROUP_ROWS: usize = 262_144;
 /// Rows of a page: the unit of pruning by the page index.
 const PAGE_ROWS: usize = 20_000;
+/// Characters of `YYYY-MM-DD`.
+const DAY_LENGTH: usize = 10;
 /// zstd level of Parquet pages: past 3 it costs more than it saves.
 const PARQUET_ZSTD: i32 = 3;
 
-/// Writes `batches` under `table_dir`, one file a day, durable on return.
-pub(crate) fn write_parts(
+/// Writes `batches` as one file under `table_dir`, of the day `now` lies in, durable on return.
+pub(crate) fn write_part(
     batches: &[RecordBatch],
     table_dir: &Path,
+    now: Timestamp,
     segment: u64,
-) -> Result<Vec<DataFile>, LakeError> {
+) -> Result<DataFile, LakeError> {
     let whole = concat_batches(&schema(), batches).map_err(LakeError::arrow("join the tail"))?;
-    let mut files = Vec::new();
-    for (day, rows) in by_day(&whole) {
-        let batch = sorted(&whole, &rows).map_err(LakeError::arrow("sort the tail"))?;
-        files.push(write_part(&batch, table_dir, &day, segment)?);
+    let batch = sorted(&whole).map_err(LakeError::arrow("sort the tail"))?;
+    let day: String = now.to_string().chars().take(DAY_LENGTH).collect();
+    let folder = format!("{DAY}={day}");
+    let dir = table_dir.join(&folder);
+    std::fs::create_dir_all(&dir)
+        .map_err(|source| LakeError::io("make the folder", &dir, source))?;
+    let name = format!("part-{segment:020}.parquet");
+    let local = dir.join(&name);
+    let written = write_file(&batch, &local);
+    if written.is_err() {
+        // No commit names it; gone now rather than at the next opening.
+        let _ = std::fs::remove_file(&local);
     }
-    Ok(files)
+    let bytes = written?;
+    sync_dir(&dir)?;
+    sync_dir(table_dir)?;
+    let (min_time, max_time) = time_bounds(&batch);
+    Ok(DataFile {
+        path: format!("{folder}/{name}"),
+        local,
+        day,
+        bytes,
+        rows: batch.num_rows() as u64,
+        min_time,
+        max_time,
+    })
 }
 
-/// Rows by the day the server received them, the event's own day where that is unknown.
-fn by_day(batch: &RecordBatch) -> BTreeMap<String, Vec<u32>> {
-    let times = |id: FieldId| {
-        index_of(id)
-            .and_then(|index| batch.columns().get(index))
-            .and_then(|column| column.as_primitive_opt::<Int64Type>())
-    };
-    let (received, time) = (times(meta::RECEIVED), times(meta::TIME));
-    let mut days: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    let mut last: Option<(i64, String)> = None;
-    for row in 0..batch.num_rows() {
-        let at = |column: Option<&arrow::array::Int64Array>| {
-            column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
-        };
-        let nanos = at(received).or_else(|| at(time)).unwrap_or(0);
-        let number = nanos.div_euclid(86_400_000_000_000);
-        let day = match &last {
-            Some((known, day)) if *known == number => day.clone(),
-            _ => Timestamp::from_nanos(nanos).to_string().chars().take(10).collect(),
-        };
-        last = Some((number, day.clone()));
-        days.entry(day).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
-    }
-    days
-}
-
-fn sorted(batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let batch = if rows.len() == batch.num_rows() {
-        batch.clone()
-    } else {
-        take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?
-    };
+fn sorted(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
     let key = |id| {
         index_of(id)
             .and_then(|index| batch.columns().get(index))
@@ -84,7 +74,7 @@ fn sorted(batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, arrow::error
     let keys: Vec<SortColumn> =
         [meta::ENDPOINT, meta::TIME, meta::SEQ].into_iter().filter_map(key).collect();
     let order = lexsort_to_indices(&keys, None)?;
-    take_record_batch(&batch, &order)
+    take_record_batch(batch, &order)
 }
 
 fn properties(rows: usize) -> Result<WriterProperties, LakeError> {
@@ -116,38 +106,6 @@ fn properties(rows: usize) -> Result<WriterProperties, LakeError> {
             .set_column_bloom_filter_max_ndv(path, rows.clamp(64, ROW_GROUP_ROWS) as u64);
     }
     Ok(builder.build())
-}
-
-fn write_part(
-    batch: &RecordBatch,
-    table_dir: &Path,
-    day: &str,
-    segment: u64,
-) -> Result<DataFile, LakeError> {
-    let folder = format!("{DAY}={day}");
-    let dir = table_dir.join(&folder);
-    std::fs::create_dir_all(&dir)
-        .map_err(|source| LakeError::io("make the folder", &dir, source))?;
-    let name = format!("part-{segment:020}.parquet");
-    let local = dir.join(&name);
-    let written = write_file(batch, &local);
-    if written.is_err() {
-        // No commit names it; gone now rather than at the next opening.
-        let _ = std::fs::remove_file(&local);
-    }
-    let bytes = written?;
-    sync_dir(&dir)?;
-    sync_dir(table_dir)?;
-    let (min_time, max_time) = time_bounds(batch);
-    Ok(DataFile {
-        path: format!("{folder}/{name}"),
-        local,
-        day: day.to_owned(),
-        bytes,
-        rows: batch.num_rows() as u64,
-        min_time,
-        max_time,
-    })
 }
 
 fn write_file(batch: &RecordBatch, path: &Path) -> Result<u64, LakeError> {

@@ -132,9 +132,9 @@ impl Table {
         }
     }
 
-    /// Adds files that hold everything up to `segment`.
-    pub(crate) async fn add(&mut self, files: &[DataFile], segment: u64) -> Result<(), LakeError> {
-        let actions = files.iter().map(|file| Action::Add(add_action(file))).collect();
+    /// Adds the file that holds what came since the last one, up to `segment`.
+    pub(crate) async fn add(&mut self, file: &DataFile, segment: u64) -> Result<(), LakeError> {
+        let actions = vec![Action::Add(add_action(file))];
         let transaction = Transaction::new(APPLICATION, segment.cast_signed());
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,

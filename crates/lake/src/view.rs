@@ -196,11 +196,11 @@ impl Shared {
             .collect()
     }
 
-    /// The step of a flush that readers see: files in, tail rows of segments ≤ `segment` out.
-    pub(crate) fn switch(&self, segment: u64, files: Vec<DataFile>) {
+    /// The step of a flush that readers see: the file in, tail rows of segments ≤ `segment` out.
+    pub(crate) fn switch(&self, segment: u64, file: DataFile) {
         let mut state = self.write();
         let mut all = state.files.to_vec();
-        all.extend(files);
+        all.push(file);
         state.files = Arc::new(all);
         state.tail.retain(|part| part.segment > segment);
         state.wal_bytes.retain(|number, _| *number > segment);

@@ -97,7 +97,7 @@ async fn store_for_ever(dir: &Path) {
     let mut template = Maker::new(1).event();
     loop {
         let mut events = Vec::new();
-        for _ in 0..seq % 50 + 1 {
+        for _ in 0..=seq % 50 {
             seq += 1;
             template.id.seq = seq;
             events.push(template.clone());
