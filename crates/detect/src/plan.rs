@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, packed};
 use daachorse::DoubleArrayAhoCorasick;
 use metsuke_event::logsource::LogSource;
 
@@ -186,7 +186,8 @@ struct Substrings {
 enum Search {
     #[default]
     None,
-    Few(AhoCorasick),
+    /// Vector instructions tell whether there is any; the automaton then names all.
+    Few(Option<packed::Searcher>, AhoCorasick),
     Many(DoubleArrayAhoCorasick<u32>),
 }
 
@@ -208,18 +209,19 @@ impl Substrings {
             None
         };
         // Few literals, or (it does not happen with distinct ones) a set the other cannot hold.
-        let search =
-            search.or_else(|| AhoCorasick::new(&texts).map(Search::Few).ok()).unwrap_or_default();
+        let few = || {
+            let gate = packed::Searcher::new(&texts);
+            AhoCorasick::new(&texts).map(|automaton| Search::Few(gate, automaton)).ok()
+        };
+        let search = search.or_else(few).unwrap_or_default();
         Self { search, filters }
     }
 
     fn look(&self, text: &str, wake: &mut impl FnMut(&[FilterIx])) {
         match &self.search {
             Search::None => {}
-            Search::Few(automaton) => {
-                // A first match by vector instructions tells whether the slower overlapping
-                // search is worth it.
-                if automaton.is_match(text) {
+            Search::Few(gate, automaton) => {
+                if gate.as_ref().is_none_or(|gate| gate.find(text).is_some()) {
                     for found in automaton.find_overlapping_iter(text) {
                         wake(&self.filters[found.pattern().as_usize()]);
                     }
