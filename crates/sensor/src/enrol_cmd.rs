@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         !Identity::exists(&args.state),
         "{} holds an identity already; use another folder, or remove it to give that identity up",

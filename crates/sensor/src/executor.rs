@@ -34,7 +34,17 @@ pub(crate) struct Executor {
     means: Means,
 }
 
-type Verdict = Result<(String, Outcome), (String, Option<Outcome>)>;
+/// A plan that was not carried out, or not whole.
+struct Failure {
+    detail: String,
+    outcome: Option<Outcome>,
+}
+
+type Verdict = Result<(String, Outcome), Box<Failure>>;
+
+fn failure(detail: String, outcome: Option<Outcome>) -> Box<Failure> {
+    Box::new(Failure { detail, outcome })
+}
 
 impl Executor {
     pub(crate) fn new(shared: Arc<Shared>, means: Means) -> Self {
@@ -150,7 +160,7 @@ impl Executor {
         self.shared.plan_news.notify_one();
         match self.act(plan) {
             Ok((detail, outcome)) => self.end(plan.id, State::Done, detail, Some(outcome)),
-            Err((detail, outcome)) => self.end(plan.id, State::Failed, detail, outcome),
+            Err(failed) => self.end(plan.id, State::Failed, failed.detail, failed.outcome),
         }
     }
 
@@ -167,20 +177,21 @@ impl Executor {
             Verb::Terminate { target, scope } => self.terminate(plan.id, *target, *scope),
             Verb::Poc { .. } => match self.means.poc.run(plan.id) {
                 Ok(truth) => Ok((String::new(), Outcome::Poc(truth))),
-                Err(error) => Err((error.to_string(), None)),
+                Err(error) => Err(failure(error.to_string(), None)),
             },
             Verb::PocCleanup { poc } => match self.means.poc.clean(*poc) {
                 Ok(removed) => Ok((String::new(), Outcome::PocCleaned { removed })),
-                Err(error) => Err((error.to_string(), None)),
+                Err(error) => Err(failure(error.to_string(), None)),
             },
         }
     }
 
     fn terminate(&self, id: PlanId, target: ProcessKey, scope: Scope) -> Verdict {
-        let terminator = self.means.terminator.as_ref().map_err(|reason| (reason.clone(), None))?;
+        let terminator =
+            self.means.terminator.as_ref().map_err(|reason| failure(reason.clone(), None))?;
         let refused = |reason: String| {
             let spared = vec![Spared { process: target, reason: reason.clone() }];
-            (reason, Some(Outcome::Terminated { ended: Vec::new(), spared }))
+            failure(reason, Some(Outcome::Terminated { ended: Vec::new(), spared }))
         };
         match scope {
             Scope::Process => {
@@ -196,7 +207,8 @@ impl Executor {
     }
 
     fn terminate_storyline(&self, id: PlanId, target: ProcessKey) -> Verdict {
-        let terminator = self.means.terminator.as_ref().map_err(|reason| (reason.clone(), None))?;
+        let terminator =
+            self.means.terminator.as_ref().map_err(|reason| failure(reason.clone(), None))?;
         let live = Arc::clone(&self.means.live);
         let held = terminator.hold(&move || live.storyline_of(target));
         if let Err(error) = self.note(id, held.members()) {
@@ -212,18 +224,17 @@ impl Executor {
         match (is_whole, nothing) {
             (true, false) => Ok((detail, outcome)),
             (true, true) => {
-                Err(("nothing of the storyline runs any more".to_owned(), Some(outcome)))
+                Err(failure("nothing of the storyline runs any more".to_owned(), Some(outcome)))
             }
-            (false, _) => Err((detail, Some(outcome))),
+            (false, _) => Err(failure(detail, Some(outcome))),
         }
     }
 
-    fn note(&self, id: PlanId, members: &[ProcessKey]) -> Result<(), (String, Option<Outcome>)> {
+    fn note(&self, id: PlanId, members: &[ProcessKey]) -> Result<(), Box<Failure>> {
         self.shared.plans().note_members(id, members).map_err(|error| {
-            (
-                format!("it cannot be noted on the endpoint's disk ({error}), so nothing was done"),
-                None,
-            )
+            let detail =
+                format!("it cannot be noted on the endpoint's disk ({error}), so nothing was done");
+            failure(detail, None)
         })
     }
 
@@ -250,7 +261,7 @@ impl Executor {
             }
             match self.means.poc.clean(record.id) {
                 Ok(removed) => {
-                    tracing::info!(plan = %record.id, files = removed.len(), "an old exercise was cleaned up")
+                    tracing::info!(plan = %record.id, files = removed.len(), "an old exercise was cleaned up");
                 }
                 Err(error) => self.shared.trouble("poc", Some(error.to_string())),
             }

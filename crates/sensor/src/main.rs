@@ -57,9 +57,9 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Enrol(args) => enrol_cmd::run(args),
-        Command::Run(args) => run_cmd::run(args),
-        Command::Status(args) => status_cmd::run(args),
+        Command::Enrol(args) => enrol_cmd::run(&args),
+        Command::Run(args) => run_cmd::run(&args),
+        Command::Status(args) => status_cmd::run(&args),
         Command::Probe(args) => probe_cmd::run(args),
         Command::Record(args) => record::run(args),
         Command::PocDrop { plan, path } => {

@@ -77,14 +77,11 @@ impl Plans {
                 .filter(|facts| facts.len() <= FILE_MAX)
                 .and_then(|_| fs::read(&path).ok())
                 .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-            match record {
-                Some(record) => {
-                    records.insert(record.id.as_u128(), record);
-                }
-                None => {
-                    tracing::error!(path = %path.display(), "a plan's file is damaged; set aside");
-                    fs::rename(&path, path.with_extension("damaged"))?;
-                }
+            if let Some(record) = record {
+                records.insert(record.id.as_u128(), record);
+            } else {
+                tracing::error!(path = %path.display(), "a plan's file is damaged; set aside");
+                fs::rename(&path, path.with_extension("damaged"))?;
             }
         }
         Ok(Self { dir: dir.to_owned(), records })

@@ -57,7 +57,7 @@ pub(crate) struct Args {
     poc_dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     log_to_stderr();
     let config = Config::load(args.config.as_deref())?;
     let identity = Identity::load(&args.state)?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         format!("another sensor runs with {}; stop it first", args.state.display())
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Sensor::new(&args, &config, identity)?.run())?;
+    runtime.block_on(Sensor::new(args, &config, identity)?.run())?;
     drop(lock);
     Ok(ExitCode::SUCCESS)
 }

@@ -28,7 +28,7 @@ fn is_running(state: &Path) -> bool {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let identity = Identity::load(&args.state)?;
     let running = is_running(&args.state);
     let status = Status::load(&args.state);
