@@ -168,15 +168,15 @@ pub(crate) fn behind(cursor: &Cursor, order: Order) -> Expr {
 struct TextTest {
     ty: FieldType,
     test: Test,
-    text: String,
+    label: String,
     signature: Signature,
 }
 
 impl TextTest {
     fn new(ty: FieldType, test: Test) -> Self {
         let signature = Signature::exact(vec![DataType::Utf8], Volatility::Immutable);
-        let text = format!("{ty:?} {test:?}");
-        Self { ty, test, text, signature }
+        let label = format!("{ty:?} {test:?}");
+        Self { ty, test, label, signature }
     }
 
     fn holds(&self, text: &str) -> bool {
@@ -199,7 +199,7 @@ impl Eq for TextTest {}
 
 impl Hash for TextTest {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.label.hash(state);
     }
 }
 
@@ -211,7 +211,7 @@ impl ScalarUDFImpl for TextTest {
     /// The engine takes expressions of one name for the same, so the name holds the test.
     fn schema_name(&self, args: &[Expr]) -> datafusion::error::Result<String> {
         let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-        Ok(format!("metsuke_test[{}]({})", self.text, args.join(",")))
+        Ok(format!("metsuke_test[{}]({})", self.label, args.join(",")))
     }
 
     fn signature(&self) -> &Signature {
