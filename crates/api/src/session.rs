@@ -130,7 +130,8 @@ async fn change_password(
     Body(request): Body<PasswordRequest>,
 ) -> Result<(HeaderMap, Json<Session>), Problem> {
     let account = crate::signin::check(&app, account.name(), request.old).await?;
-    app.catalog.set_password(now(), &account.name, request.new).await?;
+    let password = (request.new, catalog::PasswordKind::Own);
+    app.catalog.set_password(now(), &account.name, &account.name, password).await?;
     let account = app.catalog.account(&account.name).await?;
     start(&app, &account.ok_or_else(Problem::unauthenticated)?).await
 }

@@ -189,22 +189,28 @@ impl Catalog {
         if right { row.map(Account::try_from).transpose() } else { Ok(None) }
     }
 
-    /// Gives the account `name` a password of its own and ends all its sessions.
-    pub async fn set_password(&self, now: Timestamp, name: &str, password: String) -> Result<()> {
+    /// Gives the account `name` a password and ends all its sessions.
+    pub async fn set_password(
+        &self,
+        now: Timestamp,
+        actor: &str,
+        name: &str,
+        (password, kind): (String, PasswordKind),
+    ) -> Result<()> {
         let hash = self.hash_password(password).await?;
         let tx = self.begin().await?;
         let row = account::Entity::find_by_id(name).one(&tx).await;
         let row = row.map_err(database("read accounts"))?;
         let mut row: account::ActiveModel = row.ok_or(CatalogError::NotFound("account"))?.into();
         row.password_hash = Set(hash);
-        row.must_change = Set(false);
+        row.must_change = Set(kind == PasswordKind::OneTime);
         row.update(&tx).await.map_err(database("change a password"))?;
         session::Entity::delete_many()
             .filter(session::Column::Account.eq(name))
             .exec(&tx)
             .await
             .map_err(database("end sessions"))?;
-        let deed = Deed { actor: name, action: "account.password", target: name, detail: "" };
+        let deed = Deed { actor, action: "account.password", target: name, detail: "" };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))
     }

@@ -114,6 +114,7 @@ impl Catalog {
     /// Opens the catalog at `path`, creating file and schema when they are not there.
     pub async fn open(path: &Path) -> Result<Self> {
         let open = |source| CatalogError::Open { path: path.to_owned(), source };
+        private(path).map_err(|error| open(DbErr::Custom(error.to_string())))?;
         let write = Database::connect(options(path, 1)).await.map_err(open)?;
         schema::create(&write).await?;
         let read = Database::connect(options(path, READ_CONNECTIONS)).await.map_err(open)?;
@@ -140,6 +141,14 @@ impl Catalog {
         };
         self.write.begin_with_options(options).await.map_err(database("begin a transaction"))
     }
+}
+
+/// Makes the file for its owner only: it holds hashes of passwords and live sessions. SQLite gives
+/// the files beside it the same mode.
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
 fn options(path: &Path, connections: u32) -> ConnectOptions {

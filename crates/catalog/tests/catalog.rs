@@ -112,7 +112,8 @@ async fn passwords_sessions_and_tokens() {
     assert!(catalog.api_token(at(0), &token.secret).await.unwrap().is_some());
     assert!(catalog.api_token(at(2), &token.secret).await.unwrap().is_none());
 
-    catalog.set_password(at(3), "ann", "another long password".into()).await.unwrap();
+    let own = ("another long password".to_owned(), PasswordKind::Own);
+    catalog.set_password(at(3), "ann", "ann", own).await.unwrap();
     assert!(catalog.session(at(4), &session.cookie).await.unwrap().is_none());
     let account = catalog.account("ann").await.unwrap().unwrap();
     assert_eq!(account.password, PasswordKind::Own);

@@ -76,13 +76,10 @@ impl Control {
     pub async fn open(&self, endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
         let (sender, receiver) = mpsc::channel(DOWNSTREAM_QUEUE);
         // The queue is empty and larger than what follows, so nothing waits here.
-        let first = [
-            Downstream::Content(self.shared.content.clone()),
-            Downstream::Policy(self.shared.policy.clone()),
-        ];
-        for message in first {
-            let _ = sender.try_send(message);
+        if !self.has_content(endpoint).await {
+            let _ = sender.try_send(Downstream::Content(self.shared.content.clone()));
         }
+        let _ = sender.try_send(Downstream::Policy(self.shared.policy.clone()));
         self.sessions().insert(endpoint, sender.clone());
         let states = [State::Queued, State::Delivered].map(|state| state.name().to_owned());
         let filter = PlanFilter {
@@ -99,6 +96,16 @@ impl Control {
             Err(error) => tracing::error!(%endpoint, %error, "open plans cannot be read"),
         }
         receiver
+    }
+
+    /// Whether the sensor said that it runs the current content.
+    async fn has_content(&self, endpoint: EndpointId) -> bool {
+        match self.shared.catalog.endpoint(endpoint).await {
+            Ok(Some(record)) => {
+                record.content_version.as_ref() == Some(&self.shared.content.version)
+            }
+            Ok(None) | Err(_) => false,
+        }
     }
 
     /// A session ended.

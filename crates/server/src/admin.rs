@@ -16,7 +16,7 @@ const GROUP_CHARS: usize = 5;
 const ENROLMENT_NANOS: i64 = 24 * 3_600 * 1_000_000_000;
 const API_NANOS: i64 = 30 * ENROLMENT_NANOS;
 
-fn one_time_password() -> String {
+pub(crate) fn one_time_password() -> String {
     let mut random = rand::rng();
     let mut group = || -> String {
         (0..GROUP_CHARS)

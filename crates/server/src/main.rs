@@ -2,6 +2,7 @@
 
 mod admin;
 mod content;
+mod password;
 mod ready;
 mod responses;
 mod run;
@@ -10,6 +11,7 @@ mod store;
 mod telemetry;
 mod token;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Serve sensors and people until SIGINT or SIGTERM.
     Run(run::RunArguments),
+    /// Give an account a new one-time password, for when nobody can sign in.
+    Password(password::PasswordArguments),
     /// Make one-time enrolment tokens, one line each.
     Token(token::TokenArguments),
 }
@@ -44,7 +48,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,datafusion=warn,deltalake_core=warn,sqlx=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     // Two providers are compiled in; this one is meant. A second call would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -57,6 +65,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match arguments.command {
             Command::Run(arguments) => Box::pin(run::run(arguments)).await,
+            Command::Password(arguments) => password::run(arguments).await,
             Command::Token(arguments) => token::run(arguments).await,
         }
     });

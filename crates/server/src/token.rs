@@ -26,15 +26,20 @@ pub(crate) struct TokenArguments {
     ttl_s: u32,
 }
 
-/// Makes tokens and writes them to standard output.
-pub(crate) async fn run(arguments: TokenArguments) -> Result<()> {
-    let path = arguments.folder.data.join("catalog.db");
+/// Opens the catalog of a server that was started before.
+pub(crate) async fn open(folder: &DataFolder) -> Result<Catalog> {
+    let path = folder.data.join("catalog.db");
     anyhow::ensure!(
         path.exists(),
         "{} holds no server's data; start `metsuke-server run` there first",
-        arguments.folder.data.display()
+        folder.data.display()
     );
-    let catalog = Catalog::open(&path).await?;
+    Ok(Catalog::open(&path).await?)
+}
+
+/// Makes tokens and writes them to standard output.
+pub(crate) async fn run(arguments: TokenArguments) -> Result<()> {
+    let catalog = open(&arguments.folder).await?;
     let ttl_nanos = i64::from(arguments.ttl_s) * 1_000_000_000;
     for _ in 0..arguments.count {
         let made = catalog.create_enrolment_token(now(), "server", ttl_nanos).await?;
