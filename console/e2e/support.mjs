@@ -13,9 +13,9 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const WAIT_MS = 15_000;
 
 /** The fixture, or a running server. `live` tells which. */
-export async function target() {
+export async function target({ oneTime = 'no' } = {}) {
   const { METSUKE_URL: url, METSUKE_USER: user, METSUKE_PASSWORD: password } = process.env;
-  if (!url) return { ...(await serve()), live: false };
+  if (!url) return { ...(await serve({ oneTime })), live: false };
   assert.ok(user && password, 'METSUKE_URL is set: set METSUKE_USER and METSUKE_PASSWORD too');
   return { url: url.replace(/\/$/u, ''), user, password, live: true, stop: async () => {} };
 }

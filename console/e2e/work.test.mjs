@@ -10,7 +10,7 @@ let browser;
 let page;
 let faults;
 before(async () => {
-  site = await target();
+  site = await target({ oneTime: 'yes' });
   browser = await launch();
   ({ page, faults } = await open(browser, site));
 });
@@ -30,7 +30,9 @@ it('a wrong password is refused in words, the right one leads on to where one wa
   await page.keyboard.press('Enter');
   await page.getByText('User name or password is wrong.').waitFor();
   await clean('refused sign-in');
+  const oneTime = site.password;
   await signIn(page, site);
+  if (!site.live) assert.notEqual(site.password, oneTime, 'the one-time password was not asked to be changed');
   await page.goto(`${site.url}/`);
   await page.locator('.tiles').waitFor();
 });

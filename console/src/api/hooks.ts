@@ -73,7 +73,9 @@ export function useSignIn() {
     mutationFn: (body) => call<Session>('POST', '/session', { body }),
     onSuccess: (session) => {
       setCsrf(session.csrf_token);
-      client.clear();
+      // Nothing of an earlier session stays. The session itself is watched by the page: a query
+      // that is removed under its watcher would never speak to it again.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       client.setQueryData(['session'], session);
     },
   });
