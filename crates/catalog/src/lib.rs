@@ -6,6 +6,7 @@ mod alert_list;
 mod audit;
 mod change;
 pub mod clock;
+mod detected;
 mod endpoint;
 mod enrolment;
 mod hit;
@@ -26,12 +27,13 @@ use tokio::sync::{Semaphore, broadcast};
 
 pub use account::{Account, PasswordKind, Role, check_account_name, check_password};
 pub use alert::{
-    AlertContext, AlertRecord, AlertTriage, Detected, Finding, HistoryEntry, ProcessBrief, Status,
-    TriageChange, Watermark,
+    AlertContext, AlertRecord, AlertTriage, Finding, HistoryEntry, ProcessBrief, Status,
+    TriageChange,
 };
 pub use alert_list::{AlertFilter, AlertOrder, AlertSlice, OpenCounts};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
+pub use detected::{Detected, Watermark};
 pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::TokenRefused;
 pub use hit::{HitFilter, HitGroup, HitRecord};

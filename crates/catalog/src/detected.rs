@@ -1,0 +1,169 @@
+//! Storing what detection found, with the watermark up to where it has seen.
+//!
+//! Invariant: findings and watermark are stored in one transaction; storing the same findings
+//! again changes nothing (hits are unique by detection and activity, an alert is replaced only by
+//! one that knows more).
+
+use metsuke_event::finding::{Alert, Highlight, Hit};
+use metsuke_event::{BootId, EndpointId, Timestamp};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set};
+
+use crate::alert::{AlertContext, AlertRecord, AlertTriage, Status, add_history};
+use crate::schema::{alert, watermark};
+use crate::{Catalog, Change, Result, database, from_text};
+
+/// Most processes of an alert whose names are kept.
+const MAX_CONTEXT_PROCESSES: usize = 400;
+/// Most steps kept of an alert; the vocabulary's bound.
+const MAX_HIGHLIGHTS: usize = 200;
+
+/// Up to where detection has seen the activities of one boot of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The boot.
+    pub boot: BootId,
+    /// The last sequence number seen.
+    pub seq: u64,
+    /// The event time of that activity.
+    pub time: Timestamp,
+}
+
+/// What detection found in some activities, and up to where it has seen them.
+#[derive(Clone, Debug, Default)]
+pub struct Detected {
+    /// Hits.
+    pub hits: Vec<Hit>,
+    /// Alerts, new or grown, with the names they speak of.
+    pub alerts: Vec<(Alert, AlertContext)>,
+    /// Watermarks to move forward.
+    pub watermarks: Vec<Watermark>,
+}
+
+/// Whether `new` knows more than what is stored.
+fn knows_more(new: &Alert, stored: &Alert) -> bool {
+    new.last > stored.last
+        || new.highlights.len() > stored.highlights.len()
+        || new.score > stored.score
+        || (new.revision > stored.revision && new.first >= stored.first && new != stored)
+}
+
+/// Keeps what an engine that started anew could no longer know: earlier steps, a higher score.
+fn merge(alert: &mut Alert, stored: Alert) {
+    alert.revision = alert.revision.max(stored.revision.saturating_add(1));
+    alert.first = alert.first.min(stored.first);
+    alert.last = alert.last.max(stored.last);
+    if stored.score > alert.score {
+        alert.score = stored.score;
+        alert.parts = stored.parts;
+    }
+    for step in stored.highlights {
+        let same = |known: &Highlight| {
+            known.detection.id == step.detection.id
+                && (known.process == step.process || known.events.first() == step.events.first())
+        };
+        if !alert.highlights.iter().any(same) {
+            alert.highlights.push(step);
+        }
+    }
+    alert.highlights.sort_by_key(|step| step.time);
+    alert.highlights.truncate(MAX_HIGHLIGHTS);
+}
+
+async fn store_alert(
+    tx: &impl ConnectionTrait,
+    now: Timestamp,
+    (mut alert, mut context): (Alert, AlertContext),
+) -> Result<Option<AlertRecord>> {
+    let stored = alert::Entity::find_by_id(alert.id.to_string()).one(tx).await;
+    let stored = stored.map_err(database("read alerts"))?.map(AlertRecord::try_from).transpose()?;
+    let Some(stored) = stored else {
+        let triage = AlertTriage { status: Status::New, finding: None, assignee: None, version: 1 };
+        let record = AlertRecord { alert, context, triage, created: now, updated: now };
+        alert::Entity::insert(alert::ActiveModel::from(record.row()?).reset_all())
+            .exec_without_returning(tx)
+            .await
+            .map_err(database("store an alert"))?;
+        return Ok(Some(record));
+    };
+    if !knows_more(&alert, &stored.alert) {
+        return Ok(None);
+    }
+    merge(&mut alert, stored.alert);
+    for (uid, process) in stored.context.processes {
+        if context.processes.len() < MAX_CONTEXT_PROCESSES {
+            context.processes.entry(uid).or_insert(process);
+        }
+    }
+    context.host = context.host.or(stored.context.host);
+    let record = AlertRecord { alert, context, updated: now, ..stored };
+    alert::ActiveModel::from(record.row()?)
+        .reset_all()
+        .update(tx)
+        .await
+        .map_err(database("store an alert"))?;
+    Ok(Some(record))
+}
+
+impl Catalog {
+    /// Stores what detection found; returns the alerts that are new or grew.
+    pub async fn store_detected(
+        &self,
+        now: Timestamp,
+        found: Detected,
+    ) -> Result<Vec<AlertRecord>> {
+        let tx = self.begin().await?;
+        crate::hit::insert(&tx, &found.hits).await?;
+        let mut changed = Vec::new();
+        for alert in found.alerts {
+            if let Some(record) = store_alert(&tx, now, alert).await? {
+                let what = if record.created == now {
+                    format!("raised with score {}", record.alert.score)
+                } else {
+                    format!("grew to score {}", record.alert.score)
+                };
+                let id = record.alert.id.to_string();
+                add_history(&tx, now, &id, ("server", &what)).await?;
+                changed.push(record);
+            }
+        }
+        for mark in found.watermarks {
+            let row = watermark::ActiveModel {
+                endpoint: Set(mark.endpoint.to_string()),
+                boot: Set(mark.boot.to_string()),
+                seq: Set(mark.seq.cast_signed()),
+                time: Set(mark.time.as_nanos()),
+            };
+            let key = [watermark::Column::Endpoint, watermark::Column::Boot];
+            let values = [watermark::Column::Seq, watermark::Column::Time];
+            watermark::Entity::insert(row)
+                .on_conflict(OnConflict::columns(key).update_columns(values).to_owned())
+                .exec_without_returning(&tx)
+                .await
+                .map_err(database("store the detect watermark"))?;
+        }
+        tx.commit().await.map_err(database("commit"))?;
+        for record in &changed {
+            self.tell(Change::Alert(record.alert.id));
+        }
+        Ok(changed)
+    }
+
+    /// Up to where detection has seen each boot of each endpoint.
+    pub async fn watermarks(&self) -> Result<Vec<Watermark>> {
+        let rows = watermark::Entity::find().all(&self.read).await;
+        rows.map_err(database("read the detect watermark"))?
+            .into_iter()
+            .map(|row| {
+                Ok(Watermark {
+                    endpoint: from_text("watermark", &row.endpoint)?,
+                    boot: from_text("watermark", &row.boot)?,
+                    seq: row.seq.cast_unsigned(),
+                    time: Timestamp::from_nanos(row.time),
+                })
+            })
+            .collect()
+    }
+}
