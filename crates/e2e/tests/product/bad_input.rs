@@ -181,7 +181,7 @@ fn damaged_files_cost_what_was_in_them_and_are_told() -> Result<()> {
     // Killed, not stopped: what came last is still in the write-ahead segment.
     stage.server.kill9()?;
     let data = stage.server.data();
-    let segment = newest(&data, "wal").context("no write-ahead segment")?;
+    let segment = newest(&data, "seg").context("no write-ahead segment")?;
     let length = segment.metadata()?.len();
     std::fs::File::options().write(true).open(&segment)?.set_len(length.saturating_sub(7))?;
     stage.server.restart()?;
@@ -200,7 +200,7 @@ fn damaged_files_cost_what_was_in_them_and_are_told() -> Result<()> {
     Ok(())
 }
 
-/// The newest file below `folder` whose name ends with `.end`, or that lies in a folder `end`.
+/// The newest file below `folder` whose name ends with `.end` and that is not empty.
 fn newest(folder: &std::path::Path, end: &str) -> Option<std::path::PathBuf> {
     let mut found: Vec<std::path::PathBuf> = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -209,9 +209,7 @@ fn newest(folder: &std::path::Path, end: &str) -> Option<std::path::PathBuf> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == end)
-                || path.parent().is_some_and(|p| p.ends_with(end))
-            {
+            } else if path.extension().is_some_and(|e| e == end) {
                 found.push(path);
             }
         }

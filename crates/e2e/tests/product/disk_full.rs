@@ -1,5 +1,8 @@
 //! Full disks, on either side: counted, shown, and over by itself when there is room again.
 
+use std::path::Path;
+use std::process::Command;
+
 use anyhow::Result;
 use metsuke_e2e::stage::Stage;
 use metsuke_e2e::workload::Marks;
@@ -60,8 +63,8 @@ fn a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on() -> Result<()> {
     let mut sensor = Sensor::start(&stage.server, options)?;
     stage.server.stop()?;
     let filler = small_disk::fill(&sensor.state())?;
-    // More than any queue in memory can hold, so that something must be lost.
-    Marks::run(&group, "flood", 20_000)?;
+    // More than the spool keeps in memory meanwhile, so that something must be lost.
+    flood(&group, &stage.folder("flood")?)?;
     sensor.process().must_run()?;
     std::fs::remove_file(filler)?;
     stage.server.restart()?;
@@ -69,7 +72,7 @@ fn a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on() -> Result<()> {
     let endpoint = sensor.endpoint().to_owned();
     wait::until_true("the loss to be counted and shown", ARRIVES, || {
         sensor.process().must_run()?;
-        let answer = api.get("/api/v1/search?q=process.cmd_line:*flood-*&limit=1")?;
+        let answer = api.get("/api/v1/search?q=process.cmd_line:*flood*&limit=1")?;
         Ok(answer["loss"].as_array().into_iter().flatten().any(|loss| {
             loss["endpoint"] == endpoint.as_str()
                 && loss["lost"].as_u64().is_some_and(|lost| lost > 0)
@@ -80,5 +83,19 @@ fn a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on() -> Result<()> {
         Ok(after.compare(&api)?.lost.is_empty())
     })?;
     assert_eq!(after.compare(&api)?.doubled, Vec::<String>::new());
+    Ok(())
+}
+
+/// Processes whose command lines do not compress: some 12 MB of activities.
+fn flood(group: &Cgroup, folder: &Path) -> Result<()> {
+    let lines = folder.join("lines");
+    let status = Command::new("/bin/sh")
+        .args(["-c", "head -c 13000000 /dev/urandom | base64 -w 3500 > \"$0\""])
+        .arg(&lines)
+        .status()?;
+    anyhow::ensure!(status.success(), "no random lines");
+    let mut command = group.command("/bin/sh");
+    command.args(["-c", "while read -r line; do /bin/true flood \"$line\"; done < \"$0\""]);
+    anyhow::ensure!(command.arg(&lines).status()?.success(), "the flood broke off");
     Ok(())
 }
