@@ -339,8 +339,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What changes, as server-sent events. `alert` carries an AlertSummary, `endpoint` an
-         *     Endpoint, `plan` a Plan, `stats` a Stats; `resync` says that events were missed: load anew.
+         * What changes, as server-sent events. `alert` carries an `AlertSummary`, `endpoint`
+         *     an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `resync` says that events were missed: load anew.
          */
         get: operations["stream"];
         put?: never;

@@ -18,7 +18,7 @@ use crate::{App, Transport};
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The account.
-    pub(crate) account: catalog::Account,
+    pub(crate) who: catalog::Account,
     /// Its session; `None` for API tokens.
     pub(crate) session: Option<SessionRecord>,
     /// When session or token end.
@@ -31,7 +31,7 @@ pub struct Admin(pub(crate) Account);
 
 impl Account {
     pub(crate) fn name(&self) -> &str {
-        &self.account.name
+        &self.who.name
     }
 }
 
@@ -44,7 +44,7 @@ impl Transport {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: impl header::AsHeaderName) -> Option<&'a str> {
+fn header(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -105,7 +105,7 @@ impl FromRequestParts<App> for Account {
             let token = token.ok_or_else(Problem::unauthenticated)?;
             let found = app.catalog.api_token(now(), token.trim()).await?;
             let (account, expires) = found.ok_or_else(Problem::unauthenticated)?;
-            return Ok(Self { account, session: None, expires });
+            return Ok(Self { who: account, session: None, expires });
         }
         let cookie = cookie(&parts.headers, app.transport.cookie_name());
         let cookie = cookie.ok_or_else(Problem::unauthenticated)?;
@@ -114,8 +114,8 @@ impl FromRequestParts<App> for Account {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             check_csrf(&parts.headers, &session)?;
         }
-        let (account, expires) = (session.account.clone(), session.expires);
-        Ok(Self { account, session: Some(session), expires })
+        let (who, expires) = (session.account.clone(), session.expires);
+        Ok(Self { who, session: Some(session), expires })
     }
 }
 
@@ -124,7 +124,7 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let account = Account::from_request_parts(parts, app).await?;
-        match account.account.role {
+        match account.who.role {
             catalog::Role::Admin => Ok(Self(account)),
             catalog::Role::Analyst => {
                 Err(Problem::forbidden("role", "only administrators may do this"))

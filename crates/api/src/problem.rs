@@ -14,29 +14,29 @@ use utoipa::ToSchema;
 pub struct Problem {
     /// Always `about:blank`: the code says more than an address would.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: &'static str,
     /// The status in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// Stable code, for example `query_syntax`.
-    pub code: String,
+    pub code: &'static str,
     /// For people: what went wrong and what to do next.
     pub detail: String,
     /// For `query_syntax`: first and last byte (exclusive) of the part that was not understood.
-    pub span: Option<Vec<u32>>,
+    pub span: Option<[u32; 2]>,
     /// For `query_syntax`: what might have been meant.
     pub hint: Option<String>,
 }
 
 impl Problem {
     /// A problem with `status`, `code` and `detail`.
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            code: code.to_owned(),
+            code,
             detail: detail.into(),
             span: None,
             hint: None,
@@ -58,7 +58,7 @@ impl Problem {
     }
 
     /// 403 with its own code.
-    pub fn forbidden(code: &str, detail: impl Into<String>) -> Self {
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
@@ -125,7 +125,7 @@ impl From<crate::ports::TelemetryError> for Problem {
             TelemetryError::Query { message, span, hint } => {
                 let mut problem = Self::new(StatusCode::BAD_REQUEST, "query_syntax", message);
                 let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-                problem.span = Some(span.map(place).to_vec());
+                problem.span = Some(span.map(place));
                 problem.hint = hint;
                 problem
             }

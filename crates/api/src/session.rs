@@ -103,7 +103,7 @@ async fn sign_in(
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "get_session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = Problem)))]
 async fn get_session(account: Account) -> Json<Session> {
-    Json(shape(&account.account, account.session.as_ref(), account.expires))
+    Json(shape(&account.who, account.session.as_ref(), account.expires))
 }
 
 /// Signs out.

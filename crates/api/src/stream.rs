@@ -51,8 +51,8 @@ pub struct Stats {
     pub connected: u64,
 }
 
-/// What changes, as server-sent events. `alert` carries an AlertSummary, `endpoint` an
-/// Endpoint, `plan` a Plan, `stats` a Stats; `resync` says that events were missed: load anew.
+/// What changes, as server-sent events. `alert` carries an `AlertSummary`, `endpoint`
+/// an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `resync` says that events were missed: load anew.
 #[utoipa::path(get, path = "/api/v1/stream", operation_id = "stream", tag = "stream",
     responses((status = 200, body = Stats, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 503, body = Problem)))]
 async fn stream(

@@ -59,7 +59,7 @@ async fn create_token(
     account: Account,
     Body(request): Body<TokenRequest>,
 ) -> Result<Json<Token>, Problem> {
-    make(&app, &account.account, request.name).await
+    make(&app, &account.who, request.name).await
 }
 
 /// Makes an API token from name and password, without a session.

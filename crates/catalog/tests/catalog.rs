@@ -1,5 +1,7 @@
 //! The catalog on a real SQLite file: each test has its own folder.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use metsuke_catalog::{
     AlertContext, AlertFilter, AlertOrder, Catalog, CatalogError, Detected, HitFilter,
     PasswordKind, PlanChange, PlanRecord, PlanUpdate, ProcessBrief, Role, Status, TokenRefused,
@@ -8,6 +10,7 @@ use metsuke_catalog::{
 use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
 use metsuke_event::id::PlanId;
 use metsuke_event::{AlertId, BootId, EndpointId, EventId, Timestamp};
+use sea_orm::ConnectionTrait;
 
 struct World {
     folder: tempfile::TempDir,
@@ -50,7 +53,7 @@ fn alert(steps: usize, score: u8) -> (Alert, AlertContext) {
     let step = |n: usize| Highlight {
         detection: detection("filter-1", Layer::Filter, Level::Low),
         events: vec![hit(n as u64).event],
-        time: at(n as i64),
+        time: at(i64::try_from(n).unwrap()),
         process: "p".to_owned(),
         matched: Vec::new(),
         count: 1,
@@ -65,7 +68,7 @@ fn alert(steps: usize, score: u8) -> (Alert, AlertContext) {
         parts: Vec::new(),
         highlights: (0..steps).map(step).collect(),
         first: at(0),
-        last: at(steps as i64),
+        last: at(i64::try_from(steps).unwrap()),
     };
     let process = ProcessBrief { name: Some("sh".into()), exe: None, user: Some("u".into()) };
     let context =
@@ -108,9 +111,9 @@ async fn passwords_sessions_and_tokens() {
     assert_eq!(found.csrf, session.record.csrf);
     let idle = catalog.session(at(60 + 31 * 60), &session.cookie).await.unwrap();
     assert!(idle.is_none(), "a session ends when unused");
-    let token = catalog.create_api_token(at(0), &account, "cli", 1_000_000_000).await.unwrap();
-    assert!(catalog.api_token(at(0), &token.secret).await.unwrap().is_some());
-    assert!(catalog.api_token(at(2), &token.secret).await.unwrap().is_none());
+    let made = catalog.create_api_token(at(0), &account, "cli", 1_000_000_000).await.unwrap();
+    assert!(catalog.api_token(at(0), &made.secret).await.unwrap().is_some());
+    assert!(catalog.api_token(at(2), &made.secret).await.unwrap().is_none());
 
     let own = ("another long password".to_owned(), PasswordKind::Own);
     catalog.set_password(at(3), "ann", "ann", own).await.unwrap();
@@ -235,7 +238,6 @@ async fn the_audit_chain_shows_a_change() {
     // An intruder with the database file: the trigger stops the plain way, the chain shows the other.
     let path = world.folder.path().join("catalog.db");
     let db = sea_orm::Database::connect(format!("sqlite://{}", path.display())).await.unwrap();
-    use sea_orm::ConnectionTrait;
     let forge = "UPDATE audit SET detail = 'forged' WHERE seq = 3";
     assert!(db.execute_unprepared(forge).await.is_err(), "append-only");
     db.execute_unprepared("DROP TRIGGER audit_no_update").await.unwrap();

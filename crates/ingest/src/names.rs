@@ -61,7 +61,7 @@ impl Names {
                 Some((uid.to_owned(), brief.clone()))
             })
             .collect();
-        let host = self.hosts.get(&alert.endpoint).map(|host| host.to_string());
+        let host = self.hosts.get(&alert.endpoint).map(ToString::to_string);
         AlertContext { host, processes }
     }
 }

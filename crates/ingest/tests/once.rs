@@ -1,5 +1,7 @@
 //! Exactly once: activities sent again and again, a server that dies between the steps.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 

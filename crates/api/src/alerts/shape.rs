@@ -324,7 +324,7 @@ pub(crate) fn shape_facets(
     for facet in &mut level {
         let number = facet.value.parse().ok();
         if let Some(name) = number.and_then(|number: usize| LEVELS.get(number)) {
-            facet.value = (*name).to_owned();
+            (*name).clone_into(&mut facet.value);
         }
     }
     AlertFacets {
