@@ -50,9 +50,10 @@ pub enum Scenario {
 pub struct Expectation {
     /// The step it is about.
     pub step: String,
-    /// A highlight with one of these tactics meets it.
+    /// Its tactics; informative.
     pub tactics: Vec<String>,
-    /// Techniques that would describe it well; informative.
+    /// A highlight of one of these techniques (or a sibling sub-technique), struck while the step
+    /// ran, meets it.
     pub techniques: Vec<String>,
 }
 

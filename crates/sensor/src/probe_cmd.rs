@@ -11,7 +11,7 @@ use metsuke_probe::{ProbeConfig, Scope};
 
 /// Arguments of `metsuke-sensor probe`.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Args {
+pub(crate) struct Args {
     /// Print the whole report as JSON.
     #[arg(long)]
     pub json: bool,
@@ -36,7 +36,7 @@ pub(crate) fn tier(number: u8) -> Tier {
 ///
 /// # Errors
 /// When the scope is none, or standard output is closed.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let scope = args.scope_cgroup.map_or(Scope::Host, Scope::Cgroup);
     let config = ProbeConfig { max_tier: args.max_tier.map(tier), ..ProbeConfig::new(scope) };
     let coverage = metsuke_probe::trial(&config)?;

@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_millis(200);
 
 /// Form of the lines.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// OCSF 1.4 objects.
     Ocsf,
     /// One flat object per activity, by the canonical names of the field table.
@@ -32,7 +32,7 @@ pub enum Format {
 
 /// Arguments of `metsuke-sensor record`.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Args {
+pub(crate) struct Args {
     /// The control group (v2) to watch; nothing outside is recorded.
     #[arg(long, value_name = "PATH")]
     pub scope_cgroup: PathBuf,
@@ -54,7 +54,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When the scope is none, or the file cannot be made or written.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let name = args.output.display().to_string();
     let file = File::create_new(&args.output)
         .with_context(|| format!("cannot make {name}; name a file that does not exist yet"))?;

@@ -17,14 +17,7 @@ pub(super) fn check() -> Result<()> {
     let mut said = BTreeSet::new();
     let mut command = build::cargo("test");
     command
-        .args([
-            "--no-run",
-            "--workspace",
-            "--all-targets",
-            "--keep-going",
-            "--message-format",
-            "json",
-        ])
+        .args(["--no-run", "--workspace", "--all-targets", "--message-format", "json"])
         .args(build::locked());
     let (status, log, _) = steps::follow("clippy", &mut command, |line| {
         if let Some(text) = diagnostic(line) {

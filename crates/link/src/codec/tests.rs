@@ -1,3 +1,5 @@
+//! Tests of the codec: round trips, limits, and what hostile bytes do.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

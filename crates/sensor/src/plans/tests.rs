@@ -1,3 +1,5 @@
+//! Tests of the store of plans: what is kept, what survives, what is never begun twice.
+
 use metsuke_event::{EndpointId, ProcessKey, Timestamp};
 use metsuke_respond::plan::{Draft, Plan, Scope, Verb};
 use metsuke_respond::{PlanId, State};
