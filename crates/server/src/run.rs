@@ -34,9 +34,9 @@ use crate::telemetry::LakeTelemetry;
 /// How long HTTP requests under way, and then detection, get to finish at stop.
 const HTTP_DRAIN: Duration = Duration::from_secs(5);
 const DETECT_DRAIN: Duration = Duration::from_secs(30);
-const LAKE_CLOSE: Duration = Duration::from_secs(60);
+const LAKE_CLOSE: Duration = Duration::from_mins(1);
 /// How often old hits are forgotten, and how many are kept (about 1 KB each).
-const PRUNE_EVERY: Duration = Duration::from_secs(300);
+const PRUNE_EVERY: Duration = Duration::from_mins(5);
 const HITS_KEPT: u64 = 500_000;
 
 /// Arguments of `run`.
@@ -264,13 +264,12 @@ impl Tasks {
         self.upkeep.await.context("upkeep")?;
         // The handler is gone, and with it the queue's sender: detection ends by itself.
         let mut detect = self.detect;
-        let detect = match tokio::time::timeout(DETECT_DRAIN, &mut detect).await {
-            Ok(result) => result.context("detection")?,
-            Err(_) => {
-                tracing::warn!("detection did not finish in time; the next start replays");
-                give_up.cancel();
-                Ok(())
-            }
+        let detect = if let Ok(result) = tokio::time::timeout(DETECT_DRAIN, &mut detect).await {
+            result.context("detection")?
+        } else {
+            tracing::warn!("detection did not finish in time; the next start replays");
+            give_up.cancel();
+            Ok(())
         };
         link?;
         Ok(detect?)

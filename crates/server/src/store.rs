@@ -9,10 +9,10 @@ use metsuke_lake::{Lake, LakeError};
 #[derive(Clone, Debug)]
 pub(crate) struct LakeStore(pub(crate) Lake);
 
-fn error(error: LakeError) -> StoreError {
+fn error(error: &LakeError) -> StoreError {
     let later = error.is_transient();
     let mut text = error.to_string();
-    let mut next = std::error::Error::source(&error);
+    let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = format!("{text}: {cause}");
         next = cause.source();
@@ -23,7 +23,7 @@ fn error(error: LakeError) -> StoreError {
 #[async_trait]
 impl Store for LakeStore {
     async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        self.0.append(events).await.map_err(error)
+        self.0.append(events).await.map_err(|failed| error(&failed))
     }
 
     fn high_water(&self) -> HighWater {
@@ -36,6 +36,6 @@ impl Store for LakeStore {
         seq: u64,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
-        self.0.events_after(endpoint, boot, seq, limit).await.map_err(error)
+        self.0.events_after(endpoint, boot, seq, limit).await.map_err(|failed| error(&failed))
     }
 }
