@@ -50,7 +50,7 @@ impl Stage {
         std::fs::create_dir(&data)?;
         let mut options = ServerOptions::new(data);
         options.small_disk = bytes;
-        options.link = link.to_owned();
+        link.clone_into(&mut options.link);
         let server = Server::start(options)?;
         Ok(Self { server, folder, _turn: turn })
     }

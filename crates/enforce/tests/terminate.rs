@@ -128,8 +128,9 @@ fn a_reused_pid_is_refused() -> anyhow::Result<()> {
     // The two must not have started within one clock tick.
     wait::until_true("another tick", LIMIT, || {
         let uptime = std::fs::read_to_string("/proc/uptime")?;
-        let seconds: f64 = uptime.split(' ').next().unwrap_or("0").parse()?;
-        Ok(seconds * 100.0 > meant.start_ticks as f64 + 2.0)
+        // `SECONDS.HUNDREDTHS IDLE`: without the point these are clock ticks.
+        let ticks: u64 = uptime.split(' ').next().unwrap_or("0").replace('.', "").parse()?;
+        Ok(ticks > meant.start_ticks + 2)
     })?;
     with_pid(meant.pid)?;
     std::fs::write(group.path().join("cgroup.procs"), meant.pid.to_string())?;

@@ -1,5 +1,11 @@
 //! The link whole: a server and sensors over real TLS on loopback, and the spool in real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, as the tests do"
+)]
+
 mod batches;
 mod enrolment;
 mod hostile;
