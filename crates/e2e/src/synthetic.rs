@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Activities in one batch, as an ordinary sensor sends under load.
 const BATCH: usize = 500;
+/// Activities asked for at once when comparing; a page holds 1,000.
+const PIECE: usize = 900;
 
 /// The producer.
 pub struct Synthetic {
@@ -33,6 +35,7 @@ pub struct Synthetic {
     process: ProcessBuilder,
     behind: i64,
     identity: Identity,
+    times: Vec<Timestamp>,
     /// Identities of everything that was made, as the API writes them.
     pub produced: BTreeSet<String>,
     refused: Arc<Mutex<Vec<RefusedBatch>>>,
@@ -74,9 +77,20 @@ impl Synthetic {
         let (session_spool, session_stop) = (spool.clone(), stop.clone());
         runtime.spawn(async move { client.run(session_spool, delegate, session_stop).await });
         let process = ProcessBuilder::new(4_000, "/usr/bin/synthetic").on(identity.endpoint);
-        let produced = BTreeSet::new();
+        let (produced, times) = (BTreeSet::new(), Vec::new());
         let behind = 0;
-        Ok(Self { runtime, stop, spool, sequence, process, behind, identity, produced, refused })
+        Ok(Self {
+            runtime,
+            stop,
+            spool,
+            sequence,
+            process,
+            behind,
+            identity,
+            times,
+            produced,
+            refused,
+        })
     }
 
     /// Its endpoint id.
@@ -94,6 +108,7 @@ impl Synthetic {
             let size = left.min(BATCH);
             let events: Vec<Event> = (0..size).map(|_| self.one()).collect::<Result<_>>()?;
             self.produced.extend(events.iter().map(|event| event.id.to_string()));
+            self.times.extend(events.iter().map(|event| event.time));
             self.spool.append(&codec::encode(&events)?);
             left -= size;
         }
@@ -149,19 +164,29 @@ impl Synthetic {
 
     /// Compares what was made with what `api` finds from `from` to `to`: lost, foreign, doubled.
     ///
+    /// The range is asked for in pieces that one page holds, which together cover all of it.
+    ///
     /// # Errors
     /// When the server does not answer.
     pub fn compare(&self, api: &Api, from: Timestamp, to: Timestamp) -> Result<Comparison> {
         let query = format!("device.uid:{} AND file.path:/synthetic/*", self.endpoint());
-        let rows = api.search_all(&query, &from.to_string(), &to.to_string())?;
-        let mut stored: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in &rows {
-            *stored.entry(row["id"].as_str().unwrap_or_default()).or_insert(0) += 1;
+        let inside = self.times.iter().copied().filter(|time| from < *time && *time < to);
+        let mut inside: Vec<Timestamp> = inside.collect();
+        inside.sort_unstable();
+        let mut edges: Vec<Timestamp> = inside.into_iter().step_by(PIECE).collect();
+        edges.insert(0, from);
+        edges.push(to);
+        let mut stored: BTreeMap<String, usize> = BTreeMap::new();
+        for edge in edges.windows(2) {
+            let (start, end) = (edge[0].to_string(), edge[1].to_string());
+            for row in api.search_all(&query, &start, &end)? {
+                let id = row["id"].as_str().unwrap_or_default().to_owned();
+                *stored.entry(id).or_insert(0) += 1;
+            }
         }
-        let known = |id: &str| stored.contains_key(id);
         Ok(Comparison {
-            lost: self.produced.iter().filter(|id| !known(id)).count(),
-            foreign: stored.keys().filter(|id| !self.produced.contains(**id)).count(),
+            lost: self.produced.iter().filter(|id| !stored.contains_key(*id)).count(),
+            foreign: stored.keys().filter(|id| !self.produced.contains(*id)).count(),
             doubled: stored.values().filter(|times| **times > 1).count(),
         })
     }

@@ -51,8 +51,9 @@ fn bad_batches_are_refused_and_what_stands_around_them_is_kept() -> Result<()> {
     sensor.produce(100)?;
     sensor.send_garbage(10, b"this is no zstd frame".to_vec())?;
     sensor.produce(100)?;
-    // One byte more than is taken.
-    sensor.send_garbage(1, vec![0; metsuke_link::limits::BATCH_COMPRESSED_MAX + 1])?;
+    // Small on the way, one byte too large when unpacked.
+    let large = vec![0; metsuke_link::limits::BATCH_DECOMPRESSED_MAX + 1];
+    sensor.send_garbage(1, zstd::bulk::compress(&large, 3)?)?;
     sensor.produce(100)?;
     wait::until_true("everything to be settled", PART, || {
         stage.server.process().must_run()?;
