@@ -89,7 +89,7 @@ impl Judge {
         let storyline = text(&root, "process.storyline");
         loop {
             let details = self.alerts_of(&storyline)?;
-            let met = truth.expected.iter().map(|one| meet(one, truth, &details)).collect();
+            let met = expectations(truth, &details);
             let took = now().nanos_since(truth.ended).max(0).unsigned_abs();
             let caught = Caught {
                 storyline: storyline.clone(),
@@ -338,6 +338,11 @@ fn names_technique(highlight: &Value, expected: &Expectation) -> bool {
 
 fn tactics(highlight: &Value) -> impl Iterator<Item = &str> {
     highlight["detection"]["tactics"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Each expectation of `truth`, with the highlight of `alerts` that meets it.
+pub fn expectations(truth: &Truth, alerts: &[Value]) -> Vec<Met> {
+    truth.expected.iter().map(|one| meet(one, truth, alerts)).collect()
 }
 
 fn meet(expected: &Expectation, truth: &Truth, alerts: &[Value]) -> Met {

@@ -10,7 +10,7 @@ use metsuke_event::Event;
 use metsuke_event::field::by_name;
 use metsuke_event::finding::{Alert, Hit, Level};
 use metsuke_testkit::binaries::binary;
-use metsuke_testkit::judge::start_problems;
+use metsuke_testkit::judge::{expectations, start_problems};
 use metsuke_testkit::process::Running;
 use metsuke_testkit::{Cgroup, needs, wait};
 use serde_json::{Value, json};
@@ -84,15 +84,11 @@ fn every_step_of_every_seed_is_said_by_an_alert() -> Result<()> {
         assert!(problems.is_empty(), "seed {seed}: {}", problems.join("\n"));
         let (hits, alerts) = findings(&events);
         let struck: Vec<&str> = hits.iter().map(|hit| hit.detection.title.as_str()).collect();
-        let said: Vec<&str> = alerts
-            .values()
-            .flat_map(|alert| &alert.highlights)
-            .flat_map(|highlight| &highlight.detection.tactics)
-            .map(String::as_str)
-            .collect();
-        for expected in &truth.expected {
-            let met = expected.tactics.iter().any(|tactic| said.contains(&tactic.as_str()));
-            assert!(met, "seed {seed}: no alert says {}; struck: {struck:#?}", expected.step);
+        let alerts: Vec<Value> =
+            alerts.values().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        for met in expectations(&truth, &alerts) {
+            let step = &met.expected.step;
+            assert!(met.by.is_some(), "seed {seed}: no alert says {step}; struck: {struck:#?}");
         }
     }
     Ok(())
