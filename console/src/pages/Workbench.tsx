@@ -76,7 +76,7 @@ export function WorkbenchPage() {
               title={t(`alerts/${name}`)}
               counts={ordered(name, first?.facets[name] ?? [])}
               active={url[name]}
-              label={(value) => <FacetLabel name={name} value={value} />}
+              label={(value) => <FacetLabel name={name} value={named(name, value, items)} />}
               onPick={(value) => change({ [name]: url[name] === value ? undefined : value, at: undefined })}
             />
           ))}
@@ -107,6 +107,12 @@ const ORDER: Record<string, string[]> = {
 function ordered(name: string, counts: Count[]): Count[] {
   const order = ORDER[name];
   return order ? [...counts].sort((a, b) => order.indexOf(a.value) - order.indexOf(b.value)) : counts;
+}
+
+/** A detection is counted by its id and read by its title, which its alerts carry. */
+function named(name: string, value: string, alerts: AlertSummary[]): string {
+  if (name !== 'detection') return value;
+  return alerts.find((alert) => alert.detection_id === value)?.title ?? value;
 }
 
 function FacetLabel({ name, value }: { name: (typeof FACETS)[number]; value: string }) {
