@@ -106,16 +106,24 @@ interface Props {
   onSelect: (sel: string | undefined) => void;
 }
 
+/** What the first look shows at a size one can read: the process in focus, else the first that was
+ * hit, else the first of all, with its parent and some children. */
+function near(forest: Forest, focus: string | undefined): { id: string }[] {
+  const all = [...forest.byUid.values()];
+  const node = (focus ? forest.byUid.get(focus) : undefined) ?? all.find((one) => one.hits.length > 0) ?? all[0];
+  if (!node) return [];
+  const kids = (forest.children.get(node.uid) ?? []).slice(0, NEAR_MAX).map((one) => one.uid);
+  const ids = new Set([node.uid, node.parent_uid ?? node.uid, ...kids]);
+  return [...ids].filter((id) => forest.byUid.has(id)).map((id) => ({ id }));
+}
+
 function Graph({ forest, focus, onSelect }: Props) {
   const { nodes, edges } = useMemo(() => place(forest, focus), [forest, focus]);
   const flow = useReactFlow();
+  const view = useMemo(() => ({ nodes: near(forest, focus), maxZoom: 1, minZoom: 0.6 }), [forest, focus]);
   useEffect(() => {
-    if (focus && forest.byUid.has(focus)) {
-      const node = forest.byUid.get(focus);
-      const near = [focus, node?.parent_uid ?? focus, ...(forest.children.get(focus) ?? []).slice(0, NEAR_MAX).map((one) => one.uid)];
-      void flow.fitView({ nodes: near.map((id) => ({ id })), maxZoom: 1, minZoom: 0.6, duration: 120 });
-    }
-  }, [flow, focus, forest]);
+    if (focus && forest.byUid.has(focus)) void flow.fitView({ ...view, duration: 120 });
+  }, [flow, focus, forest, view]);
   return (
     <ReactFlow
       nodes={nodes}
@@ -128,7 +136,7 @@ function Graph({ forest, focus, onSelect }: Props) {
       minZoom={0.2}
       maxZoom={1.5}
       fitView
-      fitViewOptions={{ maxZoom: 1 }}
+      fitViewOptions={view}
       proOptions={{ hideAttribution: true }}
     >
       <Background gap={20} />
