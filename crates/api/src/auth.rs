@@ -3,12 +3,14 @@
 //! Invariant: a request with `Authorization` is judged by it alone, its cookie is not looked at.
 //! Invariant: a request that changes something by cookie comes from the same origin and carries
 //! the session's CSRF token.
+//! Invariant: a session of an account whose password is a one-time one may look at itself, end
+//! itself and change that password, nothing else.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{self as catalog, SessionRecord};
+use metsuke_catalog::{self as catalog, PasswordKind, SessionRecord};
 use metsuke_event::Timestamp;
 
 use crate::problem::Problem;
@@ -24,6 +26,10 @@ pub struct Account {
     /// When session or token end.
     pub(crate) expires: Timestamp,
 }
+
+/// An account whose password may still be the one-time one.
+#[derive(Clone, Debug)]
+pub struct Newcomer(pub(crate) Account);
 
 /// An account that is an administrator's.
 #[derive(Clone, Debug)]
@@ -96,7 +102,18 @@ fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
-impl FromRequestParts<App> for Account {
+/// Refuses an account whose password is a one-time one.
+pub(crate) fn check_own_password(account: &catalog::Account) -> Result<(), Problem> {
+    match account.password {
+        PasswordKind::Own => Ok(()),
+        PasswordKind::OneTime => Err(Problem::forbidden(
+            "must_change_password",
+            "the password is a one-time one; sign in on the console and choose your own first",
+        )),
+    }
+}
+
+impl FromRequestParts<App> for Newcomer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -105,7 +122,7 @@ impl FromRequestParts<App> for Account {
             let token = token.ok_or_else(Problem::unauthenticated)?;
             let found = app.catalog.api_token(now(), token.trim()).await?;
             let (account, expires) = found.ok_or_else(Problem::unauthenticated)?;
-            return Ok(Self { who: account, session: None, expires });
+            return Ok(Self(Account { who: account, session: None, expires }));
         }
         let cookie = cookie(&parts.headers, app.transport.cookie_name());
         let cookie = cookie.ok_or_else(Problem::unauthenticated)?;
@@ -115,7 +132,20 @@ impl FromRequestParts<App> for Account {
             check_csrf(&parts.headers, &session)?;
         }
         let (who, expires) = (session.account.clone(), session.expires);
-        Ok(Self { who, session: Some(session), expires })
+        Ok(Self(Account { who, session: Some(session), expires }))
+    }
+}
+
+impl FromRequestParts<App> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Newcomer(account) = Newcomer::from_request_parts(parts, app).await?;
+        // Tokens are exempt: an account with a one-time password has none but the server's own.
+        if account.session.is_some() {
+            check_own_password(&account.who)?;
+        }
+        Ok(account)
     }
 }
 

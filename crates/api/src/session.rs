@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{Account, check_sign_in_origin};
+use crate::auth::{Newcomer, check_sign_in_origin};
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::shape::Time;
@@ -102,7 +102,7 @@ async fn sign_in(
 /// The session of this request.
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "get_session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = Problem)))]
-async fn get_session(account: Account) -> Json<Session> {
+async fn get_session(Newcomer(account): Newcomer) -> Json<Session> {
     Json(shape(&account.who, account.session.as_ref(), account.expires))
 }
 
@@ -111,7 +111,7 @@ async fn get_session(account: Account) -> Json<Session> {
     responses((status = 204), (status = 401, body = Problem)))]
 async fn sign_out(
     State(app): State<App>,
-    account: Account,
+    Newcomer(account): Newcomer,
 ) -> Result<(StatusCode, HeaderMap), Problem> {
     if let Some(session) = &account.session {
         app.catalog.end_session(now(), session).await?;
@@ -120,13 +120,13 @@ async fn sign_out(
     Ok((StatusCode::NO_CONTENT, set_cookie(&cookie)?))
 }
 
-/// Changes the own password; every other session of the account ends.
+/// Changes the own password; every other session and every API token of the account ends.
 #[utoipa::path(post, path = "/api/v1/session/password", operation_id = "change_password", tag = "session",
     request_body = PasswordRequest,
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn change_password(
     State(app): State<App>,
-    account: Account,
+    Newcomer(account): Newcomer,
     Body(request): Body<PasswordRequest>,
 ) -> Result<(HeaderMap, Json<Session>), Problem> {
     let account = crate::signin::check(&app, account.name(), request.old).await?;

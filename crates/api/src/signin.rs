@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::StatusCode;
-use metsuke_catalog::Account;
 use metsuke_catalog::clock::now;
+use metsuke_catalog::{ANONYMOUS, Account};
 use metsuke_event::Timestamp;
 
 use crate::App;
@@ -66,7 +66,9 @@ pub(crate) async fn check(app: &App, name: &str, password: String) -> Result<Acc
         return Ok(account);
     }
     app.attempts.failed(&name, now);
-    app.catalog.audit(now, &name, "session.refuse", (&name, "wrong name or password")).await?;
+    // The name is a claim that was not proved: it is what was tried, not who did it.
+    let target = (name.as_str(), "wrong name or password");
+    app.catalog.audit(now, ANONYMOUS, "session.refuse", target).await?;
     Err(Problem::new(
         StatusCode::UNAUTHORIZED,
         "wrong_password",

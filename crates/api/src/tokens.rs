@@ -1,4 +1,6 @@
 //! API tokens: made by a signed-in account, or by the CLI with name and password.
+//!
+//! Invariant: a token makes no token, so one that was stolen ends when it is revoked or expires.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::{Account, check_sign_in_origin};
+use crate::auth::{Account, check_own_password, check_sign_in_origin};
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::shape::Time;
@@ -50,22 +52,28 @@ pub struct Token {
     pub expires: Time,
 }
 
-/// Makes an API token with the role of the account.
+/// Makes an API token with the role of the account; asks for a session, not a token.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "create_token", tag = "session",
     request_body = TokenRequest,
-    responses((status = 200, body = Token), (status = 401, body = Problem)))]
+    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn create_token(
     State(app): State<App>,
     account: Account,
     Body(request): Body<TokenRequest>,
 ) -> Result<Json<Token>, Problem> {
+    if account.session.is_none() {
+        return Err(Problem::forbidden(
+            "session",
+            "a token makes no token; sign in, or use /api/v1/tokens/login with the password",
+        ));
+    }
     make(&app, &account.who, request.name).await
 }
 
 /// Makes an API token from name and password, without a session.
 #[utoipa::path(post, path = "/api/v1/tokens/login", operation_id = "login_token", tag = "session",
     request_body = TokenLoginRequest,
-    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem), (status = 429, body = Problem)))]
 async fn login_token(
     State(app): State<App>,
     headers: HeaderMap,
@@ -73,12 +81,18 @@ async fn login_token(
 ) -> Result<Json<Token>, Problem> {
     check_sign_in_origin(&headers)?;
     let account = crate::signin::check(&app, &request.user, request.password).await?;
+    check_own_password(&account)?;
     make(&app, &account, request.name).await
 }
 
 async fn make(app: &App, account: &catalog::Account, name: String) -> Result<Json<Token>, Problem> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Problem::invalid(format!("a token's name has 1 to {MAX_NAME_BYTES} bytes")));
+    }
+    if name == catalog::BOOTSTRAP_TOKEN {
+        return Err(Problem::invalid(format!(
+            "`{name}` is the server's own token; take another name"
+        )));
     }
     let made = app.catalog.create_api_token(now(), account, &name, TOKEN_NANOS).await?;
     Ok(Json(Token { token: made.secret, name, expires: made.expires.into() }))

@@ -28,7 +28,7 @@ async fn sign_in_gives_a_session_and_sign_out_ends_it() {
     let browser = world.sign_in("admin").await;
     let session = world.get(&browser, "/api/v1/session").await.json();
     assert_eq!(session["user"]["role"], "admin");
-    assert_eq!(session["user"]["must_change_password"], true);
+    assert_eq!(session["user"]["must_change_password"], false);
     assert_eq!(session["csrf_token"], browser.csrf);
     let reply = world.send(browser.request("DELETE", "/api/v1/session", &Value::Null)).await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
@@ -101,6 +101,10 @@ async fn a_token_works_alone_and_the_cookie_beside_it_is_ignored() {
     };
     let session = world.send(bearer(&format!("Bearer {token}"))).await.json();
     assert_eq!(session["user"]["name"], "ann");
+    let mut another = json_request("POST", "/api/v1/tokens", &json!({ "name": "second" }));
+    let value = format!("Bearer {token}").parse().unwrap();
+    another.headers_mut().insert(header::AUTHORIZATION, value);
+    world.send(another).await.problem(StatusCode::FORBIDDEN, "session");
 
     let browser = world.sign_in("admin").await;
     let mut both = bearer("Bearer wrong");
@@ -158,7 +162,48 @@ async fn too_many_failures_make_a_name_wait() {
     }
     let reply = world.send(json_request("POST", "/api/v1/session", &body)).await;
     reply.problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited");
-    world.sign_in("admin").await;
+    let admin = world.sign_in("admin").await;
+    let audit = world.get(&admin, "/api/v1/audit?limit=500").await.json();
+    let refused = |entry: &&Value| entry["action"] == "session.refuse";
+    let entry = audit["items"].as_array().unwrap().iter().find(refused).unwrap();
+    assert_eq!((&entry["actor"], &entry["target"]), (&json!("anonymous"), &json!("nobody")));
+}
+
+#[tokio::test]
+async fn a_one_time_password_opens_nothing_but_its_own_change() {
+    let world = World::new().await;
+    let browser = world.sign_in("new").await;
+    let session = world.get(&browser, "/api/v1/session").await.json();
+    assert_eq!(session["user"]["must_change_password"], true);
+    let code = "must_change_password";
+    for path in ["/api/v1/overview", "/api/v1/users", "/api/v1/stream", "/metrics"] {
+        world.get(&browser, path).await.problem(StatusCode::FORBIDDEN, code);
+    }
+    let token = json!({ "name": "x" });
+    let reply = world.send(browser.request("POST", "/api/v1/tokens", &token)).await;
+    reply.problem(StatusCode::FORBIDDEN, code);
+    let login = json!({ "user": "new", "password": PASSWORD, "name": "cli" });
+    let reply = world.send(json_request("POST", "/api/v1/tokens/login", &login)).await;
+    reply.problem(StatusCode::FORBIDDEN, code);
+
+    // The server's own token works before and after the change, and nobody else makes one so named.
+    let account = world.catalog.account("new").await.unwrap().unwrap();
+    let (now, name) = (metsuke_catalog::clock::now(), metsuke_catalog::BOOTSTRAP_TOKEN);
+    let made = world.catalog.create_api_token(now, &account, name, 1_000_000_000_000).await;
+    let value = format!("Bearer {}", made.unwrap().secret);
+    let overview = async || {
+        let mut request = json_request("GET", "/api/v1/overview", &Value::Null);
+        request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+        world.send(request).await.status
+    };
+    assert_eq!(overview().await, StatusCode::OK);
+    let body = json!({ "old": PASSWORD, "new": "another long password" });
+    let reply = world.send(browser.request("POST", "/api/v1/session/password", &body)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert_eq!(overview().await, StatusCode::OK);
+    let login = json!({ "user": "new", "password": "another long password", "name": name });
+    let reply = world.send(json_request("POST", "/api/v1/tokens/login", &login)).await;
+    reply.problem(StatusCode::BAD_REQUEST, "invalid");
 }
 
 #[tokio::test]

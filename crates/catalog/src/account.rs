@@ -11,7 +11,8 @@ use sea_orm::{
 };
 
 use crate::audit::{Deed, append};
-use crate::schema::{account, session};
+use crate::schema::{account, api_token, session};
+use crate::session::BOOTSTRAP_TOKEN;
 use crate::{Catalog, CatalogError, Result, database};
 
 /// Shortest password, in characters.
@@ -20,6 +21,11 @@ const MIN_PASSWORD_CHARS: usize = 12;
 const MAX_PASSWORD_CHARS: usize = 256;
 /// Longest account name.
 const MAX_NAME_BYTES: usize = 64;
+/// The actor of what nobody in particular did, in the audit log.
+pub const ANONYMOUS: &str = "anonymous";
+/// Actors of the audit log that no account may be called; a sensor is `sensor:ID` there.
+const RESERVED_NAMES: [&str; 2] = ["server", ANONYMOUS];
+const RESERVED_PREFIX: &str = "sensor:";
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +95,19 @@ impl TryFrom<account::Model> for Account {
 pub fn check_account_name(name: &str) -> Result<()> {
     let fine =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    check_not_reserved(name)?;
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(fine) {
         return Err(CatalogError::Invalid(format!(
             "an account's name has 1 to {MAX_NAME_BYTES} of a-z 0-9 . _ -"
+        )));
+    }
+    Ok(())
+}
+
+fn check_not_reserved(name: &str) -> Result<()> {
+    if RESERVED_NAMES.contains(&name) || name.starts_with(RESERVED_PREFIX) {
+        return Err(CatalogError::Invalid(format!(
+            "`{name}` is a name of the audit log; take another one"
         )));
     }
     Ok(())
@@ -189,7 +205,8 @@ impl Catalog {
         if right { row.map(Account::try_from).transpose() } else { Ok(None) }
     }
 
-    /// Gives the account `name` a password and ends all its sessions.
+    /// Gives the account `name` a password and ends all its sessions and API tokens. The server's
+    /// own token ([`BOOTSTRAP_TOKEN`]) outlives a change by the account's owner, not a reset.
     pub async fn set_password(
         &self,
         now: Timestamp,
@@ -210,6 +227,12 @@ impl Catalog {
             .exec(&tx)
             .await
             .map_err(database("end sessions"))?;
+        let mut tokens =
+            api_token::Entity::delete_many().filter(api_token::Column::Account.eq(name));
+        if kind == PasswordKind::Own {
+            tokens = tokens.filter(api_token::Column::Name.ne(BOOTSTRAP_TOKEN));
+        }
+        tokens.exec(&tx).await.map_err(database("end tokens"))?;
         let deed = Deed { actor, action: "account.password", target: name, detail: "" };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))

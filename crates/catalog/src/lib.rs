@@ -25,7 +25,7 @@ use sea_orm::{
 };
 use tokio::sync::{Semaphore, broadcast};
 
-pub use account::{Account, PasswordKind, Role, check_account_name, check_password};
+pub use account::{ANONYMOUS, Account, PasswordKind, Role, check_account_name, check_password};
 pub use alert::{
     AlertContext, AlertRecord, AlertTriage, Finding, HistoryEntry, ProcessBrief, Status,
     TriageChange,
@@ -38,7 +38,7 @@ pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::TokenRefused;
 pub use hit::{HitFilter, HitGroup, HitRecord};
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
-pub use session::{Credential, NewSession, SessionRecord};
+pub use session::{BOOTSTRAP_TOKEN, Credential, NewSession, SessionRecord};
 
 /// Readers at once. SQLite in WAL mode lets them read beside the one writer.
 const READ_CONNECTIONS: u32 = 4;

@@ -18,6 +18,10 @@ const TOUCH_NANOS: i64 = 60 * SECOND;
 /// How API tokens begin, so that they are recognised where they should not be.
 const TOKEN_PREFIX: &str = "mtk_";
 
+/// Name of the API token that the server makes for whoever started it with `--bootstrap`; a person
+/// cannot make one of that name.
+pub const BOOTSTRAP_TOKEN: &str = "bootstrap";
+
 /// A new session.
 #[derive(Clone, Debug)]
 pub struct NewSession {

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use metsuke_catalog::{
-    AlertContext, AlertFilter, AlertOrder, Catalog, CatalogError, Detected, HitFilter,
-    PasswordKind, PlanChange, PlanRecord, PlanUpdate, ProcessBrief, Role, Status, TokenRefused,
-    TriageChange, Watermark,
+    AlertContext, AlertFilter, AlertOrder, BOOTSTRAP_TOKEN, Catalog, CatalogError, Detected,
+    HitFilter, PasswordKind, PlanChange, PlanRecord, PlanUpdate, ProcessBrief, Role, Status,
+    TokenRefused, TriageChange, Watermark,
 };
 use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
 use metsuke_event::id::PlanId;
@@ -115,11 +115,24 @@ async fn passwords_sessions_and_tokens() {
     assert!(catalog.api_token(at(0), &made.secret).await.unwrap().is_some());
     assert!(catalog.api_token(at(2), &made.secret).await.unwrap().is_none());
 
+    for name in ["server", "anonymous", "sensor:1"] {
+        let who = (name, Role::Analyst);
+        let refused = catalog.create_account(at(0), "ann", who, (password(), kind)).await;
+        assert!(matches!(refused, Err(CatalogError::Invalid(_))), "{name}");
+    }
+    let day = 86_400 * 1_000_000_000;
+    let cli = catalog.create_api_token(at(0), &account, "cli", day).await.unwrap();
+    let server = catalog.create_api_token(at(0), &account, BOOTSTRAP_TOKEN, day).await.unwrap();
     let own = ("another long password".to_owned(), PasswordKind::Own);
     catalog.set_password(at(3), "ann", "ann", own).await.unwrap();
     assert!(catalog.session(at(4), &session.cookie).await.unwrap().is_none());
+    assert!(catalog.api_token(at(4), &cli.secret).await.unwrap().is_none());
+    assert!(catalog.api_token(at(4), &server.secret).await.unwrap().is_some());
     let account = catalog.account("ann").await.unwrap().unwrap();
     assert_eq!(account.password, PasswordKind::Own);
+    catalog.set_password(at(5), "server", "ann", (password(), kind)).await.unwrap();
+    let server = catalog.api_token(at(6), &server.secret).await.unwrap();
+    assert!(server.is_none(), "a reset ends every token");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{Catalog, PasswordKind, Role};
+use metsuke_catalog::{BOOTSTRAP_TOKEN, Catalog, PasswordKind, Role};
 use rand::Rng;
 
 use crate::ready::FirstAdmin;
@@ -44,6 +44,6 @@ pub(crate) async fn bootstrap(catalog: &Catalog) -> Result<(String, String)> {
     let accounts = catalog.accounts().await?;
     let admin = accounts.iter().find(|account| account.role == Role::Admin);
     let admin = admin.ok_or_else(|| anyhow::anyhow!("there is no administrator's account"))?;
-    let api = catalog.create_api_token(now(), admin, "bootstrap", API_NANOS).await?;
+    let api = catalog.create_api_token(now(), admin, BOOTSTRAP_TOKEN, API_NANOS).await?;
     Ok((enrolment.secret, api.secret))
 }

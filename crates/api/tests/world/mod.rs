@@ -173,8 +173,14 @@ impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
-        for who in [("admin", Role::Admin), ("ann", Role::Analyst)] {
-            let password = (PASSWORD.to_owned(), PasswordKind::OneTime);
+        let (own, one_time) = (PasswordKind::Own, PasswordKind::OneTime);
+        let accounts = [
+            (("admin", Role::Admin), own),
+            (("ann", Role::Analyst), own),
+            (("new", Role::Admin), one_time),
+        ];
+        for (who, kind) in accounts {
+            let password = (PASSWORD.to_owned(), kind);
             catalog.create_account(now(), "server", who, password).await.unwrap();
         }
         let token = catalog.create_enrolment_token(now(), "server", 1_000_000_000_000).await;
