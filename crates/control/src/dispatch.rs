@@ -200,7 +200,7 @@ impl Control {
                 Ok(Applied::Known) => return Ok(()),
                 Ok(Applied::Changed) => {}
                 // The server had given it up, the sensor did it all the same: the sensor knows.
-                Err(_) if matches!(from, State::Expired | State::Cancelled) => {
+                Err(_) if given_up(from) && tells_of_deeds(update.state) => {
                     update.detail = format!("{} (the server had assumed it {from})", update.detail);
                 }
                 Err(error) => return Err(error.into()),
@@ -252,6 +252,16 @@ impl Control {
         }
         Ok(count)
     }
+}
+
+/// Whether the server may have been wrong to end a plan so: nobody had heard from the sensor.
+const fn given_up(state: State) -> bool {
+    matches!(state, State::Expired | State::Cancelled)
+}
+
+/// Whether a sensor that says so did something, or tried to.
+const fn tells_of_deeds(state: State) -> bool {
+    matches!(state, State::Running | State::Done | State::Failed)
 }
 
 fn change(

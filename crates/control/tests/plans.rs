@@ -141,6 +141,11 @@ async fn plans_expire_and_the_sensors_word_wins() {
     assert_eq!(world.control.expire(seconds(610)).await.unwrap(), 1);
     assert_eq!(world.plan(unsent.id).await.state, "expired");
     assert_eq!(world.control.expire(seconds(700)).await.unwrap(), 1, "the sent one, after a grace");
+    // A late word that nothing was done yet, or that it was taken back, does not wake it again.
+    for late in [State::Delivered, State::Cancelled] {
+        assert!(world.report(waiting.id, late).await.is_err(), "{late}");
+        assert_eq!(world.plan(waiting.id).await.state, "expired");
+    }
     // It was carried out in time all the same; the sensor could not say so before.
     world.report(waiting.id, State::Done).await.unwrap();
     let stored = world.plan(waiting.id).await;
