@@ -93,6 +93,9 @@ fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {
             let word = line.split_whitespace().next().unwrap_or_default();
             match word {
                 "PASS" => shown = false,
+                // `FLAKY` passed at its second try: shown, so that nobody overlooks it.
+                "FLAKY" => eprintln!("{line}"),
+                "TRY" => shown = true,
                 "FAIL" | "TIMEOUT" | "ABORT" | "SIGKILL" | "SIGSEGV" | "SIGABRT" => {
                     shown = true;
                 }
