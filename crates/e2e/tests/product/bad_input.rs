@@ -185,6 +185,8 @@ fn damaged_files_cost_what_was_in_them_and_are_told() -> Result<()> {
     let length = segment.metadata()?.len();
     std::fs::File::options().write(true).open(&segment)?.set_len(length.saturating_sub(7))?;
     stage.server.restart()?;
+    let torn = told(&stage.api(), "segment_torn")?;
+    assert!(torn["lost"].is_null(), "nobody can know what the torn end had held: {torn:#}");
     let after = marks.compare(&stage.api())?;
     assert!(after.lost.len() < 300, "what stood before the damage is served");
     assert_eq!(after.doubled, Vec::<String>::new());
@@ -193,11 +195,21 @@ fn damaged_files_cost_what_was_in_them_and_are_told() -> Result<()> {
     let parquet = newest(&data, "parquet").context("no Parquet file")?;
     std::fs::write(&parquet, b"PAR1 but nothing else")?;
     stage.server.restart()?;
-    let answer = stage.api().get("/api/v1/search?q=process.cmd_line:*kept-*&limit=10")?;
-    let told = answer["complete"] == false || !answer["loss"].as_array().is_none_or(Vec::is_empty);
-    assert!(told, "an answer without a file says so: {answer:#}");
+    let corrupt = told(&stage.api(), "parquet_corrupt")?;
+    let rows = corrupt["lost"].as_u64().unwrap_or_default();
+    let gone = marks.compare(&stage.api())?.lost.len() - after.lost.len();
+    assert!(rows > 0 && rows >= gone as u64, "{gone} marks are gone, told are {rows} rows");
+    told(&stage.api(), "segment_torn").context("the first loss stays told")?;
     assert_eq!(stage.api().raw("GET", "/healthz", None)?.0, 200);
     Ok(())
+}
+
+/// The loss of `reason` as the answer to a search tells it.
+fn told(api: &metsuke_testkit::Api, reason: &str) -> Result<serde_json::Value> {
+    let answer = api.get("/api/v1/search?q=process.cmd_line:*kept-*&limit=10")?;
+    let mut losses = answer["loss"].as_array().into_iter().flatten();
+    let found = losses.find(|loss| loss["reason"] == reason).cloned();
+    found.with_context(|| format!("no loss `{reason}` is told: {:#}", answer["loss"]))
 }
 
 /// The newest file below `folder` whose name ends with `.end` and that is not empty.

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use metsuke_e2e::stage::Stage;
 use metsuke_e2e::workload::Marks;
-use metsuke_testkit::{Cgroup, Sensor, needs, small_disk, wait};
+use metsuke_testkit::{Cgroup, Sensor, http, needs, small_disk, wait};
 
 use crate::ARRIVES;
 
@@ -26,22 +26,13 @@ fn a_server_with_a_full_disk_recovers_by_itself_and_loses_nothing() -> Result<()
     let api = stage.api();
     let none_lost = |marks: &Marks| Ok(marks.compare(&api)?.lost.is_empty());
     wait::until_true("the first marks", ARRIVES, || none_lost(&before))?;
+    let failed_before = metric(&stage, "metsuke_append_failures_total")?;
+    assert_eq!(failed_before, 0, "with room everything is stored");
     let filler = small_disk::fill(&stage.server.data())?;
     let during = Marks::run(&group, "full", 200)?;
-    wait::until_true("the server to say that its disk is full", ARRIVES, || {
+    wait::until_true("the counter of batches that could not be stored", ARRIVES, || {
         stage.server.process().must_run()?;
-        let metrics = metsuke_testkit::http::send(
-            api.address(),
-            &metsuke_testkit::http::Request {
-                method: "GET",
-                path: "/metrics",
-                headers: &[],
-                body: None,
-            },
-        );
-        let log = stage.server.process().log_tail();
-        let said = log.contains("disk") || log.contains("No space left");
-        Ok(said && metrics.is_ok())
+        Ok(metric(&stage, "metsuke_append_failures_total")? > failed_before)
     })?;
     assert!(!none_lost(&during)?, "what was not stored was not acknowledged");
     std::fs::remove_file(filler)?;
@@ -84,6 +75,19 @@ fn a_sensor_with_a_full_disk_counts_what_it_lost_and_goes_on() -> Result<()> {
     })?;
     assert_eq!(after.compare(&api)?.doubled, Vec::<String>::new());
     Ok(())
+}
+
+/// A counter of the server, by the name it is exported under.
+fn metric(stage: &Stage, name: &str) -> Result<u64> {
+    let token = stage.server.ready().api_token.as_deref().context("no token")?;
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str())];
+    let request = http::Request { method: "GET", path: "/metrics", headers: &headers, body: None };
+    let answer = http::send(stage.api().address(), &request)?;
+    anyhow::ensure!(answer.status == 200, "/metrics: {}", answer.status);
+    let text = String::from_utf8(answer.body)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(line.with_context(|| format!("/metrics has no {name}"))?.trim().parse()?)
 }
 
 /// Processes whose command lines do not compress: some 12 MB of activities.
