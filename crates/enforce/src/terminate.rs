@@ -18,6 +18,8 @@ const STILL_LIMIT: Duration = Duration::from_millis(250);
 const STILL_LOOK: Duration = Duration::from_millis(1);
 /// Most processes one storyline may have; a fork bomb is stopped and killed up to here per plan.
 const MEMBERS_MAX: usize = 4_096;
+/// Most processes opened at a time, well below the usual limit of open files.
+const OPEN_MAX: usize = 256;
 /// Rounds of looking for children that were born while their parents were being held. Held
 /// processes have none, so this ends by itself; the bound is for what refuses to be held.
 const ROUNDS_MAX: usize = 32;
@@ -120,8 +122,18 @@ impl Terminator {
     /// known of it (asked again each round, for more may be known by then), their descendants are
     /// found in `/proc`. When this returns, none of them can start another process.
     ///
+    /// `note` is given everyone held so far and everyone about to be held, before the first of
+    /// them is: who keeps that on disk can let them go on after a crash.
+    ///
     /// Follow with [`Terminator::sweep`], or [`Terminator::release`] when that must not happen.
-    pub fn hold(&self, members: &dyn Fn() -> Vec<ProcessKey>) -> Held {
+    ///
+    /// # Errors
+    /// What `note` said; then nobody is held any more.
+    pub fn hold<E>(
+        &self,
+        members: &dyn Fn() -> Vec<ProcessKey>,
+        note: &mut dyn FnMut(&[ProcessKey]) -> Result<(), E>,
+    ) -> Result<Held, E> {
         let mut held = Held::default();
         for _ in 0..ROUNDS_MAX {
             let mut found = members();
@@ -131,26 +143,47 @@ impl Terminator {
                 break;
             }
             let before = held.members.len();
-            for key in found {
-                if held.members.len() >= MEMBERS_MAX {
-                    held.refused.push((key, TerminateError::TooMany));
-                    continue;
-                }
-                let outcome = self.held(key).and_then(|(handle, evidence)| {
-                    send(&handle, Signal::Stop)?;
-                    Ok(evidence)
-                });
-                match outcome {
-                    Ok(evidence) => {
-                        held.members.push(key);
+            let opened = self.open(&mut held, found);
+            let meant = opened.iter().map(|(_, evidence)| evidence.process);
+            let noted: Vec<ProcessKey> = held.members.iter().copied().chain(meant).collect();
+            if let Err(error) = note(&noted) {
+                self.release(&held.members);
+                return Err(error);
+            }
+            for (handle, evidence) in opened {
+                match send(&handle, Signal::Stop) {
+                    Ok(()) => {
+                        held.members.push(evidence.process);
                         held.evidence.push(evidence);
                     }
-                    Err(error) => held.refused.push((key, error)),
+                    Err(error) => held.refused.push((evidence.process, error)),
                 }
             }
             stand_still(&held.members[before..]);
         }
-        held
+        Ok(held)
+    }
+
+    /// Opens those of `found` that may be ended, as far as there is room; the others are refused.
+    fn open(&self, held: &mut Held, found: Vec<ProcessKey>) -> Vec<(Pidfd, Ended)> {
+        let room = MEMBERS_MAX.saturating_sub(held.members.len()).min(OPEN_MAX);
+        let mut opened = Vec::new();
+        for key in found {
+            if opened.len() >= room {
+                if held.members.len() + opened.len() >= MEMBERS_MAX {
+                    held.refused.push((key, TerminateError::TooMany));
+                } else {
+                    // Its turn comes in the next round.
+                    held.known.remove(&key);
+                }
+                continue;
+            }
+            match self.held(key) {
+                Ok(one) => opened.push(one),
+                Err(error) => held.refused.push((key, error)),
+            }
+        }
+        opened
     }
 
     /// Ends what is held, last found first: a parent that dies before its stopped children would

@@ -4,6 +4,7 @@
     reason = "clone3 with a chosen pid is the only way to reuse one for certain"
 )]
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -165,7 +166,7 @@ fn a_storyline_that_keeps_forking_is_ended_whole() -> anyhow::Result<()> {
     })?;
     let terminator = terminator(&group);
     let target = key(root.pid());
-    let held = terminator.hold(&|| vec![target]);
+    let Ok(held) = terminator.hold::<Infallible>(&|| vec![target], &mut |_| Ok(()));
     let swept = terminator.sweep(&held);
     assert!(swept.ended.len() > 30, "{swept:?}");
     wait::until_true("its end", LIMIT, || Ok(root.ended()?.is_some()))?;
@@ -186,12 +187,37 @@ fn what_was_held_and_not_ended_goes_on() -> anyhow::Result<()> {
     let mut running = sleeper(&group, dir.path())?;
     let target = key(running.pid());
     let terminator = terminator(&group);
-    let held = terminator.hold(&|| vec![target]);
+    let Ok(held) = terminator.hold::<Infallible>(&|| vec![target], &mut |_| Ok(()));
     assert_eq!(held.members(), [target]);
     let state = || Seen::look(target.pid).map(|seen| seen.state);
     wait::until_true("it to be held", LIMIT, || Ok(state() == Some('T')))?;
     terminator.release(held.members());
     wait::until_true("it to go on", LIMIT, || Ok(state() == Some('S')))?;
     running.must_run()?;
+    Ok(())
+}
+
+#[test]
+fn who_is_held_is_noted_before_and_let_go_when_that_fails() -> anyhow::Result<()> {
+    needs!("who_is_held_is_noted_before_and_let_go_when_that_fails", Root, Cgroup);
+    let dir = tempfile::tempdir()?;
+    let group = Cgroup::create("enforce")?;
+    let mut script = group.command("/bin/sh");
+    script.args(["-c", "(sleep 601; :) & sleep 602; :"]);
+    let mut root = Running::start("root", &mut script, &dir.path().join("log"))?;
+    wait::until_true("a family", LIMIT, || Ok(group.processes()?.len() == 4))?;
+    let target = key(root.pid());
+    let stopped = |key: &ProcessKey| Seen::look(key.pid).is_some_and(|seen| seen.state == 'T');
+    let mut rounds: Vec<Vec<ProcessKey>> = Vec::new();
+    let outcome = terminator(&group).hold(&|| vec![target], &mut |noted: &[ProcessKey]| {
+        let known = rounds.last().map_or(0, Vec::len);
+        assert!(!noted[known..].iter().any(stopped), "noted before it is held");
+        rounds.push(noted.to_vec());
+        if rounds.len() < 3 { Ok(()) } else { Err("no room") }
+    });
+    assert_eq!(outcome.err(), Some("no room"));
+    assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [1, 3, 4]);
+    wait::until_true("all to go on", LIMIT, || Ok(!rounds[2].iter().any(stopped)))?;
+    root.must_run()?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use metsuke_respond::{Outcome, PlanId, Spared, State};
 
 use crate::delegate::Shared;
 use crate::facts;
-use crate::pipeline::Live;
+use crate::live::{Live, Membership};
 use crate::plans::{Record, update};
 
 /// How often expiry and old exercises are looked after when nothing else happens.
@@ -209,25 +209,39 @@ impl Executor {
     fn terminate_storyline(&self, id: PlanId, target: ProcessKey) -> Verdict {
         let terminator =
             self.means.terminator.as_ref().map_err(|reason| failure(reason.clone(), None))?;
-        let live = Arc::clone(&self.means.live);
-        let held = terminator.hold(&move || live.storyline_of(target));
-        if let Err(error) = self.note(id, held.members()) {
-            terminator.release(held.members());
-            return Err(error);
-        }
+        let live = &self.means.live;
+        let known = live.storyline_of(target);
+        let gap = self.gap(terminator, &known);
+        // On disk before the first of each round is held: a sensor that is killed now lets exactly
+        // those go on when it is back.
+        let held = terminator
+            .hold(&|| live.storyline_of(target).members, &mut |members| self.note(id, members))?;
         let swept = terminator.sweep(&held);
-        let detail =
-            format!("{} processes ended, {} left alone", swept.ended.len(), swept.spared.len());
-        let is_whole = swept.spared.is_empty();
-        let nothing = swept.ended.is_empty();
+        let (ended, spared) = (swept.ended.len(), swept.spared.len());
+        let detail = format!("{ended} processes ended, {spared} left alone");
         let outcome = Outcome::Terminated { ended: swept.ended, spared: swept.spared };
-        match (is_whole, nothing) {
-            (true, false) => Ok((detail, outcome)),
-            (true, true) => {
+        match (gap, ended, spared) {
+            (Some(gap), 0, 0) => Err(failure(gap, Some(outcome))),
+            (Some(gap), ..) => Err(failure(format!("{detail}; {gap}"), Some(outcome))),
+            (None, 0, 0) => {
                 Err(failure("nothing of the storyline runs any more".to_owned(), Some(outcome)))
             }
-            (false, _) => Err(failure(detail, Some(outcome))),
+            (None, _, 0) => Ok((detail, outcome)),
+            (None, ..) => Err(failure(detail, Some(outcome))),
         }
+    }
+
+    /// Why the storyline may have more processes than will be found. While its first process runs
+    /// its descendants are found through it.
+    fn gap(&self, terminator: &Terminator, known: &Membership) -> Option<String> {
+        let since = known.unknown_before?;
+        let root_runs = known.root.is_some_and(|root| terminator.check(root).is_ok());
+        (!root_runs).then(|| {
+            format!(
+                "membership before {since} is not known, so others of the storyline may still \
+                 run: end each such process itself"
+            )
+        })
     }
 
     fn note(&self, id: PlanId, members: &[ProcessKey]) -> Result<(), Box<Failure>> {

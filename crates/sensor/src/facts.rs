@@ -24,6 +24,13 @@ fn line(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
+/// Time since boot, in the clock ticks of process start times (proc(5), `/proc/uptime`).
+pub(crate) fn ticks_since_boot() -> Option<u64> {
+    let uptime = line("/proc/uptime");
+    // `SECONDS.HUNDREDTHS IDLE`: without the point these are clock ticks.
+    uptime.split(' ').next()?.replace('.', "").parse().ok()
+}
+
 /// The host's name.
 pub(crate) fn host() -> String {
     line("/proc/sys/kernel/hostname")

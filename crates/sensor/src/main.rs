@@ -13,6 +13,7 @@ mod enrol_cmd;
 mod executor;
 mod facts;
 mod health;
+mod live;
 mod pipeline;
 mod plans;
 mod probe_cmd;

@@ -3,15 +3,14 @@
 //! Invariant: an activity is in the spool, or counted as lost, before the time "everything is kept
 //! up to here" passes it.
 
-use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use metsuke_detect::Engine;
-use metsuke_event::activity::{Activity, ProcessActivity};
-use metsuke_event::{Event, ProcessKey, Text, Timestamp};
+use metsuke_event::activity::Activity;
+use metsuke_event::{Event, Timestamp};
 use metsuke_link::codec::{CodecError, encode};
 use metsuke_link::spool::Sequence;
 use metsuke_link::spool::watch::Watch;
@@ -19,6 +18,7 @@ use metsuke_link::spool::watch::Watch;
 use crate::delegate::Shared;
 use crate::facts;
 use crate::health::Note;
+use crate::live::Live;
 
 /// A batch goes out when it has so many activities …
 const BATCH_EVENTS: usize = 2_000;
@@ -33,62 +33,6 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const PROBE_DELAY_NS: i64 = 1_000_000_000;
 /// The same when the probe is busy.
 const BUSY_DELAY_NS: i64 = 5_000_000_000;
-/// Most processes known by their storyline; as many as pids.
-const LIVE_MAX: usize = 65_536;
-/// Ended processes whose storyline is still known.
-const ENDED_MAX: usize = 16_384;
-
-/// Which storyline each living process belongs to, and each that ended lately.
-#[derive(Debug, Default)]
-pub(crate) struct Live {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    living: HashMap<Text, Text>,
-    ended: VecDeque<(Text, Text)>,
-}
-
-impl Live {
-    fn observe(&self, event: &Event) {
-        let process = &event.process;
-        let (Some(uid), Some(storyline)) = (&process.uid, &process.storyline) else { return };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(event.activity, Activity::Process(ProcessActivity::Exit)) {
-            known.living.remove(uid);
-            if known.ended.len() >= ENDED_MAX {
-                known.ended.pop_front();
-            }
-            known.ended.push_back((Text::clone(uid), Text::clone(storyline)));
-        } else if known.living.contains_key(uid) || known.living.len() < LIVE_MAX {
-            known.living.insert(Text::clone(uid), Text::clone(storyline));
-        }
-    }
-
-    /// Living processes of the storyline `target` belongs to; the target itself always.
-    pub(crate) fn storyline_of(&self, target: ProcessKey) -> Vec<ProcessKey> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let uid = target.to_string();
-        let ended = || known.ended.iter().rev().find(|(known, _)| **known == *uid);
-        let storyline = known
-            .living
-            .get(uid.as_str())
-            .or_else(|| ended().map(|(_, storyline)| storyline))
-            .map_or(uid.as_str(), |storyline| storyline);
-        let mut members: Vec<ProcessKey> = known
-            .living
-            .iter()
-            .filter(|(_, of)| ***of == *storyline)
-            .filter_map(|(uid, _)| uid.parse().ok())
-            .collect();
-        members.push(target);
-        members.sort_unstable_by_key(|key| (key.start_ticks, key.pid));
-        members.dedup();
-        members
-    }
-}
-
 /// What the thread works with.
 pub(crate) struct Pipeline {
     pub(crate) shared: Arc<Shared>,
@@ -236,6 +180,7 @@ impl Running {
             return;
         }
         self.synced = Instant::now();
+        self.parts.shared.trouble("storylines", self.parts.live.trouble());
         let until = {
             let mut spool = self.parts.shared.spool.lock();
             spool.settle();
@@ -275,38 +220,4 @@ impl Running {
 
 fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use metsuke_event::{BootId, Event, Kind, Process, ProcessKey};
-
-    use super::Live;
-
-    fn event(kind: Kind, key: ProcessKey, root: ProcessKey) -> Event {
-        let process = Process {
-            uid: Some(key.to_string().into()),
-            storyline: Some(root.to_string().into()),
-            ..Process::default()
-        };
-        Event { process: Arc::new(process), ..Event::empty(kind) }
-    }
-
-    #[test]
-    fn a_storyline_is_known_by_any_of_its_processes_also_ended_ones() {
-        let key = |pid| ProcessKey { boot: BootId::from_u128(1), pid, start_ticks: u64::from(pid) };
-        let live = Live::default();
-        for pid in [10, 11, 12] {
-            live.observe(&event(Kind::ProcessExec, key(pid), key(10)));
-        }
-        live.observe(&event(Kind::ProcessExec, key(20), key(20)));
-        live.observe(&event(Kind::ProcessExit, key(10), key(10)));
-        live.observe(&event(Kind::ProcessExit, key(12), key(10)));
-        assert_eq!(live.storyline_of(key(11)), [key(11)]);
-        assert_eq!(live.storyline_of(key(12)), [key(11), key(12)], "asked by one that ended");
-        assert_eq!(live.storyline_of(key(10)), [key(10), key(11)], "asked by its root");
-        assert_eq!(live.storyline_of(key(20)), [key(20)]);
-    }
 }

@@ -24,7 +24,8 @@ use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
 use crate::edge::Content;
 use crate::executor::{Executor, Means};
 use crate::health::Note;
-use crate::pipeline::{Live, Pipeline};
+use crate::live::Live;
+use crate::pipeline::Pipeline;
 use crate::plans::Plans;
 use crate::{facts, log_to_stderr, probe_cmd};
 
@@ -99,7 +100,7 @@ impl Sensor {
         let spool_dir = spool.dir.clone();
         let spool = SharedSpool::new(Spool::open(spool)?);
         let sequence = Sequence::open(&spool_dir, boot)?;
-        let watch = Watch::open(&spool_dir)?;
+        let mut watch = Watch::open(&spool_dir)?;
         let before = watch.before();
         let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
 
@@ -128,6 +129,9 @@ impl Sensor {
         let shared = Arc::new(Shared::new(parts));
         if let Some((kept, ending)) = before {
             shared.note(Note::down(kept, ending));
+        } else if let Err(error) = watch.kept(shared.setup.started) {
+            // Else a first run that is killed within its first second would leave no trace.
+            tracing::warn!(%error, "the watch is not set");
         }
         let probe = probe.map_err(anyhow::Error::from);
         if let Err(error) = &probe {
@@ -135,7 +139,11 @@ impl Sensor {
             shared.note(Note::blind(error));
             shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
         }
-        let live = Arc::new(Live::default());
+        let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
+        let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
+        if let Err(reason) = &enforcement {
+            shared.trouble("enforcement", Some(format!("no plan can end a process: {reason}")));
+        }
         let pipeline =
             Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live) };
         let means = Means {

@@ -47,6 +47,62 @@ fn commands_say_what_is_wrong_and_what_to_do() -> anyhow::Result<()> {
 }
 
 #[test]
+fn the_token_comes_by_file_or_standard_input_or_variable() -> anyhow::Result<()> {
+    needs!("the_token_comes_by_file_or_standard_input_or_variable", Root, Cgroup);
+    let world = World::start()?;
+    let file = world.dir.path().join("token");
+    std::fs::write(&file, "good\n")?;
+    let enrol = |state: &str, more: &[&str]| {
+        let mut command = World::command();
+        command.args(["enrol", "--server", &world.address, "--ca-fingerprint", &world.fingerprint]);
+        command.arg("--state").arg(world.dir.path().join(state)).args(more);
+        command
+    };
+    let by_file = enrol("file", &["--token-file", file.to_str().expect("plain")]).output()?;
+    assert!(by_file.status.success(), "{}", stderr(&by_file));
+    let by_input =
+        enrol("input", &["--token-file", "-"]).stdin(std::fs::File::open(&file)?).output()?;
+    assert!(by_input.status.success(), "{}", stderr(&by_input));
+    let by_variable = enrol("variable", &[]).env("METSUKE_ENROL_TOKEN", "good").output()?;
+    assert!(by_variable.status.success(), "{}", stderr(&by_variable));
+    let none = enrol("none", &[]).output()?;
+    assert!(!none.status.success() && stderr(&none).contains("--token-file"), "{}", stderr(&none));
+    Ok(())
+}
+
+#[test]
+fn a_sensor_that_cannot_end_processes_says_why() -> anyhow::Result<()> {
+    needs!("a_sensor_that_cannot_end_processes_says_why", Root, Cgroup);
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    world.run_unscoped()?;
+    let memory = Arc::clone(&world.memory);
+    world.wait("a heartbeat that says so", || {
+        let beats = memory.heartbeats.lock().unwrap();
+        Ok(beats.iter().any(|beat| {
+            beat.degraded.iter().any(|reason| reason.contains("no plan can end a process"))
+        }))
+    })
+}
+
+/// A sensor killed before its watch was ever set by what it saw.
+#[test]
+fn a_first_run_that_is_killed_at_once_is_told_too() -> anyhow::Result<()> {
+    needs!("a_first_run_that_is_killed_at_once_is_told_too", Root, Cgroup);
+    let mut world = World::with_sensor()?;
+    world.sensor().kill9()?;
+    world.run()?;
+    let memory = Arc::clone(&world.memory);
+    world.wait("the interval", || {
+        let events = memory.events.lock().unwrap();
+        Ok(events.iter().any(|event| match &event.activity {
+            Activity::Health(health) => health.reason.as_deref() == Some("sensor_down"),
+            _ => false,
+        }))
+    })
+}
+
+#[test]
 fn what_happens_in_scope_arrives_and_status_tells_of_it() -> anyhow::Result<()> {
     needs!("what_happens_in_scope_arrives_and_status_tells_of_it", Root, Cgroup);
     let mut world = World::with_sensor()?;

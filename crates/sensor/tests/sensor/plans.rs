@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use metsuke_enforce::host::Seen;
-use metsuke_event::Timestamp;
+use metsuke_event::{ProcessKey, Timestamp};
 use metsuke_link::message::Downstream;
 use metsuke_respond::plan::{Plan, Scope};
 use metsuke_respond::{Outcome, Permission, PlanId, Policy, State, Verb};
-use metsuke_testkit::needs;
+use metsuke_testkit::{needs, wait};
 use serde_json::json;
 
-use crate::world::{World, key, plan, sleeper, states};
+use crate::world::{LIMIT, World, key, plan, sleeper, states};
 
 fn terminate(pid: u32, scope: Scope) -> Verb {
     Verb::Terminate { target: key(pid), scope }
@@ -149,16 +149,7 @@ fn an_interrupted_plan_is_not_begun_again() -> anyhow::Result<()> {
     let mut dead = dead;
     dead.kill9()?;
     for (plan, member) in plans.iter().zip(members) {
-        let update = |revision: u32, state: &str| {
-            json!({"plan": plan.id, "revision": revision, "outcome": null,
-                   "update": {"time": plan.created, "state": state, "detail": ""}})
-        };
-        let record = json!({
-            "plan": plan, "id": plan.id, "state": "running", "members": [member], "seen": 0,
-            "updates": [update(1, "delivered"), update(2, "running")],
-        });
-        let path = world.state().join(format!("plans/{}.json", plan.id));
-        std::fs::write(path, serde_json::to_vec(&record)?)?;
+        note_running(&world, plan, &[member])?;
     }
     for plan in plans {
         world.memory.order(Downstream::Plan(plan));
@@ -171,6 +162,66 @@ fn an_interrupted_plan_is_not_begun_again() -> anyhow::Result<()> {
     let end = world.ended(PlanId::from_u128(2))?;
     assert_eq!(end.update.state, State::Done);
     assert!(end.update.detail.contains("none runs any more"), "{end:?}");
+    Ok(())
+}
+
+/// Writes the note of a plan that was running when its sensor was killed.
+fn note_running(world: &World, plan: &Plan, members: &[ProcessKey]) -> anyhow::Result<()> {
+    let update = |revision: u32, state: &str| {
+        json!({"plan": plan.id, "revision": revision, "outcome": null,
+               "update": {"time": plan.created, "state": state, "detail": ""}})
+    };
+    let record = json!({
+        "plan": plan, "id": plan.id, "state": "running", "members": members, "seen": 0,
+        "updates": [update(1, "delivered"), update(2, "running")],
+    });
+    let path = world.state().join(format!("plans/{}.json", plan.id));
+    std::fs::write(path, serde_json::to_vec(&record)?)?;
+    Ok(())
+}
+
+#[test]
+fn processes_held_by_a_killed_sensor_go_on_when_it_is_back() -> anyhow::Result<()> {
+    needs!("processes_held_by_a_killed_sensor_go_on_when_it_is_back", Root, Cgroup);
+    let mut world = World::with_sensor()?;
+    let targets = [sleeper(&world)?, sleeper(&world)?];
+    world.sensor().kill9()?;
+    let state = |pid| Seen::look(pid).map(|seen| seen.state);
+    for target in &targets {
+        let pid = target.pid().to_string();
+        std::process::Command::new("kill").args(["-STOP", &pid]).status()?;
+        wait::until_true("it to stand still", LIMIT, || Ok(state(target.pid()) == Some('T')))?;
+    }
+    let storyline = plan(1, terminate(targets[0].pid(), Scope::Storyline));
+    note_running(&world, &storyline, &targets.each_ref().map(|target| key(target.pid())))?;
+    world.run()?;
+    assert_eq!(world.ended(PlanId::from_u128(1))?.update.state, State::Failed);
+    for target in &targets {
+        wait::until_true("it to go on", LIMIT, || Ok(state(target.pid()) == Some('S')))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_storyline_from_before_the_sensor_is_not_called_ended() -> anyhow::Result<()> {
+    needs!("a_storyline_from_before_the_sensor_is_not_called_ended", Root, Cgroup);
+    let mut world = World::with_sensor()?;
+    let mut family = world.group.command("/bin/sh");
+    family.args(["-c", "sleep 601 & sleep 602; :"]);
+    let log = world.dir.path().join("family.log");
+    let mut root = metsuke_testkit::process::Running::start("family", &mut family, &log)?;
+    let group = world.group.path().join("cgroup.procs");
+    world.wait("the family", || Ok(std::fs::read_to_string(&group)?.lines().count() == 3))?;
+    let target = key(root.pid());
+    world.sensor().kill9()?;
+    // Its children are nobody's now: neither the sensor's memory nor /proc leads to them.
+    root.kill9()?;
+    world.run()?;
+    let verb = Verb::Terminate { target, scope: Scope::Storyline };
+    world.memory.order(Downstream::Plan(plan(1, verb)));
+    let end = world.ended(PlanId::from_u128(1))?;
+    assert_eq!(end.update.state, State::Failed, "{end:?}");
+    assert!(end.update.detail.contains("is not known"), "{end:?}");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A server that takes everything, and a sensor's process.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -104,8 +105,8 @@ pub(crate) struct World {
     pub(crate) group: Cgroup,
     pub(crate) memory: Arc<Memory>,
     pub(crate) dir: tempfile::TempDir,
-    address: String,
-    fingerprint: String,
+    pub(crate) address: String,
+    pub(crate) fingerprint: String,
     _runtime: Runtime,
 }
 
@@ -139,7 +140,7 @@ impl World {
 
     pub(crate) fn enrol(&self, token: &str) -> Result<std::process::Output> {
         let mut command = Self::command();
-        command.args(["enrol", "--server", &self.address, "--token", token]);
+        command.env("METSUKE_ENROL_TOKEN", token).args(["enrol", "--server", &self.address]);
         command.args(["--ca-fingerprint", &self.fingerprint, "--state"]).arg(self.state());
         Ok(command.output()?)
     }
@@ -155,10 +156,20 @@ impl World {
 
     /// Runs the sensor and waits until it is welcome.
     pub(crate) fn run(&mut self) -> Result<()> {
+        let scope = self.group.path().to_owned();
+        self.run_with(&["--scope-cgroup".as_ref(), scope.as_os_str()])
+    }
+
+    /// The same for one that watches the whole host and may act nowhere.
+    pub(crate) fn run_unscoped(&mut self) -> Result<()> {
+        self.run_with(&[])
+    }
+
+    fn run_with(&mut self, more: &[&OsStr]) -> Result<()> {
         let before = self.memory.hellos.lock().unwrap().len();
         let mut command = Self::command();
         command.arg("run").arg("--state").arg(self.state());
-        command.args(["--max-tier", "3", "--scope-cgroup"]).arg(self.group.path());
+        command.args(["--max-tier", "3"]).args(more);
         let log = self.dir.path().join("sensor.log");
         self.sensor = Some(Running::start("metsuke-sensor", &mut command, &log)?);
         let memory = Arc::clone(&self.memory);
