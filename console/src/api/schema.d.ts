@@ -135,7 +135,8 @@ export interface paths {
         get: operations["get_endpoint"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Removes an endpoint: its certificate is refused from now on. What it reported stays. */
+        delete: operations["remove_endpoint"];
         options?: never;
         head?: never;
         patch?: never;
@@ -185,7 +186,7 @@ export interface paths {
         /** Plans, newest first. */
         get: operations["list_responses"];
         put?: never;
-        /** Makes a plan. For `poc` with endpoint `all` use `POST /api/v1/responses/all`. */
+        /** Makes a plan. For `poc` on all endpoints use `POST /api/v1/responses/all`. */
         post: operations["create_response"];
         delete?: never;
         options?: never;
@@ -202,7 +203,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes the same plan for every enrolled endpoint; only `poc` permits that. */
+        /**
+         * Makes the same plan for every enrolled endpoint; only `poc` permits that. An endpoint that fails
+         *     does not keep the others from theirs: the answer has a plan or a problem for each.
+         */
         post: operations["create_response_all"];
         delete?: never;
         options?: never;
@@ -323,7 +327,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Changes the own password; every other session of the account ends. */
+        /** Changes the own password; every other session and every API token of the account ends. */
         post: operations["change_password"];
         delete?: never;
         options?: never;
@@ -394,7 +398,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes an API token with the role of the account. */
+        /** Makes an API token with the role of the account; asks for a session, not a token. */
         post: operations["create_token"];
         delete?: never;
         options?: never;
@@ -832,6 +836,20 @@ export interface components {
             /** @description By host name. */
             items: components["schemas"]["Endpoint"][];
         };
+        /** @description What an order came to on one endpoint: a plan, or why there is none. */
+        EndpointResponse: {
+            /** @description Where. */
+            endpoint: string;
+            /** @description Its host name. */
+            host: string;
+            plan: components["schemas"]["Plan"] | null;
+            problem: components["schemas"]["Problem"] | null;
+        };
+        /** @description What one order came to on every endpoint. */
+        EndpointResponseList: {
+            /** @description One per enrolled endpoint, by host name. */
+            items: components["schemas"]["EndpointResponse"][];
+        };
         /**
          * @description Whether an endpoint is heard of.
          * @enum {string}
@@ -1058,11 +1076,6 @@ export interface components {
             /** @description What. */
             verb: components["schemas"]["Verb"];
         };
-        /** @description Plans made by one request: one, but for `poc` on all endpoints. */
-        PlanList: {
-            /** @description The plans. */
-            items: components["schemas"]["Plan"][];
-        };
         /** @description A page of plans. */
         PlanPage: {
             /** @description Newest first. */
@@ -1126,7 +1139,7 @@ export interface components {
             alert?: string | null;
             /** @description For `poc_cleanup`: the plan whose files are to be removed. */
             cleanup_of?: string | null;
-            /** @description Where; for `poc` also `all`. */
+            /** @description Where; not looked at by `/responses/all`. */
             endpoint: string;
             /** @description For `terminate`: the process, BOOT-PID-TICKS. */
             process?: string | null;
@@ -1840,6 +1853,50 @@ export interface operations {
             };
         };
     };
+    remove_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Endpoint id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_enrolment_token: {
         parameters: {
             query?: never;
@@ -2020,12 +2077,12 @@ export interface operations {
             };
         };
         responses: {
-            201: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PlanList"];
+                    "application/json": components["schemas"]["EndpointResponseList"];
                 };
             };
             400: {
@@ -2526,6 +2583,14 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     login_token: {
@@ -2550,6 +2615,14 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

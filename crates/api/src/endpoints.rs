@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use metsuke_catalog::EndpointRecord;
 use metsuke_catalog::clock::now;
 use metsuke_event::coverage as event;
@@ -12,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, Admin};
 use crate::hosts::loss_of;
 use crate::paging;
 use crate::problem::Problem;
@@ -187,6 +188,20 @@ async fn get_endpoint(
     Ok(Json(shape(&app, record, &loss)))
 }
 
+/// Removes an endpoint: its certificate is refused from now on. What it reported stays.
+#[utoipa::path(delete, path = "/api/v1/endpoints/{id}", operation_id = "remove_endpoint", tag = "endpoints",
+    params(("id" = String, Path, description = "Endpoint id")),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn remove_endpoint(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    app.catalog.remove_endpoint(now(), admin.name(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 impl From<event::Coverage> for Coverage {
     fn from(coverage: event::Coverage) -> Self {
         let tier = |tier: event::Tier| match tier {
@@ -302,5 +317,7 @@ pub(crate) fn shape(app: &App, record: EndpointRecord, loss: &[LossInterval]) ->
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_endpoints)).routes(routes!(get_endpoint))
+    OpenApiRouter::new()
+        .routes(routes!(list_endpoints))
+        .routes(routes!(get_endpoint, remove_endpoint))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use metsuke_catalog::{PlanFilter, PlanRecord};
+use metsuke_catalog::{EndpointRecord, PlanFilter, PlanRecord};
 use metsuke_event::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -127,7 +127,7 @@ pub struct PlanPage {
 pub struct ResponseRequest {
     /// What.
     pub verb: Verb,
-    /// Where; for `poc` also `all`.
+    /// Where; not looked at by `/responses/all`.
     pub endpoint: String,
     /// For `terminate`: the process, BOOT-PID-TICKS.
     pub process: Option<String>,
@@ -143,11 +143,24 @@ pub struct ResponseRequest {
     pub cleanup_of: Option<String>,
 }
 
-/// Plans made by one request: one, but for `poc` on all endpoints.
+/// What an order came to on one endpoint: a plan, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct PlanList {
-    /// The plans.
-    pub items: Vec<Plan>,
+pub struct EndpointResponse {
+    /// Where.
+    pub endpoint: String,
+    /// Its host name.
+    pub host: String,
+    /// The plan, when one was made.
+    pub plan: Option<Plan>,
+    /// Why none was made.
+    pub problem: Option<Problem>,
+}
+
+/// What one order came to on every endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct EndpointResponseList {
+    /// One per enrolled endpoint, by host name.
+    pub items: Vec<EndpointResponse>,
 }
 
 /// Which plans.
@@ -166,7 +179,7 @@ pub struct PlanQuery {
     pub limit: Option<u32>,
 }
 
-/// Makes a plan. For `poc` with endpoint `all` use `POST /api/v1/responses/all`.
+/// Makes a plan. For `poc` on all endpoints use `POST /api/v1/responses/all`.
 #[utoipa::path(post, path = "/api/v1/responses", operation_id = "create_response", tag = "responses",
     request_body = ResponseRequest,
     responses((status = 201, body = Plan), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
@@ -183,25 +196,32 @@ async fn create_response(
     Ok((StatusCode::CREATED, Json(shape(record, &hosts)?)))
 }
 
-/// Makes the same plan for every enrolled endpoint; only `poc` permits that.
+/// Makes the same plan for every enrolled endpoint; only `poc` permits that. An endpoint that fails
+/// does not keep the others from theirs: the answer has a plan or a problem for each.
 #[utoipa::path(post, path = "/api/v1/responses/all", operation_id = "create_response_all", tag = "responses",
     request_body = ResponseRequest,
-    responses((status = 201, body = PlanList), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 200, body = EndpointResponseList), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn create_response_all(
     State(app): State<App>,
     account: Account,
     Body(request): Body<ResponseRequest>,
-) -> Result<(StatusCode, Json<PlanList>), Problem> {
-    if request.verb == Verb::Terminate {
-        return Err(Problem::invalid("a process is ended on one endpoint; use /responses"));
+) -> Result<Json<EndpointResponseList>, Problem> {
+    if request.verb != Verb::Poc {
+        return Err(Problem::invalid("only `poc` goes to every endpoint; use /responses"));
     }
+    let wanted = order(&request, EndpointId::default(), account.name())?;
     let hosts = Hosts::load(&app).await?;
     let mut items = Vec::new();
-    for endpoint in app.catalog.endpoints().await? {
-        let record = app.responses.order(order(&request, endpoint.id, account.name())?).await?;
-        items.push(shape(record, &hosts)?);
+    for EndpointRecord { id, host, .. } in app.catalog.endpoints().await? {
+        let made = app.responses.order(ResponseOrder { endpoint: id, ..wanted.clone() }).await;
+        let made = made.map_err(Problem::from).and_then(|record| shape(record, &hosts));
+        let (plan, problem) = match made {
+            Ok(plan) => (Some(plan), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        items.push(EndpointResponse { endpoint: id.to_string(), host, plan, problem });
     }
-    Ok((StatusCode::CREATED, Json(PlanList { items })))
+    Ok(Json(EndpointResponseList { items }))
 }
 
 /// Plans, newest first.
@@ -283,11 +303,14 @@ fn action(request: &ResponseRequest) -> Result<Action, Problem> {
                 ResponseScope::Storyline => Action::TerminateStoryline(process),
             })
         }
-        Verb::Poc | Verb::PocCleanup => match (request.verb, earlier) {
-            (_, Some(poc)) => Ok(Action::PocCleanup(poc)),
-            (Verb::PocCleanup, None) => Err(Problem::invalid("`cleanup_of` names the plan")),
-            _ => Ok(Action::Poc),
-        },
+        Verb::Poc if earlier.is_some() => {
+            Err(Problem::invalid("`cleanup_of` belongs to `poc_cleanup`, not to `poc`"))
+        }
+        Verb::Poc => Ok(Action::Poc),
+        Verb::PocCleanup => {
+            let poc = earlier.ok_or_else(|| Problem::invalid("`cleanup_of` names the plan"))?;
+            Ok(Action::PocCleanup(poc))
+        }
     }
 }
 

@@ -444,3 +444,53 @@ async fn an_unknown_endpoint_is_not_found() {
     let path = format!("/api/v1/endpoints/{}", EndpointId::from_u128(1));
     world.get(&browser, &path).await.problem(StatusCode::NOT_FOUND, "not_found");
 }
+
+#[tokio::test]
+async fn a_poc_on_all_endpoints_is_answered_for_each() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let path = "/api/v1/responses/all";
+    let body = |verb: &str| json!({ "verb": verb, "endpoint": "all", "reason": "a drill" });
+    // This world's control refuses every `poc`: the refusal stands at its endpoint.
+    let reply = world.send(browser.request("POST", path, &body("poc"))).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    let items = reply.json()["items"].clone();
+    assert_eq!(items.as_array().unwrap().len(), 1);
+    assert_eq!(items[0]["endpoint"], json!(world.endpoint.to_string()));
+    assert_eq!(
+        (&items[0]["plan"], &items[0]["problem"]["code"]),
+        (&Value::Null, &json!("invalid"))
+    );
+
+    for verb in ["terminate", "poc_cleanup"] {
+        let reply = world.send(browser.request("POST", path, &body(verb))).await;
+        reply.problem(StatusCode::BAD_REQUEST, "invalid");
+    }
+    let mut both = body("poc");
+    both["cleanup_of"] = json!(format!("{:032x}", 5));
+    let reply = world.send(browser.request("POST", path, &both)).await;
+    let problem = reply.problem(StatusCode::BAD_REQUEST, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("cleanup_of"), "{problem}");
+}
+
+#[tokio::test]
+async fn an_administrator_removes_an_endpoint() {
+    let world = World::new().await;
+    let path = format!("/api/v1/endpoints/{}", world.endpoint);
+    let analyst = world.sign_in("ann").await;
+    let refused = world.send(analyst.request("DELETE", &path, &Value::Null)).await;
+    refused.problem(StatusCode::FORBIDDEN, "role");
+    let admin = world.sign_in("admin").await;
+    let removed = world.send(admin.request("DELETE", &path, &Value::Null)).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT, "{}", removed.text);
+    world.get(&analyst, &path).await.problem(StatusCode::NOT_FOUND, "not_found");
+    let said = world.catalog.update_endpoint(
+        metsuke_catalog::clock::now(),
+        world.endpoint,
+        metsuke_catalog::EndpointChange::default(),
+    );
+    assert!(matches!(said.await, Err(metsuke_catalog::CatalogError::NotFound(_))));
+    let audit = world.get(&admin, "/api/v1/audit?limit=500").await.json();
+    let entries = audit["items"].as_array().unwrap().clone();
+    assert!(entries.iter().any(|e| e["action"] == "endpoint.remove" && e["actor"] == "admin"));
+}

@@ -4,6 +4,7 @@ use metsuke_event::coverage::Coverage;
 use metsuke_event::{EndpointId, Timestamp};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QueryOrder, Set};
 
+use crate::audit::{Deed, append};
 use crate::schema::endpoint::{ActiveModel, Column, Entity, Model};
 use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
 
@@ -154,6 +155,31 @@ impl Catalog {
     pub async fn endpoint(&self, id: EndpointId) -> Result<Option<EndpointRecord>> {
         let row = Entity::find_by_id(id.to_string()).one(&self.read).await;
         row.map_err(database("read endpoints"))?.map(TryInto::try_into).transpose()
+    }
+
+    /// Removes an endpoint, so that its sensor is a stranger at its next word. What it reported
+    /// stays.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when it is not enrolled.
+    pub async fn remove_endpoint(
+        &self,
+        now: Timestamp,
+        actor: &str,
+        id: EndpointId,
+    ) -> Result<()> {
+        let tx = self.begin().await?;
+        let target = id.to_string();
+        let row = Entity::find_by_id(&target).one(&tx).await;
+        let row = row.map_err(database("read endpoints"))?;
+        let host = row.ok_or(CatalogError::NotFound("endpoint"))?.host;
+        let removed = Entity::delete_by_id(&target).exec(&tx).await;
+        removed.map_err(database("remove an endpoint"))?;
+        let deed = Deed { actor, action: "endpoint.remove", target: &target, detail: &host };
+        append(&tx, now, deed).await?;
+        tx.commit().await.map_err(database("commit"))?;
+        self.tell(Change::Endpoint(id));
+        Ok(())
     }
 
     /// Stores what the endpoint said of itself at `now`.
