@@ -12,7 +12,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::Api;
+use crate::cgroup::mounted;
 use crate::wait;
+
+mod quiet;
+
+pub use quiet::Quiet;
 
 /// Clocks of processes and events agree to this: both are this machine's. Steps last some tens of
 /// milliseconds, so more would let one step's highlight answer for another's.
@@ -150,27 +155,54 @@ impl Judge {
         Ok(problems)
     }
 
-    /// What the server said about a quiet run that it should not have said.
+    /// What the server said about a quiet run that it should not have said: any alert of the
+    /// endpoint whose time touches the run's, and any hit of medium level or above in the run's
+    /// time and control group, on whatever storyline. Low hits are counted.
     ///
     /// # Errors
     /// When the server does not answer, or has not seen the run's first process by then.
-    pub fn noise(&self, truth: &Truth, limit: Duration) -> Result<Vec<String>> {
+    pub fn noise(&self, truth: &Truth, limit: Duration) -> Result<Quiet> {
         let root = self.root(truth, limit)?;
-        let mut noise = Vec::new();
-        for alert in self.alerts_of(&text(&root, "process.storyline"))? {
-            let line = line(&alert);
-            noise.push(format!("alert `{}` ({}, score {})", line.title, line.level, line.score));
+        let mut found = Quiet::default();
+        for alert in
+            self.api.all(&format!("/api/v1/alerts?endpoint={}&limit=100", self.endpoint))?
+        {
+            if quiet::touches(&alert, truth.started, truth.ended) {
+                let line = line(&alert);
+                let what = format!("alert `{}` ({}, score {})", line.title, line.level, line.score);
+                found.noise.push(what);
+            }
         }
-        let tree = self.tree(truth, &text(&root, "process.uid"))?;
-        for node in tree["nodes"].as_array().into_iter().flatten() {
-            for hit in node["hits"].as_array().into_iter().flatten() {
-                let level = hit["level"].as_str().unwrap_or_default();
-                if !matches!(level, "informational" | "low") {
-                    noise.push(format!("{level} hit {} on {}", hit["title"], node["cmd_line"]));
+        let own = text(&root, "process.storyline");
+        let inside = self.inside(truth, &root)?;
+        let mut storylines: BTreeSet<&str> = inside.values().map(String::as_str).collect();
+        storylines.insert(&own);
+        for storyline in storylines.into_iter().filter(|storyline| !storyline.is_empty()) {
+            let tree = self.tree(truth, storyline)?;
+            for node in tree["nodes"].as_array().into_iter().flatten() {
+                let uid = node["uid"].as_str().unwrap_or_default();
+                if storyline == own || inside.contains_key(uid) {
+                    found.judge_hits(node);
                 }
             }
         }
-        Ok(noise)
+        Ok(found)
+    }
+
+    /// Every process that acted in the run's time and control group, with its storyline; none
+    /// where neither the run nor the sensor knows of a group.
+    fn inside(&self, truth: &Truth, root: &Value) -> Result<BTreeMap<String, String>> {
+        let group = match &truth.cgroup {
+            Some(path) => path.trim_start_matches(&*mounted()?.to_string_lossy()).to_owned(),
+            None => text(root, "process.cgroup"),
+        };
+        if group.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let query = format!("device.uid:{} AND process.cgroup:\"{group}\"", self.endpoint);
+        let rows = self.search(truth, &query)?;
+        let named = |row| (text(row, "process.uid"), text(row, "process.storyline"));
+        Ok(rows.iter().map(named).collect())
     }
 
     /// Rows about a bystander: process `pid`, its children, or the word `marker`, which only its

@@ -148,14 +148,13 @@ fn alert_failures(caught: &Caught) -> Vec<String> {
 }
 
 fn twin_failures(judge: &Judge, twin: &Truth) -> Vec<String> {
-    let noise = match judge.noise(twin, PATIENCE) {
-        Ok(noise) => noise,
+    let quiet = match judge.noise(twin, PATIENCE) {
+        Ok(quiet) => quiet,
         Err(error) => return vec![format!("twin: {error:#}")],
     };
-    if noise.is_empty() {
-        steps::say("twin: raised nothing");
-    }
-    noise.into_iter().map(|one| format!("twin: {one}")).collect()
+    let raised = if quiet.noise.is_empty() { "raised nothing" } else { "was not quiet" };
+    steps::say(&format!("twin: {raised} ({} hits of low level)", quiet.low));
+    quiet.noise.into_iter().map(|one| format!("twin: {one}")).collect()
 }
 
 fn bystander_failures(

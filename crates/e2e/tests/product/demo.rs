@@ -44,8 +44,8 @@ fn an_intrusion_is_caught_and_its_twin_is_not() -> Result<()> {
     assert!(!caught.alerts.is_empty());
     let problems = judge.tree_problems(&intrusion, ARRIVES)?;
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let noise = judge.noise(&twin, ARRIVES)?;
-    assert!(noise.is_empty(), "the twin raised:\n{}", noise.join("\n"));
+    let quiet = judge.noise(&twin, ARRIVES)?;
+    assert!(quiet.noise.is_empty(), "the twin raised:\n{}", quiet.noise.join("\n"));
     let seen = judge.rows_about(&intrusion, &marker, bystander.pid())?;
     assert!(seen.is_empty(), "the bystander was seen: {seen:#?}");
     Ok(())
