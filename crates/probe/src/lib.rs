@@ -9,6 +9,7 @@ mod config;
 mod coverage;
 mod dns;
 mod emit;
+mod ended;
 mod error;
 mod host;
 mod pins;

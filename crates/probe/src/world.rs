@@ -13,6 +13,7 @@ use metsuke_scan::Hasher;
 use crate::cgroups::{Bounds, Cgroups};
 use crate::config::ProbeConfig;
 use crate::emit::Emitter;
+use crate::ended::Ended;
 use crate::host;
 use crate::pins::Pins;
 use crate::procfs::{self, Stat};
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) patterns: Patterns,
     pub(crate) counters: Arc<Counters>,
     pub(crate) pins: Pins,
+    ended: Ended,
     users: Users,
     boot_time: Timestamp,
     chores_at: u64,
@@ -85,6 +87,7 @@ impl World {
             patterns: Patterns::new(&config.sensitive),
             counters,
             pins: Pins::default(),
+            ended: Ended::default(),
             users,
             boot_time,
             chores_at: 0,
@@ -285,8 +288,11 @@ impl World {
         self.push(time, &process, Activity::Process(ProcessActivity::Exec));
     }
 
-    /// A process ended.
+    /// A process ended; only the first report of one end counts.
     pub(crate) fn exit(&mut self, key: ProcessKey, ending: Ending, time: Timestamp) {
+        if !self.ended.is_first(key) {
+            return;
+        }
         let mut process = Process::clone(&self.find(key));
         process.exit_code = ending.code;
         process.exit_signal = ending.signal;

@@ -52,6 +52,7 @@ fn helper() {
         "dns" => ask(port),
         "memory" => run_from_memory(),
         "shell" => shell_on_socket(port),
+        "threads" => end_with_threads(),
         other => panic!("no role {other}"),
     }
 }
@@ -101,6 +102,46 @@ fn shell_on_socket(port: u16) {
     let mut command = Command::new("/bin/sh");
     command.stdin(OwnedFd::from(stream)).stdout(out).stderr(Stdio::null());
     assert!(command.status().unwrap().success());
+}
+
+/// Ends while many threads run, so that they die together.
+fn end_with_threads() {
+    const THREADS: usize = 64;
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(THREADS + 1));
+    for _ in 0..THREADS {
+        let barrier = std::sync::Arc::clone(&barrier);
+        std::thread::spawn(move || {
+            barrier.wait();
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    barrier.wait();
+    std::process::exit(0);
+}
+
+#[test]
+fn threads_that_die_together_are_one_end() {
+    const RUNS: usize = 10;
+    let test = "threads_that_die_together_are_one_end";
+    let Some(group) = Group::make(test) else { return };
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    let pids: BTreeSet<u32> = (0..RUNS).map(|_| help(&group, "threads", 0)).collect();
+    for pid in &pids {
+        watch.of(Kind::ProcessExit, "its exit", |event| pid_is(event, *pid));
+    }
+    // Later than any repeat.
+    let last = group.shell("exit 0", Path::new("/"));
+    watch.of(Kind::ProcessExit, "the last exit", |event| pid_is(event, last));
+    let all = watch.stop();
+    let exits: Vec<_> = all
+        .iter()
+        .filter(|event| event.activity.kind() == Kind::ProcessExit)
+        .map(|event| event.process.uid.clone())
+        .collect();
+    let different: BTreeSet<_> = exits.iter().collect();
+    assert_eq!(exits.len(), different.len(), "no end is told twice");
 }
 
 fn network(event: &Event) -> Option<&Network> {
