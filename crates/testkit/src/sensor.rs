@@ -57,7 +57,9 @@ pub fn enrol(server: &Server, options: &SensorOptions, token: &str) -> Result<St
     }
     let ready = server.ready();
     let output = Command::new(binaries::binary("metsuke-sensor")?)
-        .args(["enrol", "--server", &ready.link_addr, "--token", token])
+        .args(["enrol", "--server", &ready.link_addr])
+        // An argument could be read by every user of the host.
+        .env("METSUKE_ENROL_TOKEN", token)
         .args(["--ca-fingerprint", &ready.ca_fingerprint, "--state"])
         .arg(&options.state)
         .output()?;
