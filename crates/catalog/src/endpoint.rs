@@ -162,12 +162,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when it is not enrolled.
-    pub async fn remove_endpoint(
-        &self,
-        now: Timestamp,
-        actor: &str,
-        id: EndpointId,
-    ) -> Result<()> {
+    pub async fn remove_endpoint(&self, now: Timestamp, actor: &str, id: EndpointId) -> Result<()> {
         let tx = self.begin().await?;
         let target = id.to_string();
         let row = Entity::find_by_id(&target).one(&tx).await;
