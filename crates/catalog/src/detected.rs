@@ -2,12 +2,12 @@
 //!
 //! Invariant: findings and watermark are stored in one transaction; storing the same findings
 //! again changes nothing (hits are unique by detection and activity, an alert is replaced only by
-//! one that knows more).
+//! one that knows more). Invariant: a watermark never moves back.
 
 use metsuke_event::finding::{Alert, Highlight, Hit};
 use metsuke_event::{BootId, EndpointId, Timestamp};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Set};
 
 use crate::alert::{AlertContext, AlertRecord, AlertTriage, Status, add_history};
 use crate::schema::{alert, watermark};
@@ -138,8 +138,14 @@ impl Catalog {
             };
             let key = [watermark::Column::Endpoint, watermark::Column::Boot];
             let values = [watermark::Column::Seq, watermark::Column::Time];
+            // What is read again after a restart lies behind the mark.
+            let forward = watermark::Column::Seq.lt(mark.seq.cast_signed());
+            let forward = OnConflict::columns(key)
+                .update_columns(values)
+                .action_and_where(forward)
+                .to_owned();
             watermark::Entity::insert(row)
-                .on_conflict(OnConflict::columns(key).update_columns(values).to_owned())
+                .on_conflict(forward)
                 .exec_without_returning(&tx)
                 .await
                 .map_err(database("store the detect watermark"))?;
@@ -165,5 +171,31 @@ impl Catalog {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watermark_never_moves_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+        let now = Timestamp::from_millis(0);
+        // Each: the number stored, and where the mark stands then.
+        for (seq, stands) in [(9, 9), (4, 9), (9, 9), (12, 12)] {
+            let mark = Watermark {
+                endpoint: EndpointId::from_u128(7),
+                boot: BootId::from_u128(1),
+                seq,
+                time: Timestamp::from_millis(i64::try_from(seq).unwrap()),
+            };
+            let found = Detected { watermarks: vec![mark], ..Detected::default() };
+            catalog.store_detected(now, found).await.unwrap();
+            let marks = catalog.watermarks().await.unwrap();
+            let time = Timestamp::from_millis(i64::try_from(stands).unwrap());
+            assert_eq!(marks, [Watermark { seq: stands, time, ..mark }]);
+        }
     }
 }

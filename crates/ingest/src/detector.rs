@@ -11,7 +11,7 @@ use metsuke_event::{BootId, EndpointId, Event};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{Metrics, add, sub};
+use crate::metrics::{Metrics, add, set, sub};
 use crate::names::Names;
 use crate::store::{Store, StoreError};
 
@@ -108,6 +108,9 @@ impl Detector {
             (state, found, events.len())
         });
         let (state, found, count) = work.await?;
+        let counters = state.engine.counters();
+        set(&self.metrics.evicted_keys, counters.evicted_keys);
+        set(&self.metrics.evicted_storylines, counters.evicted_storylines);
         self.state = Some(state);
         add(&self.metrics.detected, count);
         self.store(found).await

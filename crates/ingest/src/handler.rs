@@ -1,4 +1,7 @@
 //! What the server does with what sensors say: the link's [`Handler`].
+//!
+//! Invariant: a batch whose append began is marked and handed to detection, whatever becomes of the
+//! connection it came over.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +24,7 @@ use crate::store::StoreError;
 pub struct SensorHandler {
     catalog: Catalog,
     control: Control,
-    intake: Intake,
+    intake: Arc<Intake>,
     detect: mpsc::Sender<Vec<Event>>,
     metrics: Arc<Metrics>,
     enrolled: AtomicU64,
@@ -41,6 +44,7 @@ impl SensorHandler {
         intake: Intake,
         (detect, metrics): (mpsc::Sender<Vec<Event>>, Arc<Metrics>),
     ) -> Self {
+        let intake = Arc::new(intake);
         Self { catalog, control, intake, detect, metrics, enrolled: AtomicU64::new(0) }
     }
 
@@ -143,19 +147,22 @@ impl Handler for SensorHandler {
             add(&self.metrics.waits, 1);
         }
         let stopping = || HandlerError::Unavailable("the server is shutting down".to_owned());
-        let place = self.detect.reserve().await.map_err(|_| stopping())?;
-        let taken =
-            self.intake.take(endpoint, boot, events).await.map_err(|error| match error {
-                IntakeError::Disorder(_) => HandlerError::Refused(error.to_string()),
-                IntakeError::Store(StoreError::Later(_) | StoreError::Failed(_)) => {
-                    unavailable(&error)
-                }
-            })?;
-        if !taken.new.is_empty() {
-            add(&self.metrics.detect_waiting, taken.new.len());
-            place.send(taken.new);
-        }
-        Ok(taken.acknowledged)
+        let place = self.detect.clone().reserve_owned().await.map_err(|_| stopping())?;
+        let (intake, metrics) = (Arc::clone(&self.intake), Arc::clone(&self.metrics));
+        let hand_on = move |new: Vec<Event>| {
+            add(&metrics.detect_waiting, new.len());
+            place.send(new);
+        };
+        // A task of its own, for this future is dropped when the connection goes. It is owned by
+        // the detect queue: its place there bounds how many there are, and keeps the queue open, so
+        // that the detector waits for it when the server stops.
+        let taking =
+            tokio::spawn(async move { intake.take(endpoint, boot, events, hand_on).await });
+        let taken = taking.await.map_err(|error| unavailable(&error))?;
+        taken.map_err(|error| match error {
+            IntakeError::Disorder(_) => HandlerError::Refused(error.to_string()),
+            IntakeError::Store(StoreError::Later(_) | StoreError::Failed(_)) => unavailable(&error),
+        })
     }
 
     async fn heartbeat(

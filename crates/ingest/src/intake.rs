@@ -1,7 +1,8 @@
 //! De-duplication and durable append.
 //!
 //! Activities of one (endpoint, boot) come in the order of their numbers, so one high-water mark
-//! per boot tells the new from the known. Invariant: for one boot, appends come one after another.
+//! per boot tells the new from the known. Invariant: for one boot, appends come one after another,
+//! and what is new is handed on in that order.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,15 +40,6 @@ impl std::fmt::Debug for Intake {
     }
 }
 
-/// What of a batch was new.
-#[derive(Debug)]
-pub struct Taken {
-    /// The highest number of the boot that is on disk.
-    pub acknowledged: u64,
-    /// The activities that were not there before.
-    pub new: Vec<Event>,
-}
-
 impl Intake {
     /// The door to `store`, with the marks the store has on disk.
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
@@ -61,7 +53,11 @@ impl Intake {
         Arc::clone(marks.entry(boot).or_default())
     }
 
-    /// Takes activities of one boot; what is there already is passed over and counted.
+    /// Takes activities of one boot; what is there already is passed over and counted. What is new
+    /// goes to `hand_on` once it is on disk. Returns the highest number of the boot on disk.
+    ///
+    /// Not to be dropped in the middle: the store may have the activities by then, the mark and
+    /// `hand_on` would not. A caller whose own future may be dropped runs this in a task.
     ///
     /// # Errors
     /// When the order is wrong or the store fails; then nothing of the batch was stored.
@@ -70,7 +66,8 @@ impl Intake {
         endpoint: EndpointId,
         boot: BootId,
         events: Vec<Event>,
-    ) -> Result<Taken, IntakeError> {
+        hand_on: impl FnOnce(Vec<Event>) + Send,
+    ) -> Result<u64, IntakeError> {
         if let Some(pair) = events.windows(2).find(|pair| pair[0].id.seq >= pair[1].id.seq) {
             return Err(IntakeError::Disorder(pair[1].id.seq));
         }
@@ -93,7 +90,10 @@ impl Intake {
             }
             *mark = last;
             add(&self.metrics.events, new.len());
+            // Under the lock, so that a batch sent again beside this one cannot overtake it:
+            // detection passes over numbers behind those it has seen.
+            hand_on(new);
         }
-        Ok(Taken { acknowledged: *mark, new })
+        Ok(*mark)
     }
 }

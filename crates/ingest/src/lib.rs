@@ -9,6 +9,6 @@ mod store;
 
 pub use detector::{Detector, DetectorError, replay};
 pub use handler::SensorHandler;
-pub use intake::{Intake, IntakeError, Taken};
+pub use intake::{Intake, IntakeError};
 pub use metrics::Metrics;
 pub use store::{HighWater, Store, StoreError};

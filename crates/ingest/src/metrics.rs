@@ -27,6 +27,10 @@ pub struct Metrics {
     pub alerts: AtomicU64,
     /// Times the catalog could not take findings; they are tried again.
     pub store_retries: AtomicU64,
+    /// Correlation keys the engine dropped because it held as many as it may.
+    pub evicted_keys: AtomicU64,
+    /// Storylines the engine dropped because it held as many as it may.
+    pub evicted_storylines: AtomicU64,
 }
 
 pub(crate) fn add(counter: &AtomicU64, more: usize) {
@@ -41,6 +45,11 @@ pub(crate) fn sub(counter: &AtomicU64, less: usize) {
     });
 }
 
+/// What somebody else counted.
+pub(crate) fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}
+
 /// The value of a counter.
 pub(crate) fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
@@ -48,7 +57,7 @@ pub(crate) fn read(counter: &AtomicU64) -> u64 {
 
 impl Metrics {
     /// Every counter with its name and one line of help, in the manner of Prometheus.
-    pub fn list(&self) -> [(&'static str, &'static str, u64); 11] {
+    pub fn list(&self) -> [(&'static str, &'static str, u64); 13] {
         [
             ("events_total", "Activities stored.", read(&self.events)),
             ("duplicates_total", "Activities that came again.", read(&self.duplicates)),
@@ -61,6 +70,8 @@ impl Metrics {
             ("hits_total", "Hits stored.", read(&self.hits)),
             ("alerts_total", "Alerts raised or grown.", read(&self.alerts)),
             ("store_retries_total", "Findings stored late.", read(&self.store_retries)),
+            ("evicted_keys_total", "Correlation keys dropped.", read(&self.evicted_keys)),
+            ("evicted_storylines_total", "Storylines dropped.", read(&self.evicted_storylines)),
         ]
     }
 }

@@ -37,6 +37,8 @@ detection:
 struct Disk {
     events: Arc<Mutex<Vec<Event>>>,
     full: Arc<Mutex<bool>>,
+    /// An append that has its activities waits here while it is locked.
+    slow: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -46,6 +48,7 @@ impl Store for Disk {
             return Err(StoreError::Later("the disk is full".into()));
         }
         self.events.lock().unwrap().extend(events);
+        drop(self.slow.lock().await);
         Ok(())
     }
 
@@ -218,6 +221,36 @@ async fn a_death_between_append_and_detection_loses_no_hit() {
     }
     let (server, unseen) = world.start().await;
     assert_eq!((unseen, server.hits().await), (100, (1..=sent).collect()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_connection_goes_during_the_append_is_finished() {
+    let world = World::new().await;
+    let (server, _) = world.start().await;
+    let slow = world.disk.slow.lock().await;
+    {
+        let taking = server.handler.batch(world.endpoint, BOOT, batch(world.endpoint, 1..=10));
+        let appended = async {
+            while world.stored().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        // The future is dropped with the activities on disk and the append not yet returned.
+        tokio::select! {
+            taken = taking => panic!("the append waits: {taken:?}"),
+            () = appended => {}
+        }
+    }
+    drop(slow);
+    let again = batch(world.endpoint, 1..=15);
+    assert_eq!(server.handler.batch(world.endpoint, BOOT, again).await.unwrap(), 15);
+    assert_eq!(world.stored(), (1..=15).collect::<Vec<_>>(), "nothing is doubled");
+    server.stop().await;
+
+    let (server, unseen) = world.start().await;
+    assert_eq!(unseen, 0, "what was stored was handed to detection");
+    assert_eq!(server.hits().await, (1..=15).collect());
     server.stop().await;
 }
 

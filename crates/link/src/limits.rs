@@ -41,6 +41,16 @@ pub const WINDOW_BYTES: usize = 8 << 20;
 /// Messages waiting to go down to one sensor; more than that and the sender waits.
 pub const DOWNSTREAM_QUEUE: usize = 64;
 
+/// Largest enrolment request, in bytes: a token, a certificate request and four facts take some
+/// kilobytes, and the peer is still a stranger.
+pub const ENROL_MAX: usize = 64 << 10;
+/// Most streams open at once on one connection. A sensor needs one: its session, or its enrolment;
+/// the others are for a session that is just being closed. With `CONNECTIONS_MAX` it bounds what
+/// strangers can make the server hold.
+pub const STREAMS_MAX: u32 = 4;
+/// Most calls of one connection that wait for their answer at once; an open session is answered.
+pub const CALLS_MAX: usize = 2;
+
 /// Most connections the server holds at once, enrolments and sessions together.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// A peer that has not finished its TLS handshake by then is cut off.

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::ca::Authority;
-use crate::limits::{HEARTBEAT_DEFAULT, MESSAGE_MAX};
-use crate::proto::link_server::LinkServer;
+use crate::limits::{CALLS_MAX, HEARTBEAT_DEFAULT, STREAMS_MAX};
 use crate::tls::{TlsError, server_config};
 
 mod accept;
+mod gate;
 mod handler;
 mod seats;
 mod service;
@@ -104,14 +104,13 @@ pub async fn serve<H: Handler>(
         config,
         service::Stop { token: stop.clone(), sessions: sessions.clone() },
     );
-    let service = LinkServer::new(service)
-        .max_decoding_message_size(MESSAGE_MAX)
-        .max_encoding_message_size(MESSAGE_MAX);
     let stopped = stop.clone().cancelled_owned();
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .add_service(service)
+        .max_concurrent_streams(STREAMS_MAX)
+        .concurrency_limit_per_connection(CALLS_MAX)
+        .add_service(gate::Gate::new(service))
         .serve_with_incoming_shutdown(incoming, stopped);
     tokio::pin!(serving);
     let result = tokio::select! {

@@ -2,7 +2,8 @@
 //! content, policies and plans down.
 //!
 //! Invariant: an acknowledgement is sent only after the handler returned. Invariant: messages of
-//! one session are handled one after another, so batches stay in order.
+//! one session are handled one after another, so batches stay in order. Invariant: a message whose
+//! handling began is handled to its end; a session ends only between messages.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,10 +44,7 @@ pub(super) async fn run<H: Handler>(context: Context<H>, mut upstream: Streaming
         return;
     }
     context.config.counters.sessions.fetch_add(1, Ordering::Relaxed);
-    let status = tokio::select! {
-        status = talk(&context, &mut upstream, &seat.leave) => status,
-        () = context.down.closed() => Status::cancelled("the sensor is gone"),
-    };
+    let status = talk(&context, &mut upstream, &seat.leave).await;
     tracing::info!(endpoint = %context.endpoint, %status, "a session ended");
     context.handler.gone(context.endpoint).await;
     context.config.counters.sessions.fetch_sub(1, Ordering::Relaxed);
@@ -97,6 +95,7 @@ async fn talk<H: Handler>(
             () = leave.cancelled() => {
                 Err(Status::aborted("this endpoint opened another session"))
             }
+            () = context.down.closed() => Err(Status::cancelled("the sensor is gone")),
             order = order(orders.as_mut()) => if let Some(order) = order {
                 pass_down(context, &order).await
             } else {

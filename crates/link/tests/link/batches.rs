@@ -142,3 +142,23 @@ async fn a_second_session_of_one_endpoint_takes_the_seat_of_the_first() {
         assert_ne!(pair[0], pair[1], "{log:?}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_being_stored_is_finished_when_the_sensor_goes() {
+    let world = World::start();
+    let mut sensor = world.sensor("a").await;
+    sensor.append(1, 1, 10);
+    let slow = world.memory.slow.lock().await;
+    sensor.run();
+    until_true("the batch", || world.memory.count() == 10).await;
+    sensor.stop().await;
+    // Some round trips of another sensor: by then the server knows that the first is gone.
+    let mut other = world.sensor("b").await;
+    other.run();
+    until_true("the other", || world.memory.heartbeats.load(Ordering::SeqCst) > 2).await;
+    drop(slow);
+    let gone = || world.memory.log.lock().unwrap().contains(&"gone 1".to_owned());
+    until_true("the end of the session", gone).await;
+    assert_eq!(world.counters.batches.load(Ordering::Relaxed), 1, "the batch was not cut off");
+    other.stop().await;
+}

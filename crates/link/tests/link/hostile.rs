@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use hyper_util::rt::TokioIo;
 use metsuke_link::Identity;
-use metsuke_link::limits::{BATCH_COMPRESSED_MAX, BATCH_DECOMPRESSED_MAX, MESSAGE_MAX, PROTOCOL};
+use metsuke_link::limits::{
+    BATCH_COMPRESSED_MAX, BATCH_DECOMPRESSED_MAX, ENROL_MAX, MESSAGE_MAX, PROTOCOL,
+};
 use metsuke_link::proto::downstream::Kind as Down;
 use metsuke_link::proto::link_client::LinkClient;
 use metsuke_link::proto::upstream::Kind as Up;
@@ -100,6 +102,19 @@ async fn without_a_certificate_only_enrolment_answers() {
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.message().contains("enrol"), "{status}");
     assert!(world.memory.hellos.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_enrolment_over_the_bound_is_not_read() {
+    let world = World::start();
+    let channel = dial(&world, None).await.expect("TLS is open");
+    let mut client = LinkClient::new(channel).max_encoding_message_size(usize::MAX);
+    for (size, code) in [(ENROL_MAX + 1, Code::OutOfRange), (1_000, Code::InvalidArgument)] {
+        let request = proto::EnrolRequest { csr: vec![0; size].into(), ..Default::default() };
+        let status = client.enrol(request).await.expect_err("no certificate request");
+        assert_eq!(status.code(), code, "{size}: {status}");
+    }
+    works(&world, "a").await;
 }
 
 #[tokio::test]

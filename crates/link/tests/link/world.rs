@@ -44,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) unavailable: AtomicU64,
     /// So many batches are refused for good.
     pub(crate) refuse: AtomicU64,
+    /// A batch that is stored is not answered while this is locked.
+    pub(crate) slow: tokio::sync::Mutex<()>,
     enrolled: AtomicU64,
 }
 
@@ -119,6 +121,7 @@ impl Handler for Recorder {
             high
         };
         tokio::task::yield_now().await;
+        drop(self.0.slow.lock().await);
         Ok(high)
     }
 
