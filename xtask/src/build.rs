@@ -20,10 +20,13 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
         .env("CARGO_TARGET_DIR", place::target())
         .env("CONSOLE_DIST", place::root().join("console/dist"))
         .env("CARGO_TERM_COLOR", "never");
-    // Cargo sets these for xtask itself; build scripts of other crates must not see them.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"]
-    {
-        command.env_remove(name);
+    // Cargo sets these for xtask itself; build scripts of other crates must not see them: ring's
+    // asks to run again when one changes, and with it all of the store crates are built anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
     }
     if let Some(driver) = clippy_driver() {
         command.env("RUSTC_WORKSPACE_WRAPPER", driver);
