@@ -105,6 +105,7 @@ fn shell_on_socket(port: u16) {
 }
 
 /// Ends while many threads run, so that they die together.
+#[expect(clippy::exit, reason = "the end of a program with running threads is what is tested")]
 fn end_with_threads() {
     const THREADS: usize = 64;
     let barrier = std::sync::Arc::new(std::sync::Barrier::new(THREADS + 1));

@@ -211,7 +211,7 @@ impl Executor {
             self.means.terminator.as_ref().map_err(|reason| failure(reason.clone(), None))?;
         let live = &self.means.live;
         let known = live.storyline_of(target);
-        let gap = self.gap(terminator, &known);
+        let gap = Self::gap(terminator, &known);
         // On disk before the first of each round is held: a sensor that is killed now lets exactly
         // those go on when it is back.
         let held = terminator
@@ -233,7 +233,7 @@ impl Executor {
 
     /// Why the storyline may have more processes than will be found. While its first process runs
     /// its descendants are found through it.
-    fn gap(&self, terminator: &Terminator, known: &Membership) -> Option<String> {
+    fn gap(terminator: &Terminator, known: &Membership) -> Option<String> {
         let since = known.unknown_before?;
         let root_runs = known.root.is_some_and(|root| terminator.check(root).is_ok());
         (!root_runs).then(|| {

@@ -116,10 +116,7 @@ impl Sensor {
             boot,
             host: facts::host(),
             scope: scope.map_or_else(|| "host".to_owned(), |path| path.display().to_string()),
-            enforcement: match &enforcement {
-                Ok(scope) => scope.to_string(),
-                Err(reason) => reason.clone(),
-            },
+            enforcement: enforcement.as_ref().map_or_else(Clone::clone, ToString::to_string),
             started: facts::now(),
             coverage,
         };
