@@ -162,7 +162,7 @@ fn a_storyline_that_keeps_forking_is_ended_whole() -> anyhow::Result<()> {
     ]);
     let mut root = Running::start("root", script.arg(outside.path()), &dir.path().join("log"))?;
     wait::until_true("a family", LIMIT, || {
-        Ok(group.processes()?.len() > 30 && outside.processes()?.len() == 1)
+        Ok(group.processes()?.len() > 40 && outside.processes()?.len() == 1)
     })?;
     let terminator = terminator(&group);
     let target = key(root.pid());
