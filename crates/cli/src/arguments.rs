@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, failed plan, recall \
     below 100 %); 2 wrong usage; 3 not signed in or not allowed; 4 no such thing, or nothing found; \
-    5 refused by the state of things; 6 no server answers; 7 the server failed.";
+    5 refused by the state of things; 6 no server answers; 7 the server failed; 130 interrupted.";
+
+/// Longest wait that can be asked for, in seconds: a week, as long as a plan can live.
+const MAX_WAIT_S: u64 = 604_800;
 
 /// The command line client of Metsuke.
 #[derive(Debug, Parser)]
@@ -84,7 +87,7 @@ pub(crate) enum Alert {
         #[arg(long)]
         endpoint: Option<String>,
         /// At most this many.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// One alert: score in parts, steps, reasons.
@@ -168,7 +171,7 @@ pub(crate) struct Terminate {
     #[arg(long)]
     pub(crate) alert: Option<String>,
     /// Seconds to wait for the end; 0 to return as soon as it is queued.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(..=MAX_WAIT_S))]
     pub(crate) wait: u64,
 }
 
@@ -183,11 +186,12 @@ pub(crate) enum Rules {
 
 #[derive(Debug, Args)]
 pub(crate) struct Poc {
-    /// Only on these endpoints (id or host name); on all that are online by default.
+    /// Only on these endpoints (id or host name), online or not; by default on all that are
+    /// online, and the others are listed.
     #[arg(long)]
     pub(crate) endpoint: Vec<String>,
     /// Seconds to wait until every copy is found.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(..=MAX_WAIT_S))]
     pub(crate) wait: u64,
     /// Leave the files there (the sensor removes them when their time is over).
     #[arg(long)]

@@ -11,6 +11,7 @@ mod status;
 mod terminate;
 mod tree;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -40,7 +41,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(*shell, &mut command, "metsuke", &mut std::io::stdout());
+            // Not straight to standard output: the generator panics when that is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, "metsuke", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }

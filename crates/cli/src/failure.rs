@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+/// The exit code after a Ctrl-C, as shells have it (128 and the signal's number).
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// A command that did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -28,6 +31,9 @@ pub(crate) enum Failure {
     /// It answered, but not with what was asked for.
     #[error("{0}")]
     Server(String),
+    /// Somebody pressed Ctrl-C, and what had been begun was put back.
+    #[error("interrupted")]
+    Interrupted,
     /// A file or the terminal.
     #[error("{doing}: {source}")]
     Local {
@@ -49,6 +55,7 @@ impl Failure {
             Self::Conflict(_) => 5,
             Self::Unreachable { .. } => 6,
             Self::Server(_) => 7,
+            Self::Interrupted => INTERRUPTED,
         })
     }
 
@@ -65,6 +72,13 @@ impl Failure {
             409 | 412 | 429 => Self::Conflict(text),
             _ => Self::Server(text),
         }
+    }
+}
+
+impl Failure {
+    /// Whether it is only that nobody reads the output any more, as with `| head`.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Local { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 

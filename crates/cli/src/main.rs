@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod config;
 mod failure;
+mod interrupt;
 mod output;
 
 use std::io::Write;
@@ -17,7 +18,9 @@ fn main() -> ExitCode {
     match command::run(&arguments) {
         Ok(code) => code,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "metsuke: {failure}");
+            if !failure.is_closed_pipe() {
+                let _ = writeln!(std::io::stderr(), "metsuke: {failure}");
+            }
             failure.exit_code()
         }
     }

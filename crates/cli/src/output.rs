@@ -75,6 +75,18 @@ pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints a list's answer as a table, and says when there is more of it.
+pub(crate) fn items(
+    answer: &Value,
+    heading: &[&str],
+    row: impl Fn(&Value) -> Vec<String>,
+) -> io::Result<()> {
+    let rows: Vec<Vec<String>> =
+        answer["items"].as_array().into_iter().flatten().map(row).collect();
+    table(heading, &rows)?;
+    if answer["next"].is_null() { Ok(()) } else { say("(and more; ask for them with --limit)") }
+}
+
 /// Says which intervals were not seen, for an answer that is only as good as what was.
 pub(crate) fn losses(loss: &Value) -> io::Result<()> {
     let Some(intervals) = loss.as_array().filter(|intervals| !intervals.is_empty()) else {

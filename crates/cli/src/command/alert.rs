@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::arguments::{Alert, Arguments};
-use crate::client::{Client, query};
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, cell, list};
 
@@ -20,14 +20,9 @@ pub(crate) fn run(
                 Some(name) => client.endpoint(name)?["id"].as_str().map(str::to_owned),
                 None => None,
             };
-            let answer = client.get(&format!(
-                "/api/v1/alerts{}",
-                query(&[
-                    ("status", status.map(|status| status.name().to_owned())),
-                    ("endpoint", endpoint),
-                    ("limit", Some(limit.to_string())),
-                ])
-            ))?;
+            let status = status.map(|status| status.name().to_owned());
+            let filters = [("status", status), ("endpoint", endpoint)];
+            let answer = client.list("/api/v1/alerts", &filters, Some(*limit))?;
             if arguments.json { output::json(&answer)? } else { print_list(&answer)? }
         }
         Alert::Show { id } => {
@@ -48,27 +43,19 @@ pub(crate) fn checked(id: &str) -> Result<&str, Failure> {
 }
 
 fn print_list(answer: &Value) -> Result<(), Failure> {
-    let rows: Vec<Vec<String>> = answer["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| {
-            vec![
-                cell(&one["score"]),
-                cell(&one["level"]),
-                cell(&one["status"]),
-                cell(&one["host"]),
-                cell(&one["title"]),
-                list(&one["techniques"]),
-                cell(&one["last"]),
-                cell(&one["id"]),
-            ]
-        })
-        .collect();
-    output::table(
-        &["score", "level", "status", "host", "title", "techniques", "last", "id"],
-        &rows,
-    )?;
+    let heading = ["score", "level", "status", "host", "title", "techniques", "last", "id"];
+    output::items(answer, &heading, |one| {
+        vec![
+            cell(&one["score"]),
+            cell(&one["level"]),
+            cell(&one["status"]),
+            cell(&one["host"]),
+            cell(&one["title"]),
+            list(&one["techniques"]),
+            cell(&one["last"]),
+            cell(&one["id"]),
+        ]
+    })?;
     Ok(())
 }
 

@@ -74,7 +74,12 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    let facts = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !facts.is_file() {
+        // A pipe would be waited for without end.
+        return Err("it is no regular file".to_owned());
+    }
+    let size = facts.len();
     if size > MAX_BYTES {
         return Err(format!("{size} bytes; at most {MAX_BYTES} are read"));
     }
