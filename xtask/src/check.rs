@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::{build, codegen, node, place, steps};
+use crate::{build, codegen, fuzz, node, place, steps};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -45,6 +45,8 @@ pub(crate) fn main(options: &Options) -> ExitCode {
     let mut tally = sources();
     if options.fast {
         tally.not_run("clippy and the console's lint", "--fast was given");
+        println!("NOT RUN: fuzz targets: --fast was given");
+        tally.not_run("fuzz targets", "--fast was given");
     } else {
         tally.record("build the console", &build::console());
         tally.add(compiled());
@@ -79,13 +81,15 @@ pub(crate) fn sources() -> Tally {
     tally
 }
 
-/// The checks that compile: clippy over the workspace, lint and types of the console.
+/// The checks that compile: clippy over the workspace, lint and types of the console, and the
+/// fuzz targets for a moment when they are built.
 pub(crate) fn compiled() -> Tally {
     let mut tally = Tally::default();
     tally.record("clippy", &lints::check());
     if place::root().join("console/package.json").is_file() {
         tally.record("the console's lint", &console_lint());
     }
+    fuzz::briefly(&mut tally);
     tally
 }
 

@@ -5,11 +5,13 @@
 //! and what is looked for is panics, hangs and memory out of bounds of the stated limits.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::tally::Tally;
 use crate::{place, steps};
 
 /// Flags that make the compiler count edges and comparisons for libFuzzer.
@@ -21,6 +23,11 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
 const HANG_S: u32 = 10;
 /// Memory for one input in MiB.
 const MEMORY_MB: u32 = 2048;
+
+/// Inputs of each target in `./x check`.
+const BRIEF_RUNS: u64 = 20_000;
+/// Seconds of each target in `./x check`.
+const BRIEF_S: u64 = 20;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -45,23 +52,79 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         bail!("there is no target `{target}`; there are: {}", targets.join(", "));
     }
     build(target)?;
-    let folder = place::target().join("fuzz");
-    let (corpus, artifacts) =
-        (folder.join("corpus").join(target), folder.join("artifacts").join(target));
-    fs::create_dir_all(&corpus)?;
+    let corpus = place::target().join("fuzz/corpus").join(target);
+    let limits = [
+        format!("-runs={}", options.runs),
+        format!("-max_total_time={}", options.max_total_time_s),
+    ];
+    let status =
+        fuzzer(target, &corpus)?.args(limits).status().context("cannot start the fuzzer")?;
+    ensure!(
+        status.success(),
+        "the fuzzer found something: look under {}",
+        artifacts(target).display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Part of `./x check` and `./x ci`: every target for a moment, when an earlier `./x fuzz` left
+/// its build; from nothing the instrumented build would take minutes.
+pub(crate) fn briefly(tally: &mut Tally) {
+    let targets = match targets() {
+        Ok(targets) => targets,
+        Err(error) => return tally.record("fuzz targets", &Err(error)),
+    };
+    if let Some(reason) = missing(&targets, |target| binary(target).is_file()) {
+        println!("NOT RUN: fuzz targets: {reason}");
+        return tally.not_run("fuzz targets", &reason);
+    }
+    for target in &targets {
+        tally.record(&format!("fuzz {target}"), &brief(target));
+    }
+}
+
+/// Why the targets are not run, when one of them is not built.
+fn missing(targets: &[String], built: impl Fn(&str) -> bool) -> Option<String> {
+    let missing: Vec<_> =
+        targets.iter().map(String::as_str).filter(|target| !built(target)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "{} not built here, which takes minutes; `./x fuzz TARGET` does",
+            missing.join(", ")
+        )
+    })
+}
+
+/// The same inputs every time, made from the committed ones alone: what fails here can be repeated.
+fn brief(target: &str) -> Result<()> {
+    build(target)?;
+    let corpus = tempfile::tempdir()?;
+    let mut command = fuzzer(target, corpus.path())?;
+    command.args([
+        format!("-runs={BRIEF_RUNS}"),
+        format!("-max_total_time={BRIEF_S}"),
+        "-seed=1".to_owned(),
+    ]);
+    steps::step(&format!("fuzz {target} for a moment"), &mut command)
+}
+
+/// The program of a target that is built; what it makes of its inputs goes to `corpus`.
+fn fuzzer(target: &str, corpus: &Path) -> Result<Command> {
+    let artifacts = artifacts(target);
+    fs::create_dir_all(corpus)?;
     fs::create_dir_all(&artifacts)?;
-    let status = Command::new(binary(target))
-        .arg(format!("-runs={}", options.runs))
-        .arg(format!("-max_total_time={}", options.max_total_time_s))
+    let mut command = Command::new(binary(target));
+    command
         .arg(format!("-timeout={HANG_S}"))
         .arg(format!("-rss_limit_mb={MEMORY_MB}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
-        .arg(&corpus)
-        .args(seeds(target))
-        .status()
-        .context("cannot start the fuzzer")?;
-    ensure!(status.success(), "the fuzzer found something: look under {}", artifacts.display());
-    Ok(ExitCode::SUCCESS)
+        .arg(corpus)
+        .args(seeds(target));
+    Ok(command)
+}
+
+fn artifacts(target: &str) -> PathBuf {
+    place::target().join("fuzz/artifacts").join(target)
 }
 
 /// The names of the targets: the files under `fuzz/fuzz_targets/`.
@@ -93,12 +156,40 @@ fn build(target: &str) -> Result<()> {
 /// Named, so that the coverage flags reach no build script.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
-fn binary(target: &str) -> std::path::PathBuf {
+fn binary(target: &str) -> PathBuf {
     place::target().join("fuzz").join(TRIPLE).join("release").join(target)
 }
 
-/// Committed inputs to begin with.
-fn seeds(target: &str) -> Option<std::path::PathBuf> {
-    let path = place::root().join("fuzz/seeds").join(target);
-    path.is_dir().then_some(path)
+/// Committed inputs to begin with: the target's own, for Sigma the detections that ship.
+fn seeds(target: &str) -> Vec<PathBuf> {
+    let root = place::root();
+    let mut folders = vec![root.join("fuzz/seeds").join(target)];
+    if target == "sigma" {
+        folders
+            .extend(["filters", "models", "rules"].map(|layer| root.join("content").join(layer)));
+    }
+    folders.retain(|folder| folder.is_dir());
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{missing, seeds, targets};
+
+    #[test]
+    fn every_target_has_inputs_to_begin_with() {
+        let targets = targets().expect("readable");
+        assert!(targets.len() >= 2, "{targets:?}");
+        for target in &targets {
+            assert!(!seeds(target).is_empty(), "{target} begins with nothing");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_named() {
+        let targets = ["link".to_owned(), "sigma".to_owned()];
+        assert_eq!(missing(&targets, |_| true), None);
+        let reason = missing(&targets, |target| target == "link").expect("one is not built");
+        assert!(reason.starts_with("sigma not built here"), "{reason}");
+    }
 }
