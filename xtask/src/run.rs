@@ -3,8 +3,8 @@
 //! Builds, starts `metsuke-server` and one enrolled `metsuke-sensor` as child processes, says where
 //! the console is and what the sensor cannot see, and stays with a live status line until Ctrl-C.
 //! `run::world` starts and stops, `run::show` speaks, `run::demo` plays and judges.
-//! Invariant: whatever was started here is stopped on every way out: first the sensor (it drains
-//! its spool), then the server (it flushes).
+//! Invariant: whatever was started here is stopped on every way out, also when the terminal goes
+//! away: first the sensor (it drains its spool), then the server (it flushes).
 
 mod demo;
 mod show;
@@ -18,11 +18,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::{build, steps};
 
 /// Build and start server and sensor on this host; default policy: detect, never block.
+///
+/// With `METSUKE_BINARIES` the programs in that folder are used, and nothing is built.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "./x run", bin_name = "./x run")]
 pub(crate) struct Options {
@@ -71,33 +73,49 @@ pub(crate) fn main(arguments: &[String]) -> Result<ExitCode> {
             return Ok(ExitCode::from(if message.use_stderr() { 2 } else { 0 }));
         }
     };
-    build::product()?;
+    match std::env::var_os("METSUKE_BINARIES") {
+        Some(folder) => steps::say(&format!("using the programs in {}", folder.display())),
+        None => build::product()?,
+    }
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("watching for Ctrl-C")?;
     }
-    let mut world = world::World::start(&options)?;
-    show::welcome(&world)?;
+    let mut world = world::World::start(&options, &stop)?;
+    let outcome = until_it_ends(&mut world, &options, &stop);
+    let stopped = world.stop();
+    if let (Err(_), Err(error)) = (&outcome, &stopped) {
+        steps::say(&format!("and stopping it: {error:#}"));
+    }
+    let code = outcome?;
+    stopped?;
+    Ok(code)
+}
+
+fn until_it_ends(
+    world: &mut world::World,
+    options: &Options,
+    stop: &AtomicBool,
+) -> Result<ExitCode> {
+    show::welcome(world)?;
     let outcome =
-        if options.demo { demo::play(&mut world, &options, &stop) } else { Ok(ExitCode::SUCCESS) };
+        if options.demo { demo::play(world, options, stop) } else { Ok(ExitCode::SUCCESS) };
     if !options.once && !stop.load(Ordering::Acquire) {
         if let Err(error) = &outcome {
             steps::say(&format!("the demo did not run to its end: {error:#}"));
         }
-        stay(&mut world, &stop)?;
+        stay(world, stop)?;
     }
-    world.stop()?;
     outcome
 }
 
 fn stay(world: &mut world::World, stop: &AtomicBool) -> Result<()> {
-    let mut line = show::StatusLine::new();
+    let line = show::StatusLine::new();
     while !stop.load(Ordering::Acquire) {
         world.must_run()?;
-        line.draw(world)?;
+        line.draw(world);
         // The line is for eyes; nothing waits for this pause.
         std::thread::sleep(Duration::from_millis(500));
     }
-    line.finish();
     Ok(())
 }

@@ -111,7 +111,31 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 
 /// A plain line about what goes on.
 pub(crate) fn say(text: &str) {
-    println!("    {text}");
+    put(&format!("    {text}\n"));
+}
+
+/// Whether there are eyes for a line that is drawn again and again.
+pub(crate) fn has_terminal() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+}
+
+/// Draws `text` in place of the present line. The terminal cuts what is too long for it: a second
+/// row could not be drawn over.
+pub(crate) fn redraw(text: &str) {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    put(&format!("\r\x1b[2K\x1b[?7l{text}\x1b[?7h"));
+}
+
+/// Leaves a line that was drawn in place.
+pub(crate) fn end_line() {
+    put("\n");
+}
+
+/// Standard output may be gone, with its terminal or pipe; what was started is stopped all the
+/// same, so this is no reason to panic as `println!` does.
+fn put(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn shown(command: &Command) -> String {
@@ -193,9 +217,9 @@ struct StatusLine {
 
 impl StatusLine {
     fn new(title: &str) -> Self {
-        let terminal = std::io::stdout().is_terminal();
+        let terminal = has_terminal();
         if !terminal {
-            println!("... {title}");
+            put(&format!("... {title}\n"));
         }
         Self { title: title.to_owned(), last: String::new(), spoken: Instant::now(), terminal }
     }
@@ -208,17 +232,13 @@ impl StatusLine {
         self.spoken = Instant::now();
         let seconds = start.elapsed().as_secs();
         let last: String = self.last.chars().filter(|c| !c.is_control()).take(70).collect();
-        if self.terminal {
-            print!("\r\x1b[2K... {} {seconds} s  {last}", self.title);
-            std::io::stdout().flush().unwrap_or_default();
-        } else {
-            println!("... {} {seconds} s  {last}", self.title);
-        }
+        let text = format!("... {} {seconds} s  {last}", self.title);
+        if self.terminal { redraw(&text) } else { put(&format!("{text}\n")) }
     }
 
     fn finish(&self, start: Instant, status: ExitStatus) {
         let word = if status.success() { "ok " } else { "BAD" };
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
-        println!("{clear}{word} {} ({:.1} s)", self.title, start.elapsed().as_secs_f64());
+        put(&format!("{clear}{word} {} ({:.1} s)\n", self.title, start.elapsed().as_secs_f64()));
     }
 }

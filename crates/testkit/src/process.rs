@@ -67,6 +67,11 @@ impl Running {
         String::from_utf8_lossy(&text[from..]).into_owned()
     }
 
+    /// That it ended with `status`, and the end of its log.
+    pub fn told(&self, status: ExitStatus) -> String {
+        format!("{} ended with {status}:\n{}", self.name, self.log_tail())
+    }
+
     /// How it ended, if it has.
     ///
     /// # Errors
@@ -82,7 +87,7 @@ impl Running {
     pub fn must_run(&mut self) -> Result<()> {
         match self.ended()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended with {status}:\n{}", self.name, self.log_tail()),
+            Some(status) => bail!("{}", self.told(status)),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The twin comes first: detection sees an endpoint's activities in order, so when the intrusion's
 //! alerts stand, everything the twin did has been through detection too.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -87,7 +88,8 @@ fn perform(world: &World, scenario: &str, seed: u64) -> Result<Truth> {
     if let Some(group) = &group {
         command.arg("--cgroup").arg(group.path());
     }
-    let output = command.output().context("starting metsuke-demo")?;
+    // In a process group of its own: a Ctrl-C stops us, and lets the demo clean up after itself.
+    let output = command.process_group(0).output().context("starting metsuke-demo")?;
     let truth: Truth = serde_json::from_slice(&output.stdout).with_context(|| {
         format!("the {scenario} told nothing: {}", String::from_utf8_lossy(&output.stderr))
     })?;
@@ -170,7 +172,14 @@ fn bystander_failures(
     }
     let rows = judge.rows_about(during, &marker(seed), pid)?;
     if rows.is_empty() {
-        steps::say("bystander: not seen, as it should be");
+        // That it was not seen means something only where something was.
+        let own = during.root.pid.unwrap_or(pid);
+        let blind = judge.rows_about(during, &marker(seed), own)?.is_empty();
+        steps::say(if blind {
+            "bystander: nothing can be said of it, for the demo beside it was not seen either"
+        } else {
+            "bystander: not seen, as it should be"
+        });
     }
     Ok(rows.iter().take(3).map(|row| format!("bystander was seen: {row}")).collect())
 }

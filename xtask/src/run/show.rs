@@ -1,14 +1,18 @@
 //! What `./x run` says: where the console is, what is blind, and the live status line.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use serde_json::Value;
 
 use super::world::World;
+use crate::steps;
 
 /// Most blind spots that are printed; the endpoint's page in the console lists all.
 const BLIND_SHOWN: usize = 12;
+
+/// How a sensor begins its reason when it may act nowhere.
+const NEVER_ACTS: &str = "no plan can end a process";
 
 /// Console, password, tier, blind spots.
 pub(crate) fn welcome(world: &World) -> Result<()> {
@@ -49,12 +53,58 @@ pub(crate) fn welcome(world: &World) -> Result<()> {
         println!("             and {} more, see the endpoint's page", blind.len() - BLIND_SHOWN);
     }
     for reason in endpoint["degraded"].as_array().into_iter().flatten() {
-        println!("  degraded   {}", plain(reason));
+        // Why it may not act is said below.
+        if !reason.as_str().is_some_and(|reason| reason.starts_with(NEVER_ACTS)) {
+            println!("  degraded   {}", plain(reason));
+        }
     }
     println!("  policy     detect, never block");
+    for (number, line) in
+        responses(world.enforcement.as_deref(), endpoint, Right::own()).iter().enumerate()
+    {
+        println!("  {:<9}  {line}", if number == 0 { "responses" } else { "" });
+    }
     println!();
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// What this program, and so the sensor it started, may do on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    Root,
+    User,
+}
+
+impl Right {
+    fn own() -> Self {
+        if metsuke_testkit::process::is_root() { Self::Root } else { Self::User }
+    }
+}
+
+/// Whether an analyst can end processes there, or why not.
+fn responses(enforcement: Option<&str>, endpoint: &Value, right: Right) -> Vec<String> {
+    let place = match enforcement {
+        None => return vec!["not known: the sensor has not said where it may act".to_owned()],
+        Some("host") => "on this host".to_owned(),
+        Some(group) if group.starts_with('/') => {
+            format!("in control group {}", plain(&group.into()))
+        }
+        Some(reason) => return vec![format!("none: {}", plain(&reason.into()))],
+    };
+    let mut lines =
+        vec![format!("an analyst can end processes {place}; the sensor by itself never does")];
+    if right == Right::User {
+        lines.push("without root: only processes of this user".to_owned());
+    }
+    let sees = endpoint["coverage"]["sees"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !sees.iter().any(|class| class == "process.fork") {
+        lines.push(
+            "one process at a time: who started whom is not seen, so no storyline can be ended"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 fn tier(endpoint: &Value) -> String {
@@ -74,7 +124,8 @@ pub(crate) fn plain(value: &Value) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(300).collect()
 }
 
-/// One line, redrawn in place on a terminal; without one nothing is printed.
+/// One line, redrawn in place on a terminal; without one nothing is printed. When it goes, the
+/// terminal stands at the beginning of a fresh line.
 #[derive(Debug)]
 pub(crate) struct StatusLine {
     terminal: bool,
@@ -82,28 +133,27 @@ pub(crate) struct StatusLine {
 
 impl StatusLine {
     pub(crate) fn new() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        println!("Ctrl-C drains and stops.");
-        Self { terminal }
+        steps::say("Ctrl-C drains and stops.");
+        Self { terminal: steps::has_terminal() }
     }
 
-    pub(crate) fn draw(&mut self, world: &World) -> Result<()> {
+    pub(crate) fn draw(&self, world: &World) {
         if !self.terminal {
-            return Ok(());
+            return;
         }
         let api = world.api();
         let text = match (api.get("/api/v1/overview"), api.endpoint(world.endpoint_id())) {
             (Ok(overview), Ok(endpoint)) => status(&overview, &endpoint),
             (Err(error), _) | (_, Err(error)) => format!("the server does not answer: {error:#}"),
         };
-        print!("\r\x1b[2K{}", text.chars().take(150).collect::<String>());
-        std::io::stdout().flush()?;
-        Ok(())
+        steps::redraw(&text);
     }
+}
 
-    pub(crate) fn finish(&self) {
+impl Drop for StatusLine {
+    fn drop(&mut self) {
         if self.terminal {
-            println!();
+            steps::end_line();
         }
     }
 }
@@ -122,4 +172,29 @@ fn status(overview: &Value, endpoint: &Value) -> String {
         count(&health["rss_bytes"]) / (1024 * 1024),
         count(&health["cpu_ms"]) / 1000,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Right, responses};
+
+    #[test]
+    fn whether_a_process_can_be_ended_is_said_and_why_not() {
+        let check = |enforcement: Option<&str>, sees: Value, right: Right, expect: &[&str]| {
+            let lines = responses(enforcement, &json!({ "coverage": { "sees": sees } }), right);
+            assert_eq!(lines.len(), expect.len(), "{lines:?}");
+            for (line, expect) in lines.iter().zip(expect) {
+                assert!(line.contains(expect), "{line:?} says {expect:?}");
+            }
+        };
+        let forks = || json!(["process.fork"]);
+        check(Some("/a/b"), forks(), Right::Root, &["in control group /a/b"]);
+        check(Some("host"), forks(), Right::Root, &["on this host"]);
+        check(Some("host"), forks(), Right::User, &["on this host", "only processes of this user"]);
+        check(Some("/a"), json!(null), Right::Root, &["in control group /a", "no storyline"]);
+        check(Some("it only watches"), forks(), Right::Root, &["none: it only watches"]);
+        check(None, forks(), Right::Root, &["not known"]);
+    }
 }

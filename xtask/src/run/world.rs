@@ -1,8 +1,11 @@
 //! Server and sensor of one run, and the folders and control groups they live in.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use metsuke_testkit::process::Running;
 use metsuke_testkit::{Api, Cgroup, Sensor, SensorOptions, Server, ServerOptions};
 use serde_json::Value;
 
@@ -23,12 +26,18 @@ pub(crate) struct World {
     pub(crate) demo_group: Option<Cgroup>,
     /// What the sensor watches; `None` for the host.
     pub(crate) scope: Option<PathBuf>,
+    /// Where the sensor may act, in its own words: a control group, `host`, or why nowhere.
+    pub(crate) enforcement: Option<String>,
     _blind: Option<Cgroup>,
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl World {
-    pub(crate) fn start(options: &Options) -> Result<Self> {
+    /// Starts everything, unless `stop` is set meanwhile.
+    ///
+    /// # Errors
+    /// When something cannot be started; what was is stopped again.
+    pub(crate) fn start(options: &Options, stop: &AtomicBool) -> Result<Self> {
         let (data, temporary) = folder(options)?;
         let demo_group = if options.demo { demo_group(options) } else { None };
         let mut scope = options.scope_cgroup.clone();
@@ -41,17 +50,23 @@ impl World {
         }
         steps::say("starting the server");
         let server = Server::start(server_options(options, &data)?)?;
+        if stop.load(Ordering::Acquire) {
+            bail!("stopped before the sensor was started");
+        }
         steps::say("enrolling and starting the sensor");
         let mut sensor_options = SensorOptions::new(made(data.join("sensor"))?, scope.clone());
         sensor_options.max_tier = options.max_tier;
         let mut sensor = Sensor::start(&server, sensor_options)?;
         let endpoint = sensor.wait_online(&server.api())?;
+        let status = metsuke_testkit::sensor::status(sensor.options())?;
+        let enforcement = status["status"]["enforcement"].as_str().map(str::to_owned);
         Ok(Self {
             sensor,
             server,
             endpoint,
             demo_group,
             scope,
+            enforcement,
             _blind: blind,
             _temporary: temporary,
         })
@@ -74,14 +89,26 @@ impl World {
         self.sensor.process().must_run()
     }
 
-    /// Stops in order: the sensor drains, then the server flushes.
+    /// Stops in order: the sensor drains, then the server flushes, whatever became of the sensor.
+    ///
+    /// # Errors
+    /// When one of them does not end in its time, or ends badly.
     pub(crate) fn stop(mut self) -> Result<()> {
-        steps::say("stopping the sensor");
-        self.sensor.stop()?;
-        steps::say("stopping the server");
-        self.server.stop()?;
-        Ok(())
+        steps::say("stopping the sensor, which first sends what it still has");
+        let sensor = ended(self.sensor.stop(), self.sensor.process());
+        steps::say("stopping the server, which first writes what it still has");
+        let server = ended(self.server.stop(), self.server.process());
+        match (sensor, server) {
+            (Err(first), Err(second)) => Err(anyhow::anyhow!("{first:#}; {second:#}")),
+            (first, second) => first.and(second),
+        }
     }
+}
+
+fn ended(outcome: Result<ExitStatus>, process: &Running) -> Result<()> {
+    let status = outcome.with_context(|| format!("its log is {}", process.log().display()))?;
+    ensure!(status.success(), "{}", process.told(status));
+    Ok(())
 }
 
 fn folder(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
