@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Port of console and API; 7680 by default, any free one with --once. The link takes the
-    /// next port, or any free one with --once.
+    /// next port, or any free one with --once, and keeps it in later runs with the same data.
     #[arg(long)]
     port: Option<u16>,
     /// A control group (v2): the sensor watches and acts only there.

@@ -142,8 +142,10 @@ fn complete(truth: &mut Truth, heard: Report) {
     }
 }
 
-/// Joins the control group and executes this program anew in it.
+/// Joins the control group and executes this program anew in it, away from any terminal: the
+/// interactive shell that calls back would take the terminal for its own, or be stopped for trying.
 fn join(act: &Act) -> Result<ExitCode> {
+    rustix::process::setsid().context("leaving the terminal")?;
     if let Some(cgroup) = &act.options.cgroup {
         let file = cgroup.join("cgroup.procs");
         std::fs::write(&file, "0")

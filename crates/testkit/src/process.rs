@@ -26,6 +26,8 @@ pub struct Running {
     name: String,
     child: Child,
     log: PathBuf,
+    /// Bytes of the log that earlier processes wrote.
+    log_before: usize,
 }
 
 impl Running {
@@ -40,14 +42,17 @@ impl Running {
             std::fs::create_dir_all(folder)?;
         }
         let file = File::options().create(true).append(true).open(log)?;
+        let log_before = usize::try_from(file.metadata()?.len())?;
         let child = command
+            // A file shows no colours.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned(), log_before })
     }
 
     /// Its process id.
@@ -60,10 +65,10 @@ impl Running {
         &self.log
     }
 
-    /// The end of its log, for messages.
+    /// The end of what it wrote to its log, for messages.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
-        let from = text.len().saturating_sub(LOG_SHOWN);
+        let from = text.len().saturating_sub(LOG_SHOWN).max(self.log_before).min(text.len());
         String::from_utf8_lossy(&text[from..]).into_owned()
     }
 

@@ -130,15 +130,25 @@ impl Sensor {
         let what = format!("sensor {} to be online", self.endpoint);
         let endpoint = self.endpoint.clone();
         let running = &mut self.running;
-        wait::until(&what, ONLINE_LIMIT, || {
-            running.must_run()?;
+        let mut ended = None;
+        let online = wait::until(&what, ONLINE_LIMIT, || {
+            ended = running.ended()?;
+            if let Some(status) = ended {
+                bail!("{}", running.told(status));
+            }
             let Ok(seen) = api.endpoint(&endpoint) else { return Ok(None) };
             // A sensor without any probe has no coverage, and says so as a reason to look after it.
             let reasons = seen["degraded"].as_array().is_some_and(|reasons| !reasons.is_empty());
             let ready = seen["status"] == "online" && (!seen["coverage"].is_null() || reasons);
             Ok(ready.then_some(seen))
-        })
-        .with_context(|| format!("the sensor's log ends with:\n{}", self.running.log_tail()))
+        });
+        match online {
+            // Its log is told already.
+            Err(error) if ended.is_some() => Err(error),
+            online => online.with_context(|| {
+                format!("the sensor's log ends with:\n{}", self.running.log_tail())
+            }),
+        }
     }
 
     /// Its endpoint id.

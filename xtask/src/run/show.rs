@@ -34,14 +34,8 @@ pub(crate) fn welcome(world: &World) -> Result<()> {
         world.scope.as_ref().map_or("this host".into(), |p| p.display().to_string())
     );
     println!("  tier       {}", tier(endpoint));
-    let refused = endpoint["coverage"]["hooks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for hook in refused.iter().filter(|hook| hook["tier"] == "lsm" && hook["outcome"] == "refused")
-    {
-        println!(
-            "             tier 1 refused: {}: {}",
-            plain(&hook["hook"]),
-            plain(&hook["reason"])
-        );
+    for line in refusals(endpoint) {
+        println!("             {line}");
     }
     let blind = endpoint["coverage"]["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
     let nothing = if endpoint["coverage"].is_null() { "everything" } else { "nothing it knows of" };
@@ -107,6 +101,28 @@ fn responses(enforcement: Option<&str>, endpoint: &Value, right: Right) -> Vec<S
     lines
 }
 
+/// What was tried and refused, tier by tier, with the reason; hooks with the same one share a line.
+fn refusals(endpoint: &Value) -> Vec<String> {
+    let hooks = endpoint["coverage"]["hooks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut groups: Vec<(&Value, &Value, Vec<String>)> = Vec::new();
+    for hook in hooks.iter().filter(|hook| hook["outcome"] == "refused") {
+        let (tier, reason, name) = (&hook["tier"], &hook["reason"], plain(&hook["hook"]));
+        match groups.iter_mut().find(|group| group.0 == tier && group.1 == reason) {
+            Some(group) => group.2.push(name),
+            None => groups.push((tier, reason, vec![name])),
+        }
+    }
+    let line = |(tier, reason, names): (&Value, &Value, Vec<String>)| {
+        let number = match tier.as_str() {
+            Some("lsm") => "1",
+            Some("tracing") => "2",
+            _ => "3",
+        };
+        format!("refused, tier {number}: {}: {}", names.join(", "), plain(reason))
+    };
+    groups.into_iter().map(line).collect()
+}
+
 fn tier(endpoint: &Value) -> String {
     let number = endpoint["tier"].as_u64().unwrap_or_default();
     let word = match number {
@@ -158,17 +174,18 @@ impl Drop for StatusLine {
     }
 }
 
+/// What matters most comes first: a narrow terminal cuts the end.
 fn status(overview: &Value, endpoint: &Value) -> String {
     let health = &endpoint["health"];
     let count = |value: &Value| value.as_u64().unwrap_or_default();
     format!(
-        "{} · {} activities · {} lost · {} ms behind · {} kB spooled · {} open alerts · sensor {} MB, {} s CPU",
+        "{} · {} open alerts · {} activities · {} lost · {} ms behind · {} kB spooled · sensor {} MB, {} s CPU",
         plain(&endpoint["status"]),
+        count(&overview["alerts"]["open"]),
         count(&health["events_total"]),
         count(&health["lost_total"]),
         count(&health["lag_ms"]),
         count(&health["spool_bytes"]) / 1024,
-        count(&overview["alerts"]["open"]),
         count(&health["rss_bytes"]) / (1024 * 1024),
         count(&health["cpu_ms"]) / 1000,
     )
@@ -178,7 +195,7 @@ fn status(overview: &Value, endpoint: &Value) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Right, responses};
+    use super::{Right, refusals, responses};
 
     #[test]
     fn whether_a_process_can_be_ended_is_said_and_why_not() {
@@ -196,5 +213,24 @@ mod tests {
         check(Some("/a"), json!(null), Right::Root, &["in control group /a", "no storyline"]);
         check(Some("it only watches"), forks(), Right::Root, &["none: it only watches"]);
         check(None, forks(), Right::Root, &["not known"]);
+    }
+
+    #[test]
+    fn what_was_refused_is_said_once_for_each_reason() {
+        let hook = |tier: &str, name: &str, outcome: &str, reason: &str| json!({ "tier": tier, "hook": name, "outcome": outcome, "reason": reason });
+        let endpoint = json!({ "coverage": { "hooks": [
+            hook("lsm", "a", "refused", "no root"), hook("tracing", "b", "refused", "no root"),
+            hook("tracing", "c", "refused", "no root"), hook("tracing", "d", "refused", "no such hook"),
+            hook("interfaces", "e", "works", ""),
+        ] } });
+        assert_eq!(
+            refusals(&endpoint),
+            [
+                "refused, tier 1: a: no root",
+                "refused, tier 2: b, c: no root",
+                "refused, tier 2: d: no such hook",
+            ]
+        );
+        assert!(refusals(&json!({ "coverage": null })).is_empty());
     }
 }

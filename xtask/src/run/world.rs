@@ -49,13 +49,14 @@ impl World {
             scope = Some(blind.path().to_owned());
         }
         steps::say("starting the server");
-        let server = Server::start(server_options(options, &data)?)?;
+        let mut sensor_options = SensorOptions::new(made(data.join("sensor"))?, scope.clone());
+        sensor_options.max_tier = options.max_tier;
+        let server = Server::start(server_options(options, &data, &sensor_options)?)
+            .context("no server; --port chooses other ports, --data another folder")?;
         if stop.load(Ordering::Acquire) {
             bail!("stopped before the sensor was started");
         }
         steps::say("enrolling and starting the sensor");
-        let mut sensor_options = SensorOptions::new(made(data.join("sensor"))?, scope.clone());
-        sensor_options.max_tier = options.max_tier;
         let mut sensor = Sensor::start(&server, sensor_options)?;
         let endpoint = sensor.wait_online(&server.api())?;
         let status = metsuke_testkit::sensor::status(sensor.options())?;
@@ -137,7 +138,7 @@ fn made(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn server_options(options: &Options, data: &Path) -> Result<ServerOptions> {
+fn server_options(options: &Options, data: &Path, sensor: &SensorOptions) -> Result<ServerOptions> {
     let mut server = ServerOptions::new(made(data.join("server"))?);
     let port = options.port.or((!options.once).then_some(DEFAULT_PORT));
     if let Some(port) = port {
@@ -145,6 +146,14 @@ fn server_options(options: &Options, data: &Path) -> Result<ServerOptions> {
         if !options.once {
             server.link = format!("127.0.0.1:{}", port.checked_add(1).unwrap_or(0));
         }
+    }
+    // A sensor that was enrolled in an earlier run looks for its server where it was then, so the
+    // link stays there wherever the console moves.
+    if let Some(address) = metsuke_testkit::sensor::status(sensor)
+        .ok()
+        .and_then(|status| Some(status["server"].as_str()?.to_owned()))
+    {
+        server.link = address;
     }
     Ok(server)
 }
@@ -159,7 +168,11 @@ fn demo_group(options: &Options) -> Option<Cgroup> {
     match made {
         Ok(group) => Some(group),
         Err(error) => {
-            steps::say(&format!("no control group for the demo, it runs unscoped: {error:#}"));
+            let meaning = match options.scope_cgroup {
+                Some(_) => "it runs outside the scope, where the sensor does not look",
+                None => "it runs unscoped",
+            };
+            steps::say(&format!("no control group for the demo, so {meaning}: {error:#}"));
             None
         }
     }
