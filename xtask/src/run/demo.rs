@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use metsuke_demo::truth::Truth;
 use metsuke_testkit::binaries::binary;
 use metsuke_testkit::judge::{Caught, Judge};
@@ -29,10 +29,9 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
     steps::say(&format!("demo with --seed {seed}"));
     let mut bystander = bystander(seed)?;
     let twin = perform(world, "twin", seed)?;
-    if stop.load(Ordering::Acquire) {
-        bail!("stopped before the intrusion");
-    }
+    go_on(stop)?;
     let intrusion = perform(world, "intrusion", seed)?;
+    go_on(stop)?;
     let bystander_pid = bystander.pid();
     let judge = Judge::new(world.api(), world.endpoint_id());
     let mut failures: Vec<String> = Vec::new();
@@ -46,6 +45,7 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
         }
         Err(error) => failures.push(format!("no alert can be expected: {error:#}")),
     }
+    go_on(stop)?;
     match judge.tree_problems(&intrusion, PATIENCE) {
         Ok(problems) if problems.is_empty() => {
             let count = intrusion.processes().count();
@@ -56,10 +56,17 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
         Ok(problems) => failures.extend(problems.into_iter().map(|p| format!("tree: {p}"))),
         Err(error) => failures.push(format!("tree: {error:#}")),
     }
+    go_on(stop)?;
     failures.extend(twin_failures(&judge, &twin));
     failures.extend(bystander_failures(world, &judge, &intrusion, seed, bystander_pid)?);
     bystander.kill9()?;
     Ok(verdict(&failures))
+}
+
+/// Between two parts: an error when somebody wants this to end.
+fn go_on(stop: &AtomicBool) -> Result<()> {
+    ensure!(!stop.load(Ordering::Acquire), "the demo was stopped before its end");
+    Ok(())
 }
 
 fn fresh_seed() -> u64 {
