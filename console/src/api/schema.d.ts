@@ -149,11 +149,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The enrolment tokens that still enrol a sensor. */
+        get: operations["list_enrolment_tokens"];
         put?: never;
         /** Makes an enrolment token. */
         post: operations["create_enrolment_token"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrolment-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends an enrolment token before it was used. */
+        delete: operations["revoke_enrolment_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -335,6 +353,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the server is; the stream sends the same as `stats`. */
+        get: operations["get_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -396,7 +431,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The own API tokens that are good now; for administrators everybody's. */
+        get: operations["list_tokens"];
         put?: never;
         /** Makes an API token with the role of the account; asks for a session, not a token. */
         post: operations["create_token"];
@@ -418,6 +454,23 @@ export interface paths {
         /** Makes an API token from name and password, without a session. */
         post: operations["login_token"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of the own API tokens at once; administrators end anybody's. */
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -866,6 +919,20 @@ export interface components {
             /** @description The token. */
             token: string;
         };
+        /** @description One enrolment token as it is known: never the secret. */
+        EnrolmentTokenInfo: {
+            /** @description When it was made. */
+            created: components["schemas"]["Time"];
+            /** @description When it ends. */
+            expires: components["schemas"]["Time"];
+            /** @description Its identity, for revoking it. */
+            id: string;
+        };
+        /** @description Enrolment tokens that were not used yet and have not ended. */
+        EnrolmentTokenList: {
+            /** @description Newest first; at most 1,000. */
+            items: components["schemas"]["EnrolmentTokenInfo"][];
+        };
         /** @description How long a token is good. */
         EnrolmentTokenRequest: {
             /**
@@ -1246,7 +1313,7 @@ export interface components {
             /** @description Account name. */
             user: string;
         };
-        /** @description Data of a `stats` event: how the server is. */
+        /** @description How the server is: the answer of `/api/v1/status`, and the data of a `stats` event. */
         Stats: {
             /**
              * Format: int64
@@ -1278,7 +1345,32 @@ export interface components {
              * @description Hits since the server started.
              */
             hits_total: number;
+            /** @description Whether the server stores what comes. */
+            storage: components["schemas"]["Storage"];
         };
+        /** @description The server's storage. */
+        Storage: {
+            /**
+             * Format: int64
+             * @description Bytes free for the server on the disk of its data folder; null when that cannot be told.
+             */
+            free_bytes: number | null;
+            /** @description Why it does not and what to do, for people; null while it does. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description Batches not stored since the server started, each attempt counted.
+             */
+            refused_batches: number;
+            since: components["schemas"]["Time"] | null;
+            /** @description Whether it takes what comes. */
+            state: components["schemas"]["StorageState"];
+        };
+        /**
+         * @description Whether the server stores what sensors send.
+         * @enum {string}
+         */
+        StorageState: "ok" | "refusing";
         /** @description One observed technique. */
         Technique: {
             /**
@@ -1345,6 +1437,24 @@ export interface components {
             name: string;
             /** @description The token, for `Authorization: Bearer`. */
             token: string;
+        };
+        /** @description One token as it is known: never the secret. */
+        TokenInfo: {
+            /** @description The account it speaks for. */
+            account: string;
+            /** @description When it was made. */
+            created: components["schemas"]["Time"];
+            /** @description When it ends. */
+            expires: components["schemas"]["Time"];
+            /** @description Its identity, for revoking it. */
+            id: string;
+            /** @description What it is for. */
+            name: string;
+        };
+        /** @description Tokens that are good now. */
+        TokenList: {
+            /** @description Newest first; at most 1,000. */
+            items: components["schemas"]["TokenInfo"][];
         };
         /** @description Name and password of an account, and the new token's name. */
         TokenLoginRequest: {
@@ -1897,6 +2007,41 @@ export interface operations {
             };
         };
     };
+    list_enrolment_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentTokenList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_enrolment_token: {
         parameters: {
             query?: never;
@@ -1935,6 +2080,50 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_enrolment_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Token id, as the list shows it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2436,6 +2625,33 @@ export interface operations {
             };
         };
     };
+    get_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stream: {
         parameters: {
             query?: never;
@@ -2554,6 +2770,33 @@ export interface operations {
             };
         };
     };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_token: {
         parameters: {
             query?: never;
@@ -2631,6 +2874,42 @@ export interface operations {
                 };
             };
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Token id, as the list shows it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

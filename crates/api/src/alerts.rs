@@ -1,5 +1,6 @@
 //! Alerts: the list by score with facets, one alert explained, triage with conflict notice.
 
+mod place;
 mod shape;
 
 use axum::Json;
@@ -10,10 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+use crate::alerts::place::{ORDERS, Place};
 use crate::auth::Account;
 use crate::body::{Body, Params};
 use crate::hosts::{Hosts, loss_of};
-use crate::paging;
+use crate::paging::{self, At, Numbered, Page};
 use crate::ports::Range;
 use crate::problem::Problem;
 use crate::shape::{EventRow, ScorePart};
@@ -42,24 +44,30 @@ async fn list_alerts(
     account: Account,
     Params(query): Params<AlertQuery>,
 ) -> Result<Json<AlertPage>, Problem> {
-    let limit = paging::limit(query.limit, 50, 500)? as u64;
-    let offset = paging::number(query.cursor.as_deref())?.unwrap_or(0);
-    let order = match query.sort.as_deref() {
-        None | Some("" | "score") => AlertOrder::Score,
-        Some("created") => AlertOrder::Created,
-        Some("last") => AlertOrder::Last,
-        Some(_) => return Err(Problem::invalid("`sort` is `score`, `created` or `last`")),
-    };
+    let order = order(query.sort.as_deref())?;
+    let page = Page::<Place>::read(query.cursor.as_deref(), query.limit, (50, 500))?;
+    if page.after.as_ref().is_some_and(|after| after.order != order) {
+        return Err(paging::bad_cursor());
+    }
     let filter = filter(&query, account.name())?;
-    let slice = app.catalog.alerts(&filter, order, (offset, limit)).await?;
+    let after = page.after.as_ref().map(|after| &after.place);
+    let slice = app.catalog.alerts(&filter, order, (after, page.fetch())).await?;
     let facets = app.catalog.alert_facets(&filter).await?;
-    let end = offset.saturating_add(slice.items.len() as u64);
+    let (items, next) = page.cut(slice.items, |record| Place::of(record, order));
     Ok(Json(AlertPage {
-        next: (end < slice.total && !slice.items.is_empty()).then(|| end.to_string()),
-        items: slice.items.iter().map(summary).collect(),
+        items: items.iter().map(summary).collect(),
+        next,
         total: slice.total,
         facets: shape_facets(facets),
     }))
+}
+
+fn order(sort: Option<&str>) -> Result<AlertOrder, Problem> {
+    let name = sort.filter(|name| !name.is_empty()).unwrap_or(ORDERS[0].0);
+    let known = ORDERS.iter().find(|(known, _)| *known == name);
+    known
+        .map(|(_, order)| *order)
+        .ok_or_else(|| Problem::invalid("`sort` is `score`, `created` or `last`"))
 }
 
 /// One alert, explained.
@@ -113,16 +121,18 @@ async fn get_alert_timeline(
     Path(id): Path<String>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Timeline>, Problem> {
-    let limit = paging::limit(page.limit, 200, 1_000)?;
-    let offset = paging::number::<usize>(page.cursor.as_deref())?.unwrap_or(0);
+    let page: Page<At<Numbered>> = Page::read(page.cursor.as_deref(), page.limit, (200, 1_000))?;
     let record = load(&app, &id).await?;
     let (endpoint, range) = (record.alert.endpoint, around(&record));
     let story = app.telemetry.story(endpoint, &record.alert.storyline, range).await?;
     let hosts = Hosts::load(&app).await?;
-    let end = offset.saturating_add(limit);
+    let mut events = story.events;
+    events.sort_unstable_by_key(|event| At::from(event));
+    events.retain(|event| page.after.is_none_or(|after| At::from(event) > after));
+    let (items, next) = page.cut(events, |event| event.into());
     Ok(Json(Timeline {
-        next: (end < story.events.len()).then(|| end.to_string()),
-        items: story.events.iter().skip(offset).take(limit).map(EventRow::from).collect(),
+        items: items.iter().map(EventRow::from).collect(),
+        next,
         loss: hosts.loss(loss_of(story.loss, endpoint)),
     }))
 }

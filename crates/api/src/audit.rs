@@ -11,7 +11,7 @@ use crate::App;
 use crate::alerts::PageQuery;
 use crate::auth::Admin;
 use crate::body::Params;
-use crate::paging;
+use crate::paging::Page;
 use crate::problem::Problem;
 use crate::shape::Time;
 
@@ -65,11 +65,9 @@ async fn list_audit(
     _admin: Admin,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = paging::limit(page.limit, 100, 500)?;
-    let before = paging::number(page.cursor.as_deref())?;
-    let entries = app.catalog.audit_entries(before, limit as u64).await?;
-    let next = entries.last().filter(|last| entries.len() == limit && last.seq > 1);
-    let next = next.map(|last| last.seq.to_string());
+    let page: Page<u64> = Page::read(page.cursor.as_deref(), page.limit, (100, 500))?;
+    let entries = app.catalog.audit_entries(page.after, page.fetch()).await?;
+    let (entries, next) = page.cut(entries, |entry| entry.seq);
     let items = entries.into_iter().map(AuditEntry::from).collect();
     Ok(Json(AuditPage { items, next }))
 }

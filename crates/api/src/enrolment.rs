@@ -1,7 +1,7 @@
 //! Enrolment tokens: one sensor each, once.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metsuke_catalog::clock::now;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,53 @@ pub struct EnrolmentToken {
     pub link_addr: String,
 }
 
+/// One enrolment token as it is known: never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct EnrolmentTokenInfo {
+    /// Its identity, for revoking it.
+    pub id: String,
+    /// When it was made.
+    pub created: Time,
+    /// When it ends.
+    pub expires: Time,
+}
+
+/// Enrolment tokens that were not used yet and have not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct EnrolmentTokenList {
+    /// Newest first; at most 1,000.
+    pub items: Vec<EnrolmentTokenInfo>,
+}
+
+/// The enrolment tokens that still enrol a sensor.
+#[utoipa::path(get, path = "/api/v1/enrolment-tokens", operation_id = "list_enrolment_tokens", tag = "endpoints",
+    responses((status = 200, body = EnrolmentTokenList), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn list_enrolment_tokens(
+    State(app): State<App>,
+    _admin: Admin,
+) -> Result<Json<EnrolmentTokenList>, Problem> {
+    let tokens = app.catalog.enrolment_tokens(now()).await?;
+    let info = |token: metsuke_catalog::EnrolmentRecord| EnrolmentTokenInfo {
+        id: token.id,
+        created: token.created.into(),
+        expires: token.expires.into(),
+    };
+    Ok(Json(EnrolmentTokenList { items: tokens.into_iter().map(info).collect() }))
+}
+
+/// Ends an enrolment token before it was used.
+#[utoipa::path(delete, path = "/api/v1/enrolment-tokens/{id}", operation_id = "revoke_enrolment_token", tag = "endpoints",
+    params(("id" = String, Path, description = "Token id, as the list shows it")),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn revoke_enrolment_token(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.catalog.revoke_enrolment_token(now(), admin.name(), &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Makes an enrolment token.
 #[utoipa::path(post, path = "/api/v1/enrolment-tokens", operation_id = "create_enrolment_token", tag = "endpoints",
     request_body = EnrolmentTokenRequest,
@@ -64,5 +111,7 @@ async fn create_enrolment_token(
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_enrolment_token))
+    OpenApiRouter::new()
+        .routes(routes!(create_enrolment_token, list_enrolment_tokens))
+        .routes(routes!(revoke_enrolment_token))
 }

@@ -22,6 +22,7 @@ mod security;
 pub mod session;
 pub mod shape;
 mod signin;
+pub mod status;
 pub mod stream;
 pub mod techniques;
 pub mod tokens;

@@ -14,6 +14,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::session::routes())
         .merge(crate::tokens::routes())
         .merge(crate::overview::routes())
+        .merge(crate::status::routes())
         .merge(crate::alerts::routes())
         .merge(crate::tree::routes())
         .merge(crate::endpoints::routes())

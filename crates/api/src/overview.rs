@@ -118,7 +118,7 @@ async fn get_overview(State(app): State<App>, account: Account) -> Result<Json<O
     let day = paging::last_day();
     let open =
         AlertFilter { status: vec![Status::New, Status::InProgress], ..AlertFilter::default() };
-    let attention = app.catalog.alerts(&open, AlertOrder::Score, (0, ATTENTION)).await?;
+    let attention = app.catalog.alerts(&open, AlertOrder::Score, (None, ATTENTION)).await?;
     let counts = app.catalog.open_alerts(account.name()).await?;
     let hours = app.catalog.alerts_per_hour(day.from, day.to).await?;
     let techniques = by_technique(app.catalog.hit_groups(day.from, day.to).await?);

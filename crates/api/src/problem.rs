@@ -113,6 +113,15 @@ impl From<metsuke_catalog::CatalogError> for Problem {
             CatalogError::NotFound(what) => Self::not_found(what),
             CatalogError::Conflict(why) => Self::conflict(why),
             CatalogError::Invalid(why) => Self::invalid(why),
+            full if full.is_disk_full() => {
+                tracing::error!(error = %full, "the disk is full");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "disk_full",
+                    "the server's disk is full, so nothing can be changed; free some space there, \
+                     then try again",
+                )
+            }
             other => Self::internal("the catalog", &other),
         }
     }

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metsuke_catalog::{EndpointRecord, PlanFilter, PlanRecord};
-use metsuke_event::{EndpointId, Timestamp};
+use metsuke_event::EndpointId;
+use metsuke_event::id::PlanId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +15,7 @@ use crate::App;
 use crate::auth::Account;
 use crate::body::{Body, Params};
 use crate::hosts::Hosts;
-use crate::paging;
+use crate::paging::{self, At, Page};
 use crate::ports::{Action, ResponseOrder};
 use crate::problem::Problem;
 use crate::shape::Time;
@@ -232,17 +233,15 @@ async fn list_responses(
     _account: Account,
     Params(query): Params<PlanQuery>,
 ) -> Result<Json<PlanPage>, Problem> {
-    let limit = paging::limit(query.limit, 50, 500)?;
-    let before = paging::number::<i64>(query.cursor.as_deref())?;
+    let page: Page<At<PlanId>> = Page::read(query.cursor.as_deref(), query.limit, (50, 500))?;
     let filter = PlanFilter {
         endpoint: id(query.endpoint.as_deref(), "endpoint")?,
         states: states(query.state.as_deref()),
         alert: id(query.alert.as_deref(), "alert")?,
-        before: before.map(Timestamp::from_nanos),
+        after: page.after.map(|At(created, id)| (created, id)),
     };
-    let records = app.catalog.plans(&filter, limit as u64).await?;
-    let next = records.last().filter(|_| records.len() == limit);
-    let next = next.map(|last| last.created.as_nanos().to_string());
+    let records = app.catalog.plans(&filter, page.fetch()).await?;
+    let (records, next) = page.cut(records, |record| At(record.created, record.id));
     let hosts = Hosts::load(&app).await?;
     let items =
         records.into_iter().map(|record| shape(record, &hosts)).collect::<Result<_, _>>()?;

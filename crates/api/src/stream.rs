@@ -28,13 +28,14 @@ use crate::auth::Account;
 use crate::hosts::Hosts;
 use crate::paging;
 use crate::problem::Problem;
+use crate::status::Storage;
 
 /// Streams at once: each holds a connection and a place in the change feed.
 pub(crate) const MAX_STREAMS: usize = 256;
 /// How often `stats` goes out.
 const STATS_EVERY: Duration = Duration::from_secs(2);
 
-/// Data of a `stats` event: how the server is.
+/// How the server is: the answer of `/api/v1/status`, and the data of a `stats` event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stats {
     /// Activities taken in since the server started.
@@ -49,6 +50,8 @@ pub struct Stats {
     pub alerts_total: u64,
     /// Sensors connected now.
     pub connected: u64,
+    /// Whether the server stores what comes.
+    pub storage: Storage,
 }
 
 /// What changes, as server-sent events. `alert` carries an `AlertSummary`, `endpoint`

@@ -16,7 +16,7 @@ use crate::alerts::PageQuery;
 use crate::auth::Account;
 use crate::body::Params;
 use crate::hosts::Hosts;
-use crate::paging;
+use crate::paging::{self, Page};
 use crate::problem::Problem;
 use crate::shape::{DetectionRef, Level, Matched, Time};
 
@@ -122,15 +122,11 @@ async fn list_technique_hits(
     Path(id): Path<String>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<HitPage>, Problem> {
-    let limit = paging::limit(page.limit, 100, 500)?;
-    let filter = HitFilter {
-        technique: Some(id),
-        before: paging::number(page.cursor.as_deref())?,
-        ..HitFilter::default()
-    };
-    let records = app.catalog.hits(&filter, limit as u64).await?;
+    let page: Page<i64> = Page::read(page.cursor.as_deref(), page.limit, (100, 500))?;
+    let filter = HitFilter { technique: Some(id), before: page.after, ..HitFilter::default() };
+    let records = app.catalog.hits(&filter, page.fetch()).await?;
+    let (records, next) = page.cut(records, |record| record.id);
     let hosts = Hosts::load(&app).await?;
-    let next = records.last().filter(|_| records.len() == limit).map(|last| last.id.to_string());
     let items = records.into_iter().map(|record| hit(record.hit, &hosts)).collect();
     Ok(Json(HitPage { items, next }))
 }

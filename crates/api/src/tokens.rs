@@ -1,10 +1,11 @@
-//! API tokens: made by a signed-in account, or by the CLI with name and password.
+//! API tokens: made by a signed-in account, or by the CLI with name and password; listed and revoked
+//! by their account and by administrators.
 //!
 //! Invariant: a token makes no token, so one that was stolen ends when it is revoked or expires.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use metsuke_catalog as catalog;
 use metsuke_catalog::clock::now;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,28 @@ pub struct Token {
     pub expires: Time,
 }
 
+/// One token as it is known: never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TokenInfo {
+    /// Its identity, for revoking it.
+    pub id: String,
+    /// The account it speaks for.
+    pub account: String,
+    /// What it is for.
+    pub name: String,
+    /// When it was made.
+    pub created: Time,
+    /// When it ends.
+    pub expires: Time,
+}
+
+/// Tokens that are good now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TokenList {
+    /// Newest first; at most 1,000.
+    pub items: Vec<TokenInfo>,
+}
+
 /// Makes an API token with the role of the account; asks for a session, not a token.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "create_token", tag = "session",
     request_body = TokenRequest,
@@ -85,6 +108,42 @@ async fn login_token(
     make(&app, &account, request.name).await
 }
 
+/// Whose tokens the account may see and revoke: its own; an administrator everybody's.
+fn whose(account: &Account) -> Option<&str> {
+    match account.who.role {
+        catalog::Role::Admin => None,
+        catalog::Role::Analyst => Some(account.name()),
+    }
+}
+
+/// The own API tokens that are good now; for administrators everybody's.
+#[utoipa::path(get, path = "/api/v1/tokens", operation_id = "list_tokens", tag = "session",
+    responses((status = 200, body = TokenList), (status = 401, body = Problem)))]
+async fn list_tokens(State(app): State<App>, account: Account) -> Result<Json<TokenList>, Problem> {
+    let tokens = app.catalog.api_tokens(now(), whose(&account)).await?;
+    let info = |token: catalog::TokenRecord| TokenInfo {
+        id: token.id,
+        account: token.account,
+        name: token.name,
+        created: token.created.into(),
+        expires: token.expires.into(),
+    };
+    Ok(Json(TokenList { items: tokens.into_iter().map(info).collect() }))
+}
+
+/// Ends one of the own API tokens at once; administrators end anybody's.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", operation_id = "revoke_token", tag = "session",
+    params(("id" = String, Path, description = "Token id, as the list shows it")),
+    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn revoke_token(
+    State(app): State<App>,
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.catalog.revoke_api_token(now(), account.name(), &id, whose(&account)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn make(app: &App, account: &catalog::Account, name: String) -> Result<Json<Token>, Problem> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Problem::invalid(format!("a token's name has 1 to {MAX_NAME_BYTES} bytes")));
@@ -99,5 +158,8 @@ async fn make(app: &App, account: &catalog::Account, name: String) -> Result<Jso
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_token)).routes(routes!(login_token))
+    OpenApiRouter::new()
+        .routes(routes!(create_token, list_tokens))
+        .routes(routes!(revoke_token))
+        .routes(routes!(login_token))
 }

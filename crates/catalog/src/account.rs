@@ -12,7 +12,7 @@ use sea_orm::{
 
 use crate::audit::{Deed, append};
 use crate::schema::{account, api_token, session};
-use crate::session::BOOTSTRAP_TOKEN;
+use crate::token::BOOTSTRAP_TOKEN;
 use crate::{Catalog, CatalogError, Result, database};
 
 /// Shortest password, in characters.

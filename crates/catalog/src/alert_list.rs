@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use metsuke_event::{EndpointId, Timestamp};
+use metsuke_event::{AlertId, EndpointId, Timestamp};
 use sea_orm::sea_query::{Expr, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,7 +10,7 @@ use sea_orm::{
 
 use crate::alert::{AlertRecord, Status};
 use crate::schema::alert::{Column, Entity};
-use crate::{Catalog, Result, database, from_json};
+use crate::{Catalog, Result, behind, database, from_json};
 
 /// Most alerts over which facets are counted; beyond it the newest are counted.
 const MAX_FACET_ROWS: u64 = 100_000;
@@ -26,6 +26,28 @@ pub enum AlertOrder {
     Created,
     /// Its last step.
     Last,
+}
+
+impl AlertOrder {
+    /// The columns it looks at, the first one first.
+    const fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Score => &[Column::Score, Column::Last],
+            Self::Created => &[Column::Created],
+            Self::Last => &[Column::Last],
+        }
+    }
+}
+
+/// Where an alert stands in a list of some [`AlertOrder`]: a page goes on behind the last one of
+/// the page before, however many came meanwhile. An alert that grew meanwhile stands elsewhere
+/// then, so only [`AlertOrder::Created`] shows every alert once whatever happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertPlace {
+    /// What the order looks at: score and last step, or one time in nanoseconds.
+    pub keys: Vec<i64>,
+    /// The alert; the smaller identity comes first among equals.
+    pub id: AlertId,
 }
 
 /// Which alerts. An empty list means any.
@@ -58,7 +80,7 @@ pub struct AlertFilter {
 pub struct AlertSlice {
     /// The alerts.
     pub items: Vec<AlertRecord>,
-    /// How many match in all.
+    /// How many match in all, on whichever page.
     pub total: u64,
 }
 
@@ -119,24 +141,40 @@ fn condition(filter: &AlertFilter) -> Condition {
     all
 }
 
+impl AlertRecord {
+    /// Where it stands in a list of this order.
+    pub fn place(&self, order: AlertOrder) -> AlertPlace {
+        let last = self.alert.last.as_nanos();
+        let keys = match order {
+            AlertOrder::Score => vec![i64::from(self.alert.score), last],
+            AlertOrder::Created => vec![self.created.as_nanos()],
+            AlertOrder::Last => vec![last],
+        };
+        AlertPlace { keys, id: self.alert.id }
+    }
+}
+
 impl Catalog {
-    /// Alerts that match, `limit` of them from position `offset`.
+    /// Alerts that match, at most `limit` of them, behind `after`. A place of another order is
+    /// no place in this one: with fewer keys than the order has columns, the rest is not looked at.
     pub async fn alerts(
         &self,
         filter: &AlertFilter,
         order: AlertOrder,
-        (offset, limit): (u64, u64),
+        (after, limit): (Option<&AlertPlace>, u64),
     ) -> Result<AlertSlice> {
         let query = Entity::find().filter(condition(filter));
         let total = query.clone().count(&self.read).await.map_err(database("count alerts"))?;
-        let query = match order {
-            AlertOrder::Score => query.order_by_desc(Column::Score).order_by_desc(Column::Last),
-            AlertOrder::Created => query.order_by_desc(Column::Created),
-            AlertOrder::Last => query.order_by_desc(Column::Last),
-        };
+        let mut query = query;
+        for column in order.columns() {
+            query = query.order_by_desc(*column);
+        }
+        if let Some(AlertPlace { keys, id }) = after {
+            let keys: Vec<_> = order.columns().iter().copied().zip(keys.iter().copied()).collect();
+            query = query.filter(behind(&keys, (Column::Id, &id.to_string())));
+        }
         let rows = query
             .order_by_asc(Column::Id)
-            .offset(offset)
             .limit(limit)
             .all(&self.read)
             .await

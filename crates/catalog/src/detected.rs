@@ -2,12 +2,18 @@
 //!
 //! Invariant: findings and watermark are stored in one transaction; storing the same findings
 //! again changes nothing (hits are unique by detection and activity, an alert is replaced only by
-//! one that knows more). Invariant: a watermark never moves back.
+//! one that knows more). Invariant: a watermark never moves back. Invariant: of each endpoint at most
+//! [`MAX_BOOTS`] are known.
+
+use std::collections::BTreeSet;
 
 use metsuke_event::finding::{Alert, Highlight, Hit};
 use metsuke_event::{BootId, EndpointId, Timestamp};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
 
 use crate::alert::{AlertContext, AlertRecord, AlertTriage, Status, add_history};
 use crate::schema::{alert, watermark};
@@ -17,6 +23,9 @@ use crate::{Catalog, Change, Result, database, from_text};
 const MAX_CONTEXT_PROCESSES: usize = 400;
 /// Most steps kept of an alert; the vocabulary's bound.
 const MAX_HIGHLIGHTS: usize = 200;
+/// Boots of one endpoint whose watermarks are kept, the newest by event time: a new boot costs a
+/// sensor nothing, and detection does not go back to one after so many others.
+pub const MAX_BOOTS: usize = 64;
 
 /// Up to where detection has seen the activities of one boot of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +116,69 @@ async fn store_alert(
     Ok(Some(record))
 }
 
+/// Stores the watermarks, and forgets those of each endpoint's oldest boots beyond [`MAX_BOOTS`];
+/// returns how many.
+async fn store_watermarks(tx: &impl ConnectionTrait, marks: &[Watermark]) -> Result<u64> {
+    for mark in marks {
+        let row = watermark::ActiveModel {
+            endpoint: Set(mark.endpoint.to_string()),
+            boot: Set(mark.boot.to_string()),
+            seq: Set(mark.seq.cast_signed()),
+            time: Set(mark.time.as_nanos()),
+        };
+        let key = [watermark::Column::Endpoint, watermark::Column::Boot];
+        let values = [watermark::Column::Seq, watermark::Column::Time];
+        // What is read again after a restart lies behind the mark.
+        let forward = watermark::Column::Seq.lt(mark.seq.cast_signed());
+        let forward =
+            OnConflict::columns(key).update_columns(values).action_and_where(forward).to_owned();
+        watermark::Entity::insert(row)
+            .on_conflict(forward)
+            .exec_without_returning(tx)
+            .await
+            .map_err(database("store the detect watermark"))?;
+    }
+    let endpoints: BTreeSet<EndpointId> = marks.iter().map(|mark| mark.endpoint).collect();
+    let mut forgotten = 0;
+    for endpoint in endpoints {
+        let now: Vec<_> = marks.iter().filter(|mark| mark.endpoint == endpoint).collect();
+        forgotten += forget_boots(tx, endpoint, &now).await?;
+    }
+    Ok(forgotten)
+}
+
+/// Forgets the oldest boots of `endpoint` beyond [`MAX_BOOTS`], but none of `stored_now`: those may
+/// be new with a clock that was set back.
+async fn forget_boots(
+    tx: &impl ConnectionTrait,
+    endpoint: EndpointId,
+    stored_now: &[&Watermark],
+) -> Result<u64> {
+    let boots: Vec<String> = watermark::Entity::find()
+        .filter(watermark::Column::Endpoint.eq(endpoint.to_string()))
+        .order_by_desc(watermark::Column::Time)
+        .order_by_asc(watermark::Column::Boot)
+        .select_only()
+        .column(watermark::Column::Boot)
+        .into_tuple()
+        .all(tx)
+        .await
+        .map_err(database("read the detect watermark"))?;
+    let stored_now: BTreeSet<_> = stored_now.iter().map(|mark| mark.boot.to_string()).collect();
+    let old: Vec<_> =
+        boots.into_iter().skip(MAX_BOOTS).filter(|boot| !stored_now.contains(boot)).collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let gone = watermark::Entity::delete_many()
+        .filter(watermark::Column::Endpoint.eq(endpoint.to_string()))
+        .filter(watermark::Column::Boot.is_in(old))
+        .exec(tx)
+        .await
+        .map_err(database("forget old boots"))?;
+    Ok(gone.rows_affected)
+}
+
 impl Catalog {
     /// Stores what detection found; returns the alerts that are new or grew.
     pub async fn store_detected(
@@ -129,28 +201,15 @@ impl Catalog {
                 changed.push(record);
             }
         }
-        for mark in found.watermarks {
-            let row = watermark::ActiveModel {
-                endpoint: Set(mark.endpoint.to_string()),
-                boot: Set(mark.boot.to_string()),
-                seq: Set(mark.seq.cast_signed()),
-                time: Set(mark.time.as_nanos()),
-            };
-            let key = [watermark::Column::Endpoint, watermark::Column::Boot];
-            let values = [watermark::Column::Seq, watermark::Column::Time];
-            // What is read again after a restart lies behind the mark.
-            let forward = watermark::Column::Seq.lt(mark.seq.cast_signed());
-            let forward = OnConflict::columns(key)
-                .update_columns(values)
-                .action_and_where(forward)
-                .to_owned();
-            watermark::Entity::insert(row)
-                .on_conflict(forward)
-                .exec_without_returning(&tx)
-                .await
-                .map_err(database("store the detect watermark"))?;
-        }
+        let forgotten = store_watermarks(&tx, &found.watermarks).await?;
         tx.commit().await.map_err(database("commit"))?;
+        if forgotten > 0 {
+            tracing::info!(
+                forgotten,
+                kept = MAX_BOOTS,
+                "watermarks of the oldest boots were forgotten"
+            );
+        }
         for record in &changed {
             self.tell(Change::Alert(record.alert.id));
         }
@@ -197,5 +256,45 @@ mod tests {
             let time = Timestamp::from_millis(i64::try_from(stands).unwrap());
             assert_eq!(marks, [Watermark { seq: stands, time, ..mark }]);
         }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_boots_of_an_endpoint_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+        let now = Timestamp::from_millis(0);
+        let store = async |endpoint: u128, boot: u128, time: i64| {
+            let mark = Watermark {
+                endpoint: EndpointId::from_u128(endpoint),
+                boot: BootId::from_u128(boot),
+                seq: 1,
+                time: Timestamp::from_millis(time),
+            };
+            let found = Detected { watermarks: vec![mark], ..Detected::default() };
+            catalog.store_detected(now, found).await.unwrap();
+        };
+        let boots = async |endpoint: u128| {
+            let marks = catalog.watermarks().await.unwrap();
+            let mut boots: Vec<u128> = marks
+                .iter()
+                .filter(|mark| mark.endpoint == EndpointId::from_u128(endpoint))
+                .map(|mark| mark.boot.as_u128())
+                .collect();
+            boots.sort_unstable();
+            boots
+        };
+        store(8, 1, 0).await;
+        let most = u128::try_from(MAX_BOOTS).unwrap();
+        for boot in 1..=most + 2 {
+            store(7, boot, 1_000 + i64::try_from(boot).unwrap()).await;
+        }
+        assert_eq!(boots(7).await, (3..=most + 2).collect::<Vec<_>>(), "the oldest two went");
+        assert_eq!(boots(8).await, [1], "another endpoint's stay");
+        // A boot whose clock was set back is the oldest by its time, yet not forgotten at once.
+        store(7, 1_000, 1).await;
+        assert!(boots(7).await.contains(&1_000));
+        store(7, 1_001, 9_000).await;
+        assert!(!boots(7).await.contains(&1_000));
+        assert_eq!(boots(7).await.len(), MAX_BOOTS);
     }
 }

@@ -1,13 +1,18 @@
 //! Enrolment tokens: one endpoint each, once, until they expire.
 
 use metsuke_event::{EndpointId, Timestamp};
-use sea_orm::{ActiveModelTrait, EntityTrait, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+};
 
 use crate::audit::{Deed, append};
 use crate::endpoint::{EndpointRecord, insert};
-use crate::schema::enrolment_token::{ActiveModel, Entity};
-use crate::session::Credential;
-use crate::{Catalog, Change, Result, database, hashed, secret};
+use crate::schema::enrolment_token::{ActiveModel, Column, Entity, Model};
+use crate::token::{Credential, check_id, id_of};
+use crate::{Catalog, CatalogError, Change, Result, database, hashed, secret};
+
+/// Most tokens in one list; the newest.
+const MAX_LISTED: u64 = 1_000;
 
 /// Why a token enrols nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +28,69 @@ pub enum TokenRefused {
     Expired,
 }
 
+/// What is known of an enrolment token that was not yet used; never the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolmentRecord {
+    /// Its identity.
+    pub id: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+impl From<Model> for EnrolmentRecord {
+    fn from(row: Model) -> Self {
+        Self {
+            id: id_of(&row.hash),
+            created: Timestamp::from_nanos(row.created),
+            expires: Timestamp::from_nanos(row.expires),
+        }
+    }
+}
+
+/// Those that still enrol somebody.
+fn open(now: Timestamp) -> Select<Entity> {
+    let unused = Entity::find().filter(Column::Used.is_null());
+    unused.filter(Column::Expires.gt(now.as_nanos()))
+}
+
 impl Catalog {
+    /// The tokens that still enrol somebody at `now`; the newest 1,000, newest first.
+    pub async fn enrolment_tokens(&self, now: Timestamp) -> Result<Vec<EnrolmentRecord>> {
+        let rows = open(now)
+            .order_by_desc(Column::Created)
+            .order_by_asc(Column::Hash)
+            .limit(MAX_LISTED)
+            .all(&self.read)
+            .await
+            .map_err(database("read enrolment tokens"))?;
+        Ok(rows.into_iter().map(EnrolmentRecord::from).collect())
+    }
+
+    /// Ends the enrolment token `id` before it was used.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when there is none that still enrols somebody.
+    pub async fn revoke_enrolment_token(
+        &self,
+        now: Timestamp,
+        actor: &str,
+        id: &str,
+    ) -> Result<()> {
+        const WHAT: &str = "enrolment token";
+        check_id(id, WHAT)?;
+        let tx = self.begin().await?;
+        let row = open(now).filter(Column::Hash.starts_with(id)).one(&tx).await;
+        let row = row.map_err(database("read enrolment tokens"))?;
+        let row = row.ok_or(CatalogError::NotFound(WHAT))?;
+        let gone = Entity::delete_by_id(&row.hash).exec(&tx).await;
+        gone.map_err(database("revoke an enrolment token"))?;
+        let deed = Deed { actor, action: "enrolment_token.revoke", target: id, detail: "" };
+        append(&tx, now, deed).await?;
+        tx.commit().await.map_err(database("commit"))
+    }
+
     /// Makes a token that is good for one endpoint, for `ttl_nanos`.
     pub async fn create_enrolment_token(
         &self,

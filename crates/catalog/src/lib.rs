@@ -14,14 +14,15 @@ mod plan;
 mod schema;
 mod session;
 mod setting;
+mod token;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ColumnTrait, Condition, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction,
+    DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Semaphore, broadcast};
 
@@ -30,15 +31,16 @@ pub use alert::{
     AlertContext, AlertRecord, AlertTriage, Finding, HistoryEntry, ProcessBrief, Status,
     TriageChange,
 };
-pub use alert_list::{AlertFilter, AlertOrder, AlertSlice, OpenCounts};
+pub use alert_list::{AlertFilter, AlertOrder, AlertPlace, AlertSlice, OpenCounts};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
-pub use detected::{Detected, Watermark};
+pub use detected::{Detected, MAX_BOOTS, Watermark};
 pub use endpoint::{EndpointChange, EndpointRecord};
-pub use enrolment::TokenRefused;
+pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use hit::{HitFilter, HitGroup, HitRecord};
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
-pub use session::{BOOTSTRAP_TOKEN, Credential, NewSession, SessionRecord};
+pub use session::{NewSession, SessionRecord};
+pub use token::{BOOTSTRAP_TOKEN, Credential, TokenRecord};
 
 /// Readers at once. SQLite in WAL mode lets them read beside the one writer.
 const READ_CONNECTIONS: u32 = 4;
@@ -98,6 +100,15 @@ pub enum CatalogError {
     /// Hashing a password failed.
     #[error("cannot hash a password: {0}")]
     Hash(String),
+}
+
+impl CatalogError {
+    /// Whether there was no room left to write: it gets better when space is freed.
+    pub fn is_disk_full(&self) -> bool {
+        // SQLITE_FULL and ENOSPC; the database's error types keep no code that all of them share.
+        let full = |text: String| text.contains("disk is full") || text.contains("No space left");
+        matches!(self, Self::Database { source, .. } if full(source.to_string()))
+    }
 }
 
 /// Shorthand of this crate.
@@ -173,6 +184,18 @@ fn options(path: &Path, connections: u32) -> ConnectOptions {
 /// Turns a database error into one that says what was tried.
 fn database(what: &'static str) -> impl FnOnce(DbErr) -> CatalogError {
     move |source| CatalogError::Database { what, source }
+}
+
+/// Rows behind a place in a list ordered by `keys`, the greatest first, then by `id`, the smallest
+/// first. Unlike a count of rows to pass over, it stays true when rows come before it.
+fn behind<C: ColumnTrait>(keys: &[(C, i64)], (column, id): (C, &str)) -> Condition {
+    let mut any = Condition::any();
+    let mut equal = Condition::all();
+    for (key, value) in keys {
+        any = any.add(equal.clone().add(key.lt(*value)));
+        equal = equal.add(key.eq(*value));
+    }
+    any.add(equal.add(column.gt(id)))
 }
 
 /// Reads stored JSON.

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::alert::add_history;
 use crate::audit::{Deed, append};
 use crate::schema::plan::{ActiveModel, Column, Entity, Model};
-use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
+use crate::{
+    Catalog, CatalogError, Change, Result, behind, database, from_json, from_text, to_json,
+};
 
 /// One step of a plan's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +84,8 @@ pub struct PlanFilter {
     pub states: Vec<String>,
     /// Alert.
     pub alert: Option<AlertId>,
-    /// Only plans made before this time.
-    pub before: Option<Timestamp>,
+    /// Only plans behind this one in the list: when it was made, and its identity.
+    pub after: Option<(Timestamp, PlanId)>,
 }
 
 impl TryFrom<Model> for PlanRecord {
@@ -228,8 +230,9 @@ impl Catalog {
         if let Some(alert) = filter.alert {
             query = query.filter(Column::Alert.eq(alert.to_string()));
         }
-        if let Some(before) = filter.before {
-            query = query.filter(Column::Created.lt(before.as_nanos()));
+        if let Some((created, id)) = filter.after {
+            let keys = [(Column::Created, created.as_nanos())];
+            query = query.filter(behind(&keys, (Column::Id, &id.to_string())));
         }
         let rows = query
             .order_by_desc(Column::Created)

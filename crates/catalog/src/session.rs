@@ -1,11 +1,11 @@
-//! Browser sessions and API tokens: random secrets, stored hashed.
+//! Browser sessions: random secrets, stored hashed.
 
 use metsuke_event::Timestamp;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
 
 use crate::account::Account;
 use crate::audit::{Deed, append};
-use crate::schema::{api_token, session};
+use crate::schema::session;
 use crate::{Catalog, Result, database, hashed, secret};
 
 const SECOND: i64 = 1_000_000_000;
@@ -15,13 +15,6 @@ const IDLE_NANOS: i64 = 30 * 60 * SECOND;
 const ABSOLUTE_NANOS: i64 = 12 * 60 * 60 * SECOND;
 /// The time of last use is written at most this often.
 const TOUCH_NANOS: i64 = 60 * SECOND;
-/// How API tokens begin, so that they are recognised where they should not be.
-const TOKEN_PREFIX: &str = "mtk_";
-
-/// Name of the API token that the server makes for whoever started it with `--bootstrap`; a person
-/// cannot make one of that name.
-pub const BOOTSTRAP_TOKEN: &str = "bootstrap";
-
 /// A new session.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -41,15 +34,6 @@ pub struct SessionRecord {
     /// The token requests that change something must carry.
     pub csrf: String,
     /// When it ends without further use.
-    pub expires: Timestamp,
-}
-
-/// A new secret with its end.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// The secret; shown once.
-    pub secret: String,
-    /// When it ends.
     pub expires: Timestamp,
 }
 
@@ -112,7 +96,11 @@ impl Catalog {
         if now.as_nanos() - row.used > TOUCH_NANOS {
             let mut touched: session::ActiveModel = row.clone().into();
             touched.used = Set(now.as_nanos());
-            touched.update(&self.write).await.map_err(database("prolong a session"))?;
+            // A session that cannot be prolonged is good all the same: with a full disk people
+            // must be able to see that it is full.
+            if let Err(error) = touched.update(&self.write).await {
+                tracing::warn!(%error, "a session cannot be prolonged");
+            }
         }
         let expires = now.plus_nanos(IDLE_NANOS).min(Timestamp::from_nanos(end));
         Ok(Some(SessionRecord { hash: row.hash, account, csrf: row.csrf, expires }))
@@ -130,52 +118,38 @@ impl Catalog {
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))
     }
+}
 
-    /// Makes an API token of `account` that is good for `ttl_nanos`.
-    pub async fn create_api_token(
-        &self,
-        now: Timestamp,
-        account: &Account,
-        name: &str,
-        ttl_nanos: i64,
-    ) -> Result<Credential> {
-        let token = format!("{TOKEN_PREFIX}{}", secret());
-        let expires = now.plus_nanos(ttl_nanos);
-        let tx = self.begin().await?;
-        api_token::Entity::delete_many()
-            .filter(api_token::Column::Expires.lt(now.as_nanos()))
-            .exec(&tx)
-            .await
-            .map_err(database("forget ended tokens"))?;
-        let row = api_token::ActiveModel {
-            hash: Set(hashed(&token)),
-            account: Set(account.name.clone()),
-            name: Set(name.to_owned()),
-            created: Set(now.as_nanos()),
-            expires: Set(expires.as_nanos()),
-        };
-        api_token::Entity::insert(row)
-            .exec_without_returning(&tx)
-            .await
-            .map_err(database("make a token"))?;
-        let deed = Deed { actor: &account.name, action: "token.create", target: name, detail: "" };
-        append(&tx, now, deed).await?;
-        tx.commit().await.map_err(database("commit"))?;
-        Ok(Credential { secret: token, expires })
-    }
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
 
-    /// The account behind an API token that is good at `now`.
-    pub async fn api_token(
-        &self,
-        now: Timestamp,
-        token: &str,
-    ) -> Result<Option<(Account, Timestamp)>> {
-        let row = api_token::Entity::find_by_id(hashed(token)).one(&self.read).await;
-        let row = row.map_err(database("read tokens"))?;
-        let Some(row) = row.filter(|row| row.expires > now.as_nanos()) else {
-            return Ok(None);
+    use super::*;
+    use crate::{PasswordKind, Role};
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_ends_no_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+        let at = |second: i64| Timestamp::from_millis(1_790_000_000_000 + second * 1_000);
+        let password = ("correct horse battery".to_owned(), PasswordKind::Own);
+        let who = ("ann", Role::Analyst);
+        let account = catalog.create_account(at(0), "server", who, password).await.unwrap();
+        let session = catalog.create_session(at(0), &account).await.unwrap();
+        // The file may not grow any more, as on a full disk.
+        catalog.write.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
+        let mut second = 0;
+        let refused = loop {
+            second += 1;
+            assert!(second < 10_000, "the file still grows");
+            if let Err(error) = catalog.create_session(at(second % 60), &account).await {
+                break error;
+            }
         };
-        let account = self.account(&row.account).await?;
-        Ok(account.map(|account| (account, Timestamp::from_nanos(row.expires))))
+        assert!(refused.is_disk_full(), "{refused:?}");
+        // No write at all succeeds, and the session is still good, later than it is touched.
+        catalog.write.execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+        let found = catalog.session(at(600), &session.cookie).await.unwrap();
+        assert_eq!(found.map(|found| found.account.name), Some("ann".to_owned()));
     }
 }

@@ -4,8 +4,8 @@
 
 use metsuke_catalog::{
     AlertContext, AlertFilter, AlertOrder, BOOTSTRAP_TOKEN, Catalog, CatalogError, Detected,
-    HitFilter, PasswordKind, PlanChange, PlanRecord, PlanUpdate, ProcessBrief, Role, Status,
-    TokenRefused, TriageChange, Watermark,
+    HitFilter, PasswordKind, PlanChange, PlanFilter, PlanRecord, PlanUpdate, ProcessBrief, Role,
+    Status, TokenRefused, TriageChange, Watermark,
 };
 use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
 use metsuke_event::id::PlanId;
@@ -187,7 +187,7 @@ async fn triage_notices_conflicts_and_lists_filter() {
     assert_eq!(catalog.alert_history(id).await.unwrap().len(), 2);
 
     let count = async |filter: AlertFilter| {
-        catalog.alerts(&filter, AlertOrder::Score, (0, 10)).await.unwrap().total
+        catalog.alerts(&filter, AlertOrder::Score, (None, 10)).await.unwrap().total
     };
     let technique =
         |text: &str| AlertFilter { technique: Some(text.to_owned()), ..AlertFilter::default() };
@@ -256,4 +256,102 @@ async fn the_audit_chain_shows_a_change() {
     db.execute_unprepared("DROP TRIGGER audit_no_update").await.unwrap();
     db.execute_unprepared(forge).await.unwrap();
     assert_eq!(world.catalog.verify_audit().await.unwrap().unwrap_err().seq, 3);
+}
+
+#[tokio::test]
+async fn alerts_and_plans_page_behind_a_place_whatever_comes_before_it() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let store = async |number: u128, score: u8| {
+        let (mut alert, context) = alert(1, score);
+        alert.id = AlertId::from_u128(number);
+        let found = Detected { alerts: vec![(alert, context)], ..Detected::default() };
+        catalog.store_detected(at(i64::try_from(number).unwrap()), found).await.unwrap();
+    };
+    for (number, score) in [(1, 50), (2, 70), (3, 50), (4, 50), (5, 10)] {
+        store(number, score).await;
+    }
+    for (order, expected) in [
+        (AlertOrder::Score, [2, 1, 3, 4, 5]),
+        (AlertOrder::Created, [5, 4, 3, 2, 1]),
+        // All end at the same time: the identity decides.
+        (AlertOrder::Last, [1, 2, 3, 4, 5]),
+    ] {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let filter = AlertFilter::default();
+            let slice = catalog.alerts(&filter, order, (after.as_ref(), 2)).await.unwrap();
+            let Some(last) = slice.items.last() else { break };
+            after = Some(last.place(order));
+            seen.extend(slice.items.iter().map(|record| record.alert.id.as_u128()));
+        }
+        assert_eq!(seen, expected, "{order:?}");
+    }
+
+    let plan = |number: u128| PlanRecord {
+        id: PlanId::from_u128(number),
+        endpoint: EndpointId::from_u128(7),
+        verb: "poc".into(),
+        target: None,
+        scope: None,
+        alert: None,
+        reason: "a drill".into(),
+        actor: "ann".into(),
+        state: "queued".into(),
+        created: at(1),
+        expires: at(100),
+        updates: Vec::new(),
+        result: None,
+        sent: false,
+        body: serde_json::Value::Null,
+    };
+    // Made in one go, so at the same time.
+    for number in 1..=3 {
+        catalog.create_plan(&plan(number)).await.unwrap();
+    }
+    let first = catalog.plans(&PlanFilter::default(), 2).await.unwrap();
+    let after = first.last().map(|plan| (plan.created, plan.id));
+    let rest = catalog.plans(&PlanFilter { after, ..PlanFilter::default() }, 2).await.unwrap();
+    let ids: Vec<_> = first.iter().chain(&rest).map(|plan| plan.id.as_u128()).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn tokens_are_listed_and_revoked_without_their_secret() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let password = || ("correct horse battery".to_owned(), PasswordKind::Own);
+    let ann = catalog.create_account(at(0), "x", ("ann", Role::Analyst), password()).await.unwrap();
+    let bob = catalog.create_account(at(0), "x", ("bob", Role::Admin), password()).await.unwrap();
+    let made = catalog.create_api_token(at(1), &ann, "cli", 10_000_000_000).await.unwrap();
+    catalog.create_api_token(at(2), &bob, "script", 99_000_000_000).await.unwrap();
+    let all = catalog.api_tokens(at(3), None).await.unwrap();
+    assert_eq!(all.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["script", "cli"]);
+    let own = catalog.api_tokens(at(3), Some("ann")).await.unwrap();
+    assert_eq!(own, all[1..]);
+    assert!(!format!("{all:?}").contains(&made.secret));
+
+    let foreign = catalog.revoke_api_token(at(3), "ann", &all[0].id, Some("ann")).await;
+    assert!(matches!(foreign, Err(CatalogError::NotFound(_))));
+    for odd in ["", "%", &"%".repeat(32), &all[1].id[..31]] {
+        let odd = catalog.revoke_api_token(at(3), "bob", odd, None).await;
+        assert!(matches!(odd, Err(CatalogError::NotFound(_))));
+    }
+    assert!(catalog.api_token(at(3), &made.secret).await.unwrap().is_some());
+    catalog.revoke_api_token(at(3), "bob", &own[0].id, None).await.unwrap();
+    assert!(catalog.api_token(at(3), &made.secret).await.unwrap().is_none());
+    let entry = catalog.audit_entries(None, 1).await.unwrap().remove(0);
+    let said = (&*entry.actor, &*entry.action, &*entry.target, &*entry.detail);
+    assert_eq!(said, ("bob", "token.revoke", "cli", "of ann"));
+    assert_eq!(catalog.api_tokens(at(200), None).await.unwrap(), [], "the other one has ended");
+
+    let open = catalog.create_enrolment_token(at(1), "bob", 10_000_000_000).await.unwrap();
+    let used = catalog.create_enrolment_token(at(1), "bob", 10_000_000_000).await.unwrap();
+    catalog.enrol(at(2), &used.secret, "h").await.unwrap().unwrap();
+    let listed = catalog.enrolment_tokens(at(3)).await.unwrap();
+    assert_eq!(listed.len(), 1, "the used one enrols nobody any more");
+    catalog.revoke_enrolment_token(at(3), "bob", &listed[0].id).await.unwrap();
+    let late = catalog.enrol(at(4), &open.secret, "h").await.unwrap();
+    assert_eq!(late, Err(TokenRefused::Unknown));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{Catalog, CatalogError, Detected, Watermark};
+use metsuke_catalog::{Catalog, CatalogError, Detected, MAX_BOOTS, Watermark};
 use metsuke_detect::{Engine, RuleSet};
 use metsuke_event::{BootId, EndpointId, Event};
 use tokio::sync::mpsc;
@@ -174,12 +174,17 @@ impl State {
 pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u64, DetectorError> {
     let marks = detector.catalog.watermarks().await?;
     let marks: HashMap<_, _> =
-        marks.into_iter().map(|mark| ((mark.endpoint, mark.boot), mark.seq)).collect();
+        marks.into_iter().map(|mark| ((mark.endpoint, mark.boot), mark)).collect();
     let mut boots: Vec<_> = store.high_water().into_iter().collect();
     boots.sort_unstable();
     let mut unseen = 0_u64;
+    let mut forgotten = 0_u64;
     for (boot, high) in boots {
-        let mark = marks.get(&boot).copied().unwrap_or(0);
+        if is_forgotten(store, &marks, (boot, high)).await? {
+            forgotten += 1;
+            continue;
+        }
+        let mark = marks.get(&boot).map_or(0, |mark| mark.seq);
         let mut from = mark.saturating_sub(WARM_UP_EVENTS);
         loop {
             let events = store.events_after(boot, from, REPLAY_CHUNK).await?;
@@ -194,5 +199,24 @@ pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u
             }
         }
     }
+    if forgotten > 0 {
+        tracing::info!(forgotten, "boots whose watermark was forgotten are not detected on again");
+    }
     Ok(unseen)
+}
+
+/// Whether the catalog knew `boot` once and forgot it as one of the endpoint's oldest: it has no
+/// mark, and all the marks an endpoint may have are of later activities.
+async fn is_forgotten(
+    store: &Arc<dyn Store>,
+    marks: &HashMap<(EndpointId, BootId), Watermark>,
+    (boot, high): ((EndpointId, BootId), u64),
+) -> Result<bool, DetectorError> {
+    let of_endpoint = || marks.values().filter(|mark| mark.endpoint == boot.0);
+    if marks.contains_key(&boot) || of_endpoint().count() < MAX_BOOTS {
+        return Ok(false);
+    }
+    let last = store.events_after(boot, high.saturating_sub(1), 1).await?;
+    let oldest = of_endpoint().map(|mark| mark.time).min();
+    Ok(last.last().zip(oldest).is_some_and(|(last, oldest)| last.time < oldest))
 }

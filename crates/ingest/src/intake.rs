@@ -86,10 +86,12 @@ impl Intake {
         if let Some(last) = new.last().map(|event| event.id.seq) {
             if let Err(error) = self.store.append(new.clone()).await {
                 add(&self.metrics.append_failures, 1);
+                self.metrics.refusals.begin_or_last(received, error.to_string());
                 return Err(error.into());
             }
             *mark = last;
             add(&self.metrics.events, new.len());
+            self.metrics.refusals.end();
             // Under the lock, so that a batch sent again beside this one cannot overtake it:
             // detection passes over numbers behind those it has seen.
             hand_on(new);

@@ -5,10 +5,12 @@ mod handler;
 mod intake;
 mod metrics;
 mod names;
+mod refusal;
 mod store;
 
 pub use detector::{Detector, DetectorError, replay};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};
 pub use metrics::Metrics;
+pub use refusal::{Refusal, Refusals};
 pub use store::{HighWater, Store, StoreError};

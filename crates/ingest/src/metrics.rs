@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::refusal::Refusals;
+
 /// The counters. All only grow, but for `detect_waiting`.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -31,6 +33,8 @@ pub struct Metrics {
     pub evicted_keys: AtomicU64,
     /// Storylines the engine dropped because it held as many as it may.
     pub evicted_storylines: AtomicU64,
+    /// Whether the store refuses what comes.
+    pub refusals: Refusals,
 }
 
 pub(crate) fn add(counter: &AtomicU64, more: usize) {

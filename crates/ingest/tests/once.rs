@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use metsuke_catalog::{Catalog, HitFilter};
+use metsuke_catalog::{Catalog, HitFilter, MAX_BOOTS};
 use metsuke_control::Control;
 use metsuke_detect::{Document, RuleSet};
 use metsuke_event::activity::ProcessActivity;
@@ -255,6 +255,27 @@ async fn a_batch_whose_connection_goes_during_the_append_is_finished() {
 }
 
 #[tokio::test]
+async fn forgotten_boots_are_not_detected_on_again() {
+    let world = World::new().await;
+    let store = |boot: usize| {
+        let mut event = exec(world.endpoint, 1);
+        event.id.boot = BootId::from_u128(u128::try_from(boot).unwrap());
+        event.time = Timestamp::from_millis(1_790_000_000_000 + i64::try_from(boot).unwrap());
+        world.disk.events.lock().unwrap().push(event);
+    };
+    (1..=MAX_BOOTS + 3).for_each(store);
+    let (server, unseen) = world.start().await;
+    assert_eq!(unseen, u64::try_from(MAX_BOOTS).unwrap() + 3);
+    server.stop().await;
+    // The newest boot was stored, not detected on: it has no mark either, and is no forgotten one.
+    store(MAX_BOOTS + 4);
+    let (server, unseen) = world.start().await;
+    assert_eq!(unseen, 1);
+    assert_eq!(server.catalog.watermarks().await.unwrap().len(), MAX_BOOTS);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_and_survived() {
     let world = World::new().await;
     let (server, _) = world.start().await;
@@ -262,12 +283,15 @@ async fn a_full_disk_is_said_and_survived() {
     let events = batch(world.endpoint, 1..=10);
     let refused = server.handler.batch(world.endpoint, BOOT, events.clone()).await;
     assert!(matches!(refused, Err(HandlerError::Unavailable(_))), "{refused:?}");
+    let refusal = server.metrics.refusals.now().expect("it lasts");
+    assert!(refusal.reason.contains("the disk is full"), "{refusal:?}");
     *world.disk.full.lock().unwrap() = false;
     assert_eq!(server.handler.batch(world.endpoint, BOOT, events).await.unwrap(), 10);
     assert_eq!(world.stored(), (1..=10).collect::<Vec<_>>());
     let failures =
         server.metrics.list().into_iter().find(|(name, ..)| *name == "append_failures_total");
     assert_eq!(failures.map(|(_, _, count)| count), Some(1), "and counted");
+    assert_eq!(server.metrics.refusals.now(), None, "over with the first batch that is stored");
     server.stop().await;
 }
 

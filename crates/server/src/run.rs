@@ -123,6 +123,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
         link: Arc::clone(&link_config.counters),
         lake: opened.lake.clone(),
         control: opened.control.clone(),
+        folder,
     };
     let router = metsuke_api::router(parts(&opened, status, (http_addr, link_addr), &stop));
     let tasks = Tasks {

@@ -1,9 +1,11 @@
 //! The server's counters, for the console and Prometheus.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metsuke_api::ports::Status;
+use metsuke_api::status::{Storage, StorageState};
 use metsuke_api::stream::Stats;
 use metsuke_control::Control;
 use metsuke_ingest::Metrics;
@@ -17,6 +19,27 @@ pub(crate) struct ServerStatus {
     pub(crate) link: Arc<Counters>,
     pub(crate) lake: Lake,
     pub(crate) control: Control,
+    /// The data folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Bytes free for us on the disk of `folder`.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+impl ServerStatus {
+    fn storage(&self) -> Storage {
+        let refusal = self.metrics.refusals.now();
+        Storage {
+            state: if refusal.is_some() { StorageState::Refusing } else { StorageState::Ok },
+            since: refusal.as_ref().map(|refusal| refusal.since.into()),
+            reason: refusal.map(|refusal| refusal.reason),
+            free_bytes: free_bytes(&self.folder),
+            refused_batches: read(&self.metrics.append_failures),
+        }
+    }
 }
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -32,6 +55,7 @@ impl Status for ServerStatus {
             hits_total: read(&self.metrics.hits),
             alerts_total: read(&self.metrics.alerts),
             connected: self.control.connected() as u64,
+            storage: self.storage(),
         }
     }
 
@@ -46,6 +70,10 @@ impl Status for ServerStatus {
             ("link_batches_refused_total", "Refused for good.", read(&link.batches_refused)),
             ("link_enrolments_refused_total", "Refused.", read(&link.enrolments_refused)),
         ]);
+        let storage = self.storage();
+        let refusing = u64::from(storage.state == StorageState::Refusing);
+        list.push(("storage_refusing", "1 while nothing can be stored.", refusing));
+        list.extend(storage.free_bytes.map(|free| ("storage_free_bytes", "Free on disk.", free)));
         let lake = self.lake.stats();
         list.extend([
             ("lake_table_rows", "Events in the table.", lake.table_rows),

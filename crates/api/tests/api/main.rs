@@ -10,6 +10,9 @@
     reason = "a test fails by panicking; its support is not an interface"
 )]
 
+mod paging;
+mod status;
+mod tokens;
 mod world;
 
 use axum::body::Body;

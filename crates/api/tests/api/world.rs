@@ -13,6 +13,7 @@ use metsuke_api::ports::{
     Action, Answer, Facts, Question, Range, ResponseError, ResponseOrder, Responses, Status, Story,
     Telemetry, TelemetryError,
 };
+use metsuke_api::status::Storage;
 use metsuke_api::stream::Stats;
 use metsuke_api::{Parts, Transport, router};
 use metsuke_catalog::clock::now;
@@ -119,11 +120,12 @@ impl Responses for Stored {
     }
 }
 
-struct Still;
+struct Still(Arc<Mutex<Storage>>);
 
 impl Status for Still {
     fn stats(&self) -> Stats {
-        Stats { events_total: 7, ..Stats::default() }
+        let storage = self.0.lock().unwrap().clone();
+        Stats { events_total: 7, storage, ..Stats::default() }
     }
 
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -136,6 +138,7 @@ pub struct World {
     pub memory: Arc<Memory>,
     pub endpoint: EndpointId,
     pub stop: CancellationToken,
+    pub storage: Arc<Mutex<Storage>>,
     router: Router,
     _folder: tempfile::TempDir,
 }
@@ -187,11 +190,12 @@ impl World {
         let endpoint = catalog.enrol(now(), &token.unwrap().secret, "h1").await.unwrap().unwrap();
         let memory: Arc<Memory> = Arc::default();
         let stop = CancellationToken::new();
+        let storage: Arc<Mutex<Storage>> = Arc::default();
         let parts = Parts {
             catalog: catalog.clone(),
             telemetry: Arc::clone(&memory) as Arc<dyn Telemetry>,
             responses: Arc::new(Stored(catalog.clone())),
-            status: Arc::new(Still),
+            status: Arc::new(Still(Arc::clone(&storage))),
             facts: Facts {
                 detections: DetectionList {
                     items: vec![Detection {
@@ -210,7 +214,7 @@ impl World {
             stop: stop.clone(),
         };
         let router = router(parts);
-        Self { catalog, memory, endpoint, stop, router, _folder: folder }
+        Self { catalog, memory, endpoint, stop, storage, router, _folder: folder }
     }
 
     pub async fn raw(&self, request: Request<Body>) -> axum::response::Response {
