@@ -2,6 +2,7 @@
 // Content-Security-Policy, and a picture is kept for a person to look at.
 import { after, before, describe, it } from 'node:test';
 
+import { fullDisk } from './fixture/world.mjs';
 import { launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
 
 let site;
@@ -73,6 +74,19 @@ for (const language of ['en', 'ja']) {
             await shot(page, `${language}-${scheme}-${name}`);
           });
         }
+        await context.close();
+      });
+      it('a page of a server that cannot store', async () => {
+        if (site.live) return notRun('storage banner', 'needs a full disk; the product test fills one');
+        const { context, page, faults } = await open(browser, site, { language, scheme });
+        await signIn(page, site);
+        const room = site.world.storage;
+        site.world.storage = fullDisk(site.world);
+        await page.locator('.banner').waitFor();
+        await page.locator('.tiles').waitFor();
+        await sound(page, faults, 'storage banner');
+        await shot(page, `${language}-${scheme}-storage`);
+        site.world.storage = room;
         await context.close();
       });
     });

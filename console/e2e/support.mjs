@@ -12,12 +12,15 @@ import { serve } from './fixture/serve.mjs';
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const WAIT_MS = 15_000;
 
-/** The fixture, or a running server. `live` tells which. */
+/**
+ * The fixture, or a running server; `live` tells which. METSUKE_CGROUP names the control group that
+ * the running server's sensor watches, where a test may start processes of its own.
+ */
 export async function target({ oneTime = 'no' } = {}) {
-  const { METSUKE_URL: url, METSUKE_USER: user, METSUKE_PASSWORD: password } = process.env;
+  const { METSUKE_URL: url, METSUKE_USER: user, METSUKE_PASSWORD: password, METSUKE_CGROUP: group } = process.env;
   if (!url) return { ...(await serve({ oneTime })), live: false };
   assert.ok(user && password, 'METSUKE_URL is set: set METSUKE_USER and METSUKE_PASSWORD too');
-  return { url: url.replace(/\/$/u, ''), user, password, live: true, stop: async () => {} };
+  return { url: url.replace(/\/$/u, ''), user, password, group, live: true, stop: async () => {} };
 }
 
 export function launch() {
@@ -104,6 +107,12 @@ export async function sound(page, faults, name) {
     return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
   });
   assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
+}
+
+/** Tries again until `holds` does, or the time is up. */
+export async function eventually(what, holds) {
+  const deadline = Date.now() + WAIT_MS;
+  while (!(await holds())) assert.ok(Date.now() < deadline, `${what}: not within ${WAIT_MS} ms`);
 }
 
 /** Keeps a picture when METSUKE_SHOTS names a folder. */

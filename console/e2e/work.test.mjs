@@ -1,9 +1,12 @@
 // An analyst's way through the console, by keyboard where there is one: sign in, triage, follow an
 // alert into the tree, pivot to search, end a process, change language and theme, sign out.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 
-import { launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
+import { fullDisk } from './fixture/world.mjs';
+import { sleeper } from './process.mjs';
+import { eventually, launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
 
 let site;
 let browser;
@@ -178,7 +181,7 @@ it('hostile text is shown, not obeyed', async () => {
 });
 
 it('terminate: asks for a reason, then shows the states as they come', async () => {
-  if (site.live) return notRun('terminate', 'the product test does it against a sensor of its own');
+  if (site.live) return endProcess();
   const alert = site.world.alerts[0];
   await page.goto(`${site.url}/alerts/${alert.id}?sel=p:${encodeURIComponent(site.world.uid(4140))}`);
   await page.locator('.outline__row[aria-selected="true"]').waitFor();
@@ -198,14 +201,96 @@ it('terminate: asks for a reason, then shows the states as they come', async () 
   await clean('plan done');
 });
 
+/** A real process: found on its endpoint, ended from there, gone as seen from here. */
+async function endProcess() {
+  if (!site.group) return notRun('terminate', 'METSUKE_CGROUP names no control group of the sensor');
+  const sleep = await sleeper(site.group);
+  try {
+    await page.goto(`${site.url}/endpoints`);
+    const id = await page.locator('tr[data-endpoint]').first().getAttribute('data-endpoint');
+    const row = page.locator('.tabs__panel tr').filter({ hasText: sleep.line });
+    await eventually('the process on its endpoint', async () => {
+      await page.goto(`${site.url}/endpoints/${id}?tab=processes`);
+      await page.locator('.tabs__panel tr, .tabs__panel .blank p').first().waitFor();
+      return (await row.count()) > 0;
+    });
+    assert.ok((await row.innerText()).includes(String(sleep.pid)), 'the row names another process');
+    await row.getByRole('button', { name: 'Terminate…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText(sleep.line).waitFor();
+    await dialog.getByRole('button', { name: 'Terminate' }).click();
+    await dialog.getByText('Give a reason.').waitFor();
+    assert.ok(existsSync(`/proc/${sleep.pid}`), 'nothing is ended without a reason');
+    await dialog.getByLabel('Reason').fill('a drill: a process of the test');
+    await shot(page, 'live-terminate');
+    await dialog.getByRole('button', { name: 'Terminate' }).click();
+    const plan = page.locator('.plan').filter({ hasText: 'a drill: a process of the test' });
+    await plan.and(page.locator('[data-state="done"]')).waitFor();
+    assert.equal(await sleep.ended, 'SIGKILL');
+    assert.ok(!existsSync(`/proc/${sleep.pid}`), 'the process is still there');
+    await clean('plan done');
+    await shot(page, 'live-plan');
+  } finally {
+    await sleep.stop();
+  }
+}
+
 it('two people at once: the later one is told', async () => {
-  if (site.live) return notRun('conflict', 'needs the fixture');
+  if (site.live) return conflict();
   const alert = site.world.alerts[1];
   await page.goto(`${site.url}/alerts/${alert.id}`);
   await page.locator('.alerthead').waitFor();
   alert.version += 1;
   await page.keyboard.press('a');
   await page.getByText('Someone else changed this alert').waitFor();
+});
+
+/** Two accounts in two browsers; the first one's live updates are cut off, so that it knows less. */
+async function conflict() {
+  const other = { ...site, user: 'second', password: 'a password for one time' };
+  const made = await page.evaluate(async (account) => {
+    const session = await (await fetch('/api/v1/session')).json();
+    const headers = { 'Content-Type': 'application/json', 'X-CSRF': session.csrf_token };
+    const answer = await fetch('/api/v1/users', { method: 'POST', headers, body: JSON.stringify(account) });
+    return answer.status;
+  }, { name: other.user, password: other.password, role: 'analyst' });
+  assert.equal(made, 201);
+  const second = await open(browser, site);
+  const first = await open(browser, site);
+  await first.context.route('**/api/v1/stream', (route) => route.abort());
+  await signIn(second.page, other);
+  await signIn(first.page, site);
+  const id = await page.goto(`${site.url}/alerts`).then(() => page.locator('tr[data-alert]').first().getAttribute('data-alert'));
+  for (const one of [first, second]) {
+    await one.page.goto(`${site.url}/alerts/${id}`);
+    await one.page.locator('.alerthead').waitFor();
+  }
+  await second.page.keyboard.press('a');
+  await second.page.getByRole('button', { name: `Owner: ${other.user}` }).waitFor();
+  await first.page.keyboard.press('a');
+  await first.page.getByText('Someone else changed this alert').waitFor();
+  // What the second did stands, and the first one sees it now.
+  await first.page.getByRole('button', { name: `Owner: ${other.user}` }).waitFor();
+  await shot(first.page, 'live-conflict');
+  await sound(second.page, second.faults, 'the second analyst');
+  await first.context.close();
+  await second.context.close();
+}
+
+it('a server that cannot store says so on every page, until it can again', async () => {
+  if (site.live) return notRun('storage banner', 'needs a full disk; the product test fills one');
+  await page.goto(`${site.url}/alerts`);
+  await page.locator('tr[data-alert]').first().waitFor();
+  assert.equal(await page.locator('.banner').count(), 0);
+  site.world.storage = fullDisk(site.world);
+  await page.locator('.banner').getByText('The server is not storing anything.').waitFor();
+  await page.locator('.banner').getByText('no space left').waitFor();
+  await clean('storage banner');
+  await page.getByRole('link', { name: 'Search' }).click();
+  await page.locator('.picture').waitFor();
+  await page.locator('.banner').waitFor();
+  site.world.storage = { ...site.world.storage, state: 'ok', since: null, reason: null };
+  await page.locator('.banner').waitFor({ state: 'detached' });
 });
 
 it('language and theme change at once and are kept', async () => {

@@ -78,6 +78,7 @@ fn against_product(tally: &mut Tally) -> Result<()> {
                 ("METSUKE_URL", &url),
                 ("METSUKE_USER", &admin.user),
                 ("METSUKE_PASSWORD", &admin.password),
+                ("METSUKE_CGROUP", &group.path().to_string_lossy()),
             ],
         )
     });

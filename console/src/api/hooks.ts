@@ -26,6 +26,7 @@ import type {
   ProcessTree,
   ResponseRequest,
   SearchAnswer,
+  ServerStatus,
   Session,
   TechniqueList,
   TimelinePage,
@@ -89,6 +90,8 @@ export function useSignOut() {
   });
 }
 
+/** How the server is; the stream keeps it fresh. */
+export const useStatus = () => useGet<ServerStatus>('/status');
 export const useOverview = () => useGet<Overview>('/overview');
 export const useAlert = (id: string) => useGet<AlertDetail>(`/alerts/${id}`);
 export const useAlertTree = (id: string) => useGet<ProcessTree>(`/alerts/${id}/tree`);
@@ -147,7 +150,7 @@ const TOUCHES: Record<string, string[]> = {
   endpoint: ['endpoints', 'overview'],
   plan: ['responses', 'overview'],
   stats: [],
-  resync: ['alerts', 'overview', 'endpoints', 'responses', 'techniques'],
+  resync: ['alerts', 'overview', 'endpoints', 'responses', 'techniques', 'status'],
 };
 
 function refresher(client: QueryClient) {
@@ -180,6 +183,9 @@ export function useStream(): StreamState {
     const refresh = refresher(client);
     source.addEventListener('open', () => setState('live'));
     source.addEventListener('error', () => setState('lost'));
+    source.addEventListener('stats', (event: MessageEvent<string>) => {
+      client.setQueryData(['status', '/status', {}], JSON.parse(event.data) as ServerStatus);
+    });
     for (const kind of Object.keys(TOUCHES)) {
       source.addEventListener(kind, () => refresh.touch(kind));
     }

@@ -21,6 +21,7 @@ const PATHS = {
   dns: <path d="M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM2 8h12M8 2c4 4 4 8 0 12M8 2c-4 4-4 8 0 12" />,
   module: <path d="M4 4h8v8H4zM6 2v2M10 2v2M6 12v2M10 12v2M2 6h2M2 10h2M12 6h2M12 10h2" />,
   sensor: <path d="M2 9h3l1.500-4 3 7L11 9h3" />,
+  storage: <path d="M3 3.500h10v3.500H3zM3 9h10v3.500H3zM5 5.200h.2M5 10.800h.2M14.500 1.500l-13 13" />,
 } satisfies Record<string, ReactNode>;
 
 export type IconName = keyof typeof PATHS;

@@ -12,6 +12,7 @@ import { Failed } from '../components/Panel';
 import { ValueMenuHost } from '../components/valueMenu';
 import { useKeys } from '../lib/keys';
 import { AccountMenu, ThemeButton } from './AccountMenu';
+import { StorageBanner } from './StorageBanner';
 
 const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques'; name: IconName; key: string }[] = [
   { to: '/', name: 'overview', key: 'g o' },
@@ -53,19 +54,22 @@ function Signed({ session }: { session: Session }) {
   return (
     <div className="frame">
       <a className="frame__skip" href="#main">{t('nav/skip')}</a>
-      <header className="frame__top">
-        <Link to="/" className="frame__brand"><Logo />Metsuke</Link>
-        <span className="spacer" />
-        <span className="live" data-state={stream} title={t(`frame/${stream}`)}>
-          <span className="live__dot" aria-hidden="true" />
-          {t(`frame/${stream}`)}
-        </span>
-        <button type="button" className="iconbtn" aria-label={t('frame/shortcuts')} title={t('frame/shortcuts')} onClick={() => setHelp('open')}>
-          <Icon name="help" />
-        </button>
-        <ThemeButton />
-        <AccountMenu session={session} />
-      </header>
+      <div className="frame__head">
+        <header className="frame__top">
+          <Link to="/" className="frame__brand"><Logo />Metsuke</Link>
+          <span className="spacer" />
+          <span className="live" data-state={stream} title={t(`frame/${stream}`)}>
+            <span className="live__dot" aria-hidden="true" />
+            {t(`frame/${stream}`)}
+          </span>
+          <button type="button" className="iconbtn" aria-label={t('frame/shortcuts')} title={t('frame/shortcuts')} onClick={() => setHelp('open')}>
+            <Icon name="help" />
+          </button>
+          <ThemeButton />
+          <AccountMenu session={session} />
+        </header>
+        <StorageBanner />
+      </div>
       <Navigation />
       <main id="main" className="frame__main" tabIndex={-1}>
         <Outlet />

@@ -27,6 +27,13 @@ export const en = {
     close: 'Close',
     responses: 'Responses under way: {{count}}',
   },
+  storage: {
+    title: 'The server is not storing anything.',
+    effect: 'Sensors keep what they see and send it again; what their own disks cannot hold is lost, and counted. Free some space on the server.',
+    since: 'Since',
+    free: '{{size}} free',
+    refused: '{{number}} batches refused since the server started',
+  },
   signIn: {
     title: 'Sign in',
     lead: 'Endpoint detection and response',

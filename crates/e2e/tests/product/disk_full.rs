@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use metsuke_e2e::stage::Stage;
 use metsuke_e2e::workload::Marks;
 use metsuke_testkit::{Cgroup, Sensor, http, needs, small_disk, wait};
+use serde_json::Value;
 
 use crate::ARRIVES;
 
@@ -28,6 +29,9 @@ fn a_server_with_a_full_disk_recovers_by_itself_and_loses_nothing() -> Result<()
     wait::until_true("the first marks", ARRIVES, || none_lost(&before))?;
     let failed_before = metric(&stage, "metsuke_append_failures_total")?;
     assert_eq!(failed_before, 0, "with room everything is stored");
+    let storage = || -> Result<Value> { Ok(api.get("/api/v1/status")?["storage"].take()) };
+    let room = storage()?;
+    assert_eq!((&room["state"], &room["reason"]), (&"ok".into(), &Value::Null));
     let filler = small_disk::fill(&stage.server.data())?;
     let during = Marks::run(&group, "full", 200)?;
     wait::until_true("the counter of batches that could not be stored", ARRIVES, || {
@@ -35,8 +39,18 @@ fn a_server_with_a_full_disk_recovers_by_itself_and_loses_nothing() -> Result<()
         Ok(metric(&stage, "metsuke_append_failures_total")? > failed_before)
     })?;
     assert!(!none_lost(&during)?, "what was not stored was not acknowledged");
+    let mut full = Value::Null;
+    wait::until_true("the API to say that nothing is stored", ARRIVES, || {
+        full = storage()?;
+        Ok(full["state"] == "refusing")
+    })?;
+    assert!(full["since"].is_string() && full["reason"].is_string(), "{full}");
+    assert!(full["refused_batches"].as_u64() > Some(0), "{full}");
+    let free = |storage: &Value| storage["free_bytes"].as_u64();
+    assert!(free(&full).is_some() && free(&full) < free(&room), "{full} after {room}");
     std::fs::remove_file(filler)?;
     wait::until_true("everything to arrive once there is room", ARRIVES, || none_lost(&during))?;
+    assert_eq!(storage()?["state"], "ok", "over with the first batch that was stored");
     assert_eq!(during.compare(&api)?.doubled, Vec::<String>::new());
     let endpoint = api.endpoint(sensor.endpoint())?;
     assert_eq!(endpoint["status"], "online");
