@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output;
 
-use exercise::{Exercise, State};
+use exercise::{Exercise, Look, State};
 
 /// Pause between two searches, and between two looks at the plans.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,8 +32,10 @@ const NOWHERE: &str = "00000000000000000000000000000000000000000000000000000000d
 /// When what was found since the beginning, and the answer to the control question.
 #[derive(Debug, Default)]
 struct Measured {
+    /// The first activity with the hash.
     first: Option<Duration>,
-    all: Option<Duration>,
+    /// The latest copy so far; all of them when none is missing.
+    latest: Option<Duration>,
     control: Value,
 }
 
@@ -84,9 +86,15 @@ fn measure(
         interrupt.check()?;
         exercise.begin(client)?;
     }
-    exercise::learn(client, exercises, interrupt)?;
-    let end = Instant::now() + limit;
-    while !find(client, exercises, begun, measured)? && Instant::now() < end {
+    let learned = Instant::now() + exercise::LIMIT;
+    let mut end = None;
+    loop {
+        // Those that are done are searched for at once, whatever the others still do.
+        let open = exercise::learn(client, exercises, Look::before(learned))?;
+        let all = find(client, exercises, begun, measured)?;
+        if !open && (all || Instant::now() >= *end.get_or_insert_with(|| Instant::now() + limit)) {
+            break;
+        }
         interrupt.check()?;
         std::thread::sleep(PAUSE);
     }
@@ -109,17 +117,14 @@ fn find(
             for name in ["file.path", "process.file.path"] {
                 if let Some(path) = row["fields"][name].as_str()
                     && exercise.truth.contains(path)
+                    && exercise.found.insert(path.to_owned())
                 {
-                    exercise.found.insert(path.to_owned());
+                    measured.latest = Some(begun.elapsed());
                 }
             }
         }
     }
-    let all = exercises.iter().all(|one| one.found.len() == one.truth.len());
-    if all && measured.first.is_some() {
-        measured.all = Some(begun.elapsed());
-    }
-    Ok(all)
+    Ok(exercises.iter().all(|one| one.found.len() == one.truth.len()))
 }
 
 fn search(client: &Client, sha256: &str) -> Result<Value, Failure> {
