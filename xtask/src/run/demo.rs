@@ -60,7 +60,13 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
     failures.extend(twin_failures(&judge, &twin));
     failures.extend(bystander_failures(world, &judge, &intrusion, seed, bystander_pid)?);
     bystander.kill9()?;
-    Ok(verdict(&failures))
+    let verdict = verdict(&failures);
+    if !failures.is_empty() && world.endpoint["tier"].as_u64().is_none_or(|tier| tier > 2) {
+        println!(
+            "  The sensor is not at tier 2: what it was blind to, listed above, is part of this."
+        );
+    }
+    Ok(verdict)
 }
 
 /// Between two parts: an error when somebody wants this to end.
