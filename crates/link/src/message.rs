@@ -77,6 +77,87 @@ pub struct Heartbeat {
     pub policy_version: u64,
     /// What is wrong, for people; empty when all is well.
     pub degraded: Vec<String>,
+    /// What bounded tables had to let go.
+    #[serde(default)]
+    pub evictions: Evictions,
+}
+
+/// How often a bounded table of the sensor let something go, since the sensor started. What went
+/// was knowledge, not activities; but for `spool`, whose activities are in `lost_total` too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evictions {
+    /// Lineage: processes that found no room, described by their own records alone.
+    pub processes: u64,
+    /// Hashes forgotten; the files are read again.
+    pub hashes: u64,
+    /// Processes whose storyline is no longer known, or never was, for want of room.
+    pub storylines: u64,
+    /// Detection on the sensor: correlation keys dropped.
+    pub detection_keys: u64,
+    /// Detection on the sensor: storylines dropped from models.
+    pub detection_storylines: u64,
+    /// Activities the spool gave up.
+    pub spool: u64,
+}
+
+impl Evictions {
+    /// Each with its name and one line of help, in the manner of Prometheus.
+    pub const fn list(&self) -> [(&'static str, &'static str, u64); 6] {
+        // Every field is named, so that a new one cannot be left out.
+        let Self { processes, hashes, storylines, detection_keys, detection_storylines, spool } =
+            *self;
+        [
+            ("sensor_evicted_processes_total", "Processes without room.", processes),
+            ("sensor_evicted_hashes_total", "Hashes forgotten.", hashes),
+            ("sensor_evicted_storylines_total", "Storylines not known.", storylines),
+            ("sensor_evicted_detection_keys_total", "Keys of rules dropped.", detection_keys),
+            (
+                "sensor_evicted_detection_storylines_total",
+                "Storylines of models dropped.",
+                detection_storylines,
+            ),
+            ("sensor_evicted_spool_total", "Activities given up.", spool),
+        ]
+    }
+
+    /// What came on top since `earlier`; all of it when the sensor was started anew meanwhile, which
+    /// shows by a count that is less.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        let restarted = self.processes < earlier.processes
+            || self.hashes < earlier.hashes
+            || self.storylines < earlier.storylines
+            || self.detection_keys < earlier.detection_keys
+            || self.detection_storylines < earlier.detection_storylines
+            || self.spool < earlier.spool;
+        if restarted {
+            return *self;
+        }
+        Self {
+            processes: self.processes - earlier.processes,
+            hashes: self.hashes - earlier.hashes,
+            storylines: self.storylines - earlier.storylines,
+            detection_keys: self.detection_keys - earlier.detection_keys,
+            detection_storylines: self.detection_storylines - earlier.detection_storylines,
+            spool: self.spool - earlier.spool,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            processes: self.processes.saturating_add(other.processes),
+            hashes: self.hashes.saturating_add(other.hashes),
+            storylines: self.storylines.saturating_add(other.storylines),
+            detection_keys: self.detection_keys.saturating_add(other.detection_keys),
+            detection_storylines: self
+                .detection_storylines
+                .saturating_add(other.detection_storylines),
+            spool: self.spool.saturating_add(other.spool),
+        }
+    }
 }
 
 /// A plan's progress, as the sensor reports it; the same one may come more than once.

@@ -13,7 +13,7 @@ use crate::limits::{
     BUNDLE_COMPRESSED_MAX, BUNDLE_DECOMPRESSED_MAX, BUNDLE_DOCUMENTS_MAX, COVERAGE_MAX, FACT_MAX,
     LIST_MAX, PLAN_MAX, PROTOCOL,
 };
-use crate::message::{Bundle, Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
+use crate::message::{Bundle, Downstream, EnrolFacts, Evictions, Heartbeat, Hello, PlanUpdate};
 use crate::proto;
 use crate::sign::{Purpose, SignatureError, SigningKey, verify};
 
@@ -135,6 +135,7 @@ impl Heartbeat {
             content_version: self.content_version.clone(),
             policy_version: self.policy_version,
             degraded: self.degraded.iter().take(LIST_MAX).cloned().collect(),
+            evictions: Some(self.evictions.to_proto()),
         }
     }
 
@@ -153,7 +154,32 @@ impl Heartbeat {
             content_version: fact("content_version", heartbeat.content_version)?,
             policy_version: heartbeat.policy_version,
             degraded: facts("degraded", heartbeat.degraded)?,
+            evictions: heartbeat.evictions.map(Evictions::from_proto).unwrap_or_default(),
         })
+    }
+}
+
+impl Evictions {
+    const fn to_proto(self) -> proto::Evictions {
+        proto::Evictions {
+            processes: self.processes,
+            hashes: self.hashes,
+            storylines: self.storylines,
+            detection_keys: self.detection_keys,
+            detection_storylines: self.detection_storylines,
+            spool: self.spool,
+        }
+    }
+
+    const fn from_proto(evictions: proto::Evictions) -> Self {
+        Self {
+            processes: evictions.processes,
+            hashes: evictions.hashes,
+            storylines: evictions.storylines,
+            detection_keys: evictions.detection_keys,
+            detection_storylines: evictions.detection_storylines,
+            spool: evictions.spool,
+        }
     }
 }
 
@@ -306,7 +332,7 @@ mod tests {
     use metsuke_respond::Policy;
 
     use super::{Downstream, WireError};
-    use crate::message::{Bundle, BundleDocument, Heartbeat};
+    use crate::message::{Bundle, BundleDocument, Evictions, Heartbeat};
     use crate::proto::downstream::Kind;
     use crate::sign::SigningKey;
 
@@ -341,6 +367,34 @@ mod tests {
         };
         signed.payload = String::from_utf8_lossy(&signed.payload).replace("detect", "block").into();
         assert!(Downstream::from_proto(Kind::Policy(signed), server.public(), mine).is_err());
+    }
+
+    #[test]
+    fn a_heartbeat_arrives_as_it_was_sent() {
+        let heartbeat = Heartbeat {
+            lag_ms: 1,
+            spool_bytes: 2,
+            spool_events: 3,
+            lost_total: 4,
+            events_total: 5,
+            cpu_ms: 6,
+            rss_bytes: 7,
+            edge_hits: 8,
+            content_version: "9".to_owned(),
+            policy_version: 10,
+            degraded: vec!["eleven".to_owned()],
+            evictions: Evictions {
+                processes: 12,
+                hashes: 13,
+                storylines: 14,
+                detection_keys: 15,
+                detection_storylines: 16,
+                spool: 17,
+            },
+            ..Heartbeat::default()
+        };
+        let arrived = Heartbeat::from_proto(heartbeat.to_proto()).expect("within bounds");
+        assert_eq!(arrived, heartbeat);
     }
 
     #[test]

@@ -11,11 +11,13 @@ pub(crate) struct Cache<K, V> {
     capacity: usize,
     young: HashMap<K, V>,
     old: HashMap<K, V>,
+    /// Values forgotten to make room.
+    pub(crate) evicted: u64,
 }
 
 impl<K: Eq + Hash + Copy, V: Copy> Cache<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, young: HashMap::new(), old: HashMap::new() }
+        Self { capacity, young: HashMap::new(), old: HashMap::new(), evicted: 0 }
     }
 
     pub(crate) fn get(&mut self, key: K) -> Option<V> {
@@ -29,7 +31,8 @@ impl<K: Eq + Hash + Copy, V: Copy> Cache<K, V> {
 
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
+            let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.evicted += forgotten.len() as u64;
         }
         self.young.insert(key, value);
     }
@@ -49,5 +52,7 @@ mod tests {
             assert!(cache.young.len() + cache.old.len() <= 8);
         }
         assert_eq!(cache.get(1), None);
+        let held = (cache.young.len() + cache.old.len()) as u64;
+        assert_eq!(cache.evicted, 100 - held, "what is not held was counted");
     }
 }

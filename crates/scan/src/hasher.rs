@@ -113,6 +113,8 @@ pub struct Stats {
     pub cached: u64,
     /// Requests without a hash, for whatever reason.
     pub missing: u64,
+    /// Hashes forgotten because [`Limits::cache_entries`] were remembered.
+    pub evicted: u64,
 }
 
 /// Hashes files; remembers what it hashed.
@@ -141,7 +143,7 @@ impl Hasher {
 
     /// What it has done so far.
     pub fn stats(&self) -> Stats {
-        self.stats
+        Stats { evicted: self.cache.evicted, ..self.stats }
     }
 
     /// Hashes the file at `path`, following no symbolic link at its end. Never blocks on a pipe or

@@ -203,6 +203,25 @@ pub struct Heartbeat {
     /// What is wrong, for people; empty when all is well.
     #[prost(string, repeated, tag = "13")]
     pub degraded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "14")]
+    pub evictions: ::core::option::Option<Evictions>,
+}
+/// How often a bounded table of the sensor let something go, since the sensor started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evictions {
+    #[prost(uint64, tag = "1")]
+    pub processes: u64,
+    #[prost(uint64, tag = "2")]
+    pub hashes: u64,
+    #[prost(uint64, tag = "3")]
+    pub storylines: u64,
+    #[prost(uint64, tag = "4")]
+    pub detection_keys: u64,
+    #[prost(uint64, tag = "5")]
+    pub detection_storylines: u64,
+    /// Activities; in lost_total too.
+    #[prost(uint64, tag = "6")]
+    pub spool: u64,
 }
 /// Sent again on each session until the server says PlanSeen.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
