@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Login(Login),
     /// What needs attention, in numbers.
     Status,
+    /// API tokens: your own, as an administrator everybody's.
+    #[command(subcommand)]
+    Token(Token),
     /// Endpoints.
     #[command(subcommand)]
     Endpoint(Endpoint),
@@ -68,6 +71,17 @@ pub(crate) struct Login {
     /// What the token is called at the server; by default after this host.
     #[arg(long)]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Every token that is good now; the tokens themselves are never shown.
+    List,
+    /// End a token at once.
+    Revoke {
+        /// Its id, as the list shows it.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

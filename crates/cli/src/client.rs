@@ -62,6 +62,10 @@ impl Client {
         self.read(self.signed(self.agent.post(self.at(path))).send_json(body))
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.read(self.signed(self.agent.delete(self.at(path))).call())
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -220,7 +224,7 @@ pub(crate) mod tests {
                 let mut buffer = [0; 4096];
                 // A question without a body ends with its head, one with a body with `}`.
                 while !(text.ends_with('}')
-                    || text.starts_with("GET") && text.ends_with("\r\n\r\n"))
+                    || !text.starts_with("POST") && text.ends_with("\r\n\r\n"))
                 {
                     let read = stream.read(&mut buffer).expect("reads");
                     text.push_str(&String::from_utf8_lossy(&buffer[..read]));

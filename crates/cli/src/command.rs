@@ -9,6 +9,7 @@ mod rules;
 mod search;
 mod status;
 mod terminate;
+mod token;
 mod tree;
 
 use std::io::Write;
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Login(login) => login::run(arguments, login),
         Command::Status => status::run(arguments, &Client::of(arguments)?),
+        Command::Token(token) => token::run(arguments, &Client::of(arguments)?, token),
         Command::Endpoint(_) => endpoint::run(arguments, &Client::of(arguments)?),
         Command::Alert(alert) => alert::run(arguments, &Client::of(arguments)?, alert),
         Command::Search(search) => search::run(arguments, &Client::of(arguments)?, search),
