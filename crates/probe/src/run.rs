@@ -25,6 +25,17 @@ const DRAIN: Duration = Duration::from_millis(10);
 
 const THREAD: &str = "metsuke-probe";
 
+/// What a probe counts, readable from anywhere and also after its end.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Counters>);
+
+impl Meter {
+    /// What the probe has counted since its start.
+    pub fn stats(&self) -> Stats {
+        self.0.snapshot()
+    }
+}
+
 /// A running probe. Dropping it stops it.
 #[derive(Debug)]
 pub struct Probe {
@@ -43,6 +54,16 @@ impl Probe {
     /// What it has counted since its start.
     pub fn stats(&self) -> Stats {
         self.counters.snapshot()
+    }
+
+    /// Its counters, for somebody else to read.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.counters))
+    }
+
+    /// Whether it watches. It ends by itself only when its sink's receiver is gone, or by a panic.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Takes its hooks away, drains what is queued and hands it over. Waits for the thread.
@@ -173,6 +194,7 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
         world.emitter.flush();
     }
     source.finish(&mut world);
+    world.count();
     say(&mut world, "stopped");
     world.emitter.flush();
 }

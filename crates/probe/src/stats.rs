@@ -13,8 +13,14 @@ pub struct Stats {
     pub kernel_lost: u64,
     /// Processes in the table.
     pub processes: u64,
+    /// Processes that found no room in the table, counted at each of their records that needed it.
+    pub processes_refused: u64,
+    /// Ends of processes that the kernel told again, passed over.
+    pub repeated_ends: u64,
     /// Files hashed.
     pub hashed: u64,
+    /// Hashes forgotten to make room.
+    pub hashes_evicted: u64,
     /// How long the newest event waited between the kernel and the sink, in milliseconds.
     pub lag_ms: u64,
 }
@@ -25,7 +31,10 @@ pub(crate) struct Counters {
     pub(crate) shed: AtomicU64,
     pub(crate) kernel_lost: AtomicU64,
     pub(crate) processes: AtomicU64,
+    pub(crate) processes_refused: AtomicU64,
+    pub(crate) repeated_ends: AtomicU64,
     pub(crate) hashed: AtomicU64,
+    pub(crate) hashes_evicted: AtomicU64,
     pub(crate) lag_ms: AtomicU64,
 }
 
@@ -37,7 +46,10 @@ impl Counters {
             shed: read(&self.shed),
             kernel_lost: read(&self.kernel_lost),
             processes: read(&self.processes),
+            processes_refused: read(&self.processes_refused),
+            repeated_ends: read(&self.repeated_ends),
             hashed: read(&self.hashed),
+            hashes_evicted: read(&self.hashes_evicted),
             lag_ms: read(&self.lag_ms),
         }
     }

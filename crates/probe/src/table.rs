@@ -14,15 +14,22 @@ use metsuke_lineage::storyline::{Parent, Session, joins};
 const MAX_PROCESSES: usize = 262_144;
 
 /// The processes in scope.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     entries: HashMap<u32, (u64, Arc<Process>)>,
+    capacity: usize,
+    refused: u64,
     boot_time: Timestamp,
 }
 
 impl Table {
     pub(crate) fn new(boot_time: Timestamp) -> Self {
-        Self { entries: HashMap::new(), boot_time }
+        Self { entries: HashMap::new(), capacity: MAX_PROCESSES, refused: 0, boot_time }
+    }
+
+    /// How often a process found no room.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -45,11 +52,13 @@ impl Table {
     }
 
     pub(crate) fn insert(&mut self, key: ProcessKey, process: Arc<Process>) {
-        let known = self.entries.get(&key.pid);
-        if known.is_some_and(|(start, _)| *start > key.start_ticks)
-            || (known.is_none() && self.entries.len() >= MAX_PROCESSES)
-        {
-            return;
+        match self.entries.get(&key.pid) {
+            Some((start, _)) if *start > key.start_ticks => return,
+            None if self.entries.len() >= self.capacity => {
+                self.refused += 1;
+                return;
+            }
+            _ => {}
         }
         self.entries.insert(key.pid, (key.start_ticks, process));
     }
@@ -106,5 +115,28 @@ impl Table {
             _ => Parent::Unseen,
         };
         joins(seen, session).map(Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use metsuke_event::{Process, ProcessKey, Timestamp};
+
+    use super::Table;
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_what_is_known_keeps_its_place() {
+        let mut table = Table::new(Timestamp::default());
+        table.capacity = 2;
+        let key = |pid, start_ticks| ProcessKey { pid, start_ticks, ..ProcessKey::default() };
+        for (pid, start, refused) in [(1, 1, 0), (2, 1, 0), (3, 1, 1), (2, 2, 1), (3, 1, 2)] {
+            table.insert(key(pid, start), Arc::new(Process::default()));
+            assert_eq!((table.refused(), table.len() <= 2), (refused, true), "{pid} {start}");
+        }
+        table.remove(key(1, 1));
+        table.insert(key(3, 1), Arc::new(Process::default()));
+        assert_eq!((table.refused(), table.get(key(3, 1)).is_some()), (2, true));
     }
 }

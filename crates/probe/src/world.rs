@@ -18,7 +18,7 @@ use crate::host;
 use crate::pins::Pins;
 use crate::procfs::{self, Stat};
 use crate::sensitive::Patterns;
-use crate::stats::{Counters, set};
+use crate::stats::{Counters, add, set};
 use crate::table::Table;
 use crate::users::Users;
 
@@ -130,8 +130,16 @@ impl World {
                 procfs::stat(pid).is_some_and(|stat| stat.start_ticks == start)
             });
         }
+        self.count();
+    }
+
+    /// Sets the counters that others keep.
+    pub(crate) fn count(&self) {
         set(&self.counters.processes, self.table.len() as u64);
-        set(&self.counters.hashed, self.hasher.stats().hashed);
+        set(&self.counters.processes_refused, self.table.refused());
+        let hasher = self.hasher.stats();
+        set(&self.counters.hashed, hasher.hashed);
+        set(&self.counters.hashes_evicted, hasher.evicted);
     }
 
     /// Takes the processes that run in scope now into the table, oldest first, without events.
@@ -291,6 +299,7 @@ impl World {
     /// A process ended; only the first report of one end counts.
     pub(crate) fn exit(&mut self, key: ProcessKey, ending: Ending, time: Timestamp) {
         if !self.ended.is_first(key) {
+            add(&self.counters.repeated_ends, 1);
             return;
         }
         let mut process = Process::clone(&self.find(key));

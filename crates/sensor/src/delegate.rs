@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use metsuke_event::coverage::Coverage;
 use metsuke_event::{BootId, EndpointId, Timestamp};
 use metsuke_link::client::{Delegate, LinkState, RefusedBatch};
-use metsuke_link::message::{Bundle, Downstream, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::spool::SharedSpool;
 use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
@@ -43,7 +43,17 @@ pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) edge_hits: AtomicU64,
+    /// Storylines of processes not kept, or forgotten.
+    pub(crate) storylines: AtomicU64,
+    /// What detection here dropped, over all engines that ran.
+    pub(crate) detection_keys: AtomicU64,
+    pub(crate) detection_storylines: AtomicU64,
+    /// What the spool gave up.
+    pub(crate) spool: AtomicU64,
 }
+
+/// Reads the probe's counters.
+pub(crate) type ProbeStats = Box<dyn Fn() -> metsuke_probe::Stats + Send + Sync>;
 
 /// The shared state.
 pub(crate) struct Shared {
@@ -51,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) spool: SharedSpool,
     pub(crate) plan_news: Arc<Notify>,
+    probe: ProbeStats,
     /// Woken when a plan came; holds one token.
     work: SyncSender<()>,
     notes: SyncSender<Note>,
@@ -68,6 +79,7 @@ pub(crate) struct Shared {
 pub(crate) struct Parts {
     pub(crate) setup: Setup,
     pub(crate) spool: SharedSpool,
+    pub(crate) probe: ProbeStats,
     pub(crate) work: SyncSender<()>,
     pub(crate) notes: SyncSender<Note>,
     pub(crate) plans: Plans,
@@ -87,6 +99,7 @@ impl Shared {
             counters: Counters::default(),
             spool: parts.spool,
             plan_news: Arc::default(),
+            probe: parts.probe,
             work: parts.work,
             notes: parts.notes,
             plans: Mutex::new(parts.plans),
@@ -169,6 +182,7 @@ impl Shared {
             content_version: content.version,
             policy_version: self.policy().version,
             degraded: self.degraded(content.refused, depth.memory_bytes),
+            evictions: self.evictions(),
         };
         let status = Status {
             pid: std::process::id(),
@@ -185,6 +199,20 @@ impl Shared {
         };
         status.save(&self.setup.state);
         health
+    }
+
+    /// What bounded tables let go, as far as the pipeline has counted it.
+    pub(crate) fn evictions(&self) -> Evictions {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let probe = (self.probe)();
+        Evictions {
+            processes: probe.processes_refused,
+            hashes: probe.hashes_evicted,
+            storylines: count(&self.counters.storylines),
+            detection_keys: count(&self.counters.detection_keys),
+            detection_storylines: count(&self.counters.detection_storylines),
+            spool: count(&self.counters.spool),
+        }
     }
 
     fn degraded(&self, refused: usize, memory_bytes: u64) -> Vec<String> {

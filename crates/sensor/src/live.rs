@@ -95,6 +95,12 @@ impl Live {
         Membership { members, root, unknown_before }
     }
 
+    /// How often a storyline was not kept for want of room, or forgotten.
+    pub(crate) fn evicted(&self) -> u64 {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.left_out + known.forgotten
+    }
+
     /// What makes its answers incomplete, besides what began before the watch.
     pub(crate) fn trouble(&self) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

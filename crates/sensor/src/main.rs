@@ -10,6 +10,7 @@ mod config;
 mod delegate;
 mod edge;
 mod enrol_cmd;
+mod evictions;
 mod executor;
 mod facts;
 mod health;
@@ -21,6 +22,7 @@ mod record;
 mod run_cmd;
 mod status;
 mod status_cmd;
+mod task;
 
 #[derive(Debug, Parser)]
 #[command(name = "metsuke-sensor", version, about = "Metsuke's sensor for one endpoint")]

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use metsuke_detect::Engine;
+use metsuke_detect::{Counters, Engine};
 use metsuke_event::activity::Activity;
 use metsuke_event::{Event, Timestamp};
 use metsuke_link::codec::{CodecError, encode};
+use metsuke_link::message::Evictions;
 use metsuke_link::spool::Sequence;
 use metsuke_link::spool::watch::Watch;
 
 use crate::delegate::Shared;
+use crate::evictions::Teller;
 use crate::facts;
 use crate::health::Note;
 use crate::live::Live;
@@ -48,8 +50,33 @@ struct Running {
     pending: Vec<Event>,
     since: Option<Instant>,
     synced: Instant,
+    evictions: Teller,
+    /// What engines before this one dropped.
+    dropped: Dropped,
     /// Everything before this is in the spool.
     kept: Timestamp,
+}
+
+/// What engines dropped: keys of rules, storylines of models.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dropped {
+    keys: u64,
+    storylines: u64,
+}
+
+impl Dropped {
+    fn with(self, engine: &Engine) -> Self {
+        // Every counter is named, so that a new kind of eviction cannot be left out.
+        let Counters {
+            evicted_keys,
+            evicted_storylines,
+            events: _,
+            filter_hits: _,
+            rule_hits: _,
+            alerts: _,
+        } = engine.counters();
+        Self { keys: self.keys + evicted_keys, storylines: self.storylines + evicted_storylines }
+    }
 }
 
 impl Pipeline {
@@ -62,6 +89,8 @@ impl Pipeline {
             pending: Vec::new(),
             since: None,
             synced: Instant::now(),
+            evictions: Teller::default(),
+            dropped: Dropped::default(),
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
@@ -82,6 +111,9 @@ impl Pipeline {
             running.maintain();
         }
         running.take_notes(notes);
+        let evicted = running.evictions();
+        let note = running.evictions.tell(evicted);
+        running.take(note.map(Note::event).into_iter().collect());
         running.flush();
         running.stop();
     }
@@ -93,6 +125,7 @@ impl Running {
         let content = shared.content();
         if content.serial != self.serial {
             self.serial = content.serial;
+            self.dropped = self.dropped.with(&self.engine);
             self.engine = Engine::new(content.rules);
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
@@ -125,6 +158,9 @@ impl Running {
     fn take_notes(&mut self, notes: &Receiver<Note>) {
         let mut events: Vec<Event> = notes.try_iter().map(Note::event).collect();
         let losses = self.parts.shared.spool.take_losses();
+        for lost in losses.iter().filter_map(|loss| loss.lost) {
+            add(&self.parts.shared.counters.spool, lost);
+        }
         events.extend(losses.iter().map(|loss| Note::spool(loss).event()));
         if !events.is_empty() {
             self.take(events);
@@ -181,6 +217,10 @@ impl Running {
         }
         self.synced = Instant::now();
         self.parts.shared.trouble("storylines", self.parts.live.trouble());
+        let evicted = self.evictions();
+        if let Some(note) = self.evictions.tell_if_due(evicted) {
+            self.take(vec![note.event()]);
+        }
         let until = {
             let mut spool = self.parts.shared.spool.lock();
             spool.settle();
@@ -193,6 +233,16 @@ impl Running {
         {
             tracing::warn!(%error, "the watch is not set");
         }
+    }
+
+    /// Counts what this thread's tables let go; all of the sensor's.
+    fn evictions(&self) -> Evictions {
+        let shared = &self.parts.shared;
+        let dropped = self.dropped.with(&self.engine);
+        set(&shared.counters.storylines, self.parts.live.evicted());
+        set(&shared.counters.detection_keys, dropped.keys);
+        set(&shared.counters.detection_storylines, dropped.storylines);
+        shared.evictions()
     }
 
     fn trouble(&self, what: Option<String>) {
@@ -218,6 +268,13 @@ impl Running {
     }
 }
 
+fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}
+
 fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -20,13 +20,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Enforce};
-use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
+use crate::delegate::{self, NOTES_MAX, Setup, Shared};
 use crate::edge::Content;
 use crate::executor::{Executor, Means};
 use crate::health::Note;
 use crate::live::Live;
 use crate::pipeline::Pipeline;
 use crate::plans::Plans;
+use crate::task::Task;
 use crate::{facts, log_to_stderr, probe_cmd};
 
 /// The file that a running sensor holds locked in its state folder.
@@ -77,10 +78,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that runs.
+/// What is built, before it runs.
 struct Sensor {
-    shared: Arc<Shared>,
     client: Client,
+    parts: Parts,
+}
+
+/// What runs beside the link.
+struct Parts {
+    shared: Arc<Shared>,
     probe: Option<Probe>,
     /// Keeps the pipeline going while there is no probe.
     sink: Option<SyncSender<Vec<Event>>>,
@@ -122,8 +128,18 @@ impl Sensor {
         };
         let content = Content::load(state);
         let work_sender = work.clone();
-        let parts = Parts { setup, spool, work: work_sender, notes, plans, content };
-        let shared = Arc::new(Shared::new(parts));
+        let meter = probe.as_ref().map(Probe::meter).unwrap_or_default();
+        let stats = Box::new(move || meter.stats());
+        let shared = delegate::Parts {
+            setup,
+            spool,
+            probe: stats,
+            work: work_sender,
+            notes,
+            plans,
+            content,
+        };
+        let shared = Arc::new(Shared::new(shared));
         if let Some((kept, ending)) = before {
             shared.note(Note::down(kept, ending));
         } else if let Err(error) = watch.kept(shared.setup.started) {
@@ -155,49 +171,79 @@ impl Sensor {
                 backoff: Backoff::default(),
                 plan_news: Arc::clone(&shared.plan_news),
             },
-            sink: probe.is_err().then_some(sink),
-            probe: probe.ok(),
-            pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said))?,
-            executor: thread("metsuke-executor", move || executor.run(&jobs))?,
-            work,
-            shared,
+            parts: Parts {
+                sink: probe.is_err().then_some(sink),
+                probe: probe.ok(),
+                pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said))?,
+                executor: thread("metsuke-executor", move || executor.run(&jobs))?,
+                work,
+                shared,
+            },
         })
     }
 
     async fn run(self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let stop = CancellationToken::new();
         let client = self.client.clone();
-        let delegate: Arc<dyn Delegate> = Arc::clone(&self.shared) as Arc<dyn Delegate>;
-        let (spool, stopped) = (self.shared.spool.clone(), stop.clone());
-        let link = tokio::spawn(async move { client.run(spool, delegate, stopped).await });
+        let delegate: Arc<dyn Delegate> = Arc::clone(&self.parts.shared) as Arc<dyn Delegate>;
+        let (spool, stopped) = (self.parts.shared.spool.clone(), stop.clone());
+        let link =
+            Task::start("the link", async move { client.run(spool, delegate, stopped).await });
+        self.parts.run(link, stop).await
+    }
+}
+
+impl Parts {
+    /// Until a signal, or until a part ends by itself: that is a failure, which is returned when
+    /// the others have stopped in order.
+    async fn run(self, mut link: Task, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut look = tokio::time::interval(STATUS_EVERY);
-        loop {
+        let failure = loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break Ok(()),
+                _ = interrupt.recv() => break Ok(()),
+                end = link.end() => break end.and_then(|()| Err(by_itself(link.name()))),
                 _ = look.tick() => {
                     self.shared.health();
+                    if let Some(part) = self.ended() {
+                        break Err(by_itself(part));
+                    }
                 }
             }
+        };
+        match &failure {
+            Ok(()) => {
+                tracing::info!("stopping: no more is taken in, what there is is kept and sent")
+            }
+            Err(error) => tracing::error!("stopping: {error:#}"),
         }
-        tracing::info!("stopping: no more is taken in, what there is is kept and sent");
-        self.stop(stop).await?;
-        link.await?;
-        Ok(())
+        let stopped = self.stop(&stop).await;
+        failure.and(stopped).and(link.end().await)
+    }
+
+    /// The part that ended although nobody had stopped it.
+    fn ended(&self) -> Option<&'static str> {
+        // The probe first: without it the pipeline ends in order.
+        let parts = [
+            ("the probe", self.probe.as_ref().is_some_and(|probe| !probe.is_running())),
+            ("the pipeline", self.pipeline.is_finished()),
+            ("the executor of plans", self.executor.is_finished()),
+        ];
+        parts.into_iter().find_map(|(name, is_over)| is_over.then_some(name))
     }
 
     /// Probe, then pipeline, then link; each gets its time.
-    async fn stop(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, probe, sink, work, pipeline, executor, client: _ } = self;
-        tokio::task::spawn_blocking(move || {
+    async fn stop(self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Self { shared, probe, sink, work, pipeline, executor } = self;
+        let pipeline = tokio::task::spawn_blocking(move || {
             drop(probe);
             drop(sink);
             pipeline.join()
         })
         .await?
-        .map_err(|_| anyhow::anyhow!("the pipeline ended by a panic"))?;
+        .map_err(|_| anyhow::anyhow!("the pipeline broke down; the log says where"));
         let drained = async {
             while shared.is_connected() && shared.spool.depth().events > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
@@ -213,8 +259,15 @@ impl Sensor {
         // The shared state holds the other sender, so the executor ends with the process.
         drop(work);
         drop(executor);
-        Ok(())
+        pipeline
     }
+}
+
+fn by_itself(part: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{part} ended by itself, and the sensor with it; the log says why. What it had seen is in \
+         the spool: start it again"
+    )
 }
 
 fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
@@ -261,3 +314,6 @@ fn poc_place(args: &Args, config: &Config) -> anyhow::Result<PocPlace> {
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{} is no usable path", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

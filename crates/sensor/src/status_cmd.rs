@@ -62,6 +62,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     println!("activities   {} seen, {} lost", health.events_total, health.lost_total);
     println!("spool        {} activities, {} bytes", health.spool_events, health.spool_bytes);
+    for (name, help, count) in health.evictions.list() {
+        if count > 0 {
+            println!("let go       {name} {count}: {help}");
+        }
+    }
     println!("lag          {} ms", health.lag_ms);
     println!("uses         {} ms CPU, {} bytes memory", health.cpu_ms, health.rss_bytes);
     for reason in &health.degraded {

@@ -1,0 +1,134 @@
+//! What the tables of the whole sensor let go reaches the heartbeat, the status and the server.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use metsuke_detect::{Document, compile};
+use metsuke_event::activity::{Activity, ProcessActivity};
+use metsuke_event::{BootId, EndpointId, Event, Kind, Process, Timestamp};
+use metsuke_link::spool::watch::Watch;
+use metsuke_link::spool::{Position, Sequence, SharedSpool, Spool, SpoolConfig};
+use metsuke_probe::Stats;
+
+use super::Pipeline;
+use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
+use crate::edge::Content;
+use crate::health::Note;
+use crate::live::Live;
+use crate::plans::Plans;
+use crate::status::Status;
+
+/// More than any table holds; the largest are `detect::bounds::CORRELATION_KEYS`.
+const PROCESSES: u32 = 100_001;
+const BATCH: u32 = 1_000;
+const BOOT: BootId = BootId::from_u128(5);
+const RULES: &str = "
+title: every execution
+id: every
+name: every
+level: high
+logsource: {product: linux, category: process_creation}
+detection: {selection: {Image: /bin/a}, condition: selection}
+---
+title: twice
+id: twice
+correlation: {type: event_count, rules: [every], group-by: [process.storyline], timespan: 1h, condition: {gte: 2}}
+---
+title: weighed
+id: weighed
+level: high
+model: {timespan: 1h, threshold: 1000}
+";
+
+fn exec(pid: u32) -> Event {
+    let mut event = Event::empty(Kind::ProcessExec);
+    event.time = Timestamp::from_millis(1_790_000_000_000 + i64::from(pid));
+    event.activity = Activity::Process(ProcessActivity::Exec);
+    let uid = format!("{BOOT}-{pid}-{pid}");
+    event.process = Arc::new(Process {
+        exe: Some("/bin/a".into()),
+        storyline: Some(uid.as_str().into()),
+        uid: Some(uid.into()),
+        ..Process::default()
+    });
+    event
+}
+
+/// The shared state of a sensor without probe and link, and what it notes. Its spool is as small
+/// as one can be, and its probe says that tables let go.
+pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
+    let (rules, refused) =
+        compile([Document { path: "rules.yml".to_owned(), text: RULES.to_owned() }]);
+    assert!(refused.is_empty(), "{refused:?}");
+    let mut config = SpoolConfig::new(state.join("spool"));
+    (config.max_bytes, config.segment_bytes) = (256 << 10, 64 << 10);
+    let (notes, said) = sync_channel(NOTES_MAX);
+    let setup = Setup {
+        state: state.to_owned(),
+        endpoint: EndpointId::from_u128(1),
+        boot: BOOT,
+        host: "host".to_owned(),
+        scope: "host".to_owned(),
+        enforcement: "host".to_owned(),
+        started: Timestamp::from_millis(1),
+        coverage: None,
+    };
+    let shared = Shared::new(Parts {
+        setup,
+        spool: SharedSpool::new(Spool::open(config).expect("a folder")),
+        probe: Box::new(|| Stats { processes_refused: 7, hashes_evicted: 8, ..Stats::default() }),
+        work: sync_channel(1).0,
+        notes,
+        plans: Plans::open(&state.join("plans")).expect("a folder"),
+        content: Content { version: String::new(), serial: 1, rules, refused: 0 },
+    });
+    (Arc::new(shared), said)
+}
+
+#[test]
+fn what_any_table_lets_go_is_in_heartbeat_status_and_activities() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (shared, said) = shared(dir.path());
+    let spool = dir.path().join("spool");
+    let pipeline = Pipeline {
+        shared: Arc::clone(&shared),
+        sequence: Sequence::open(&spool, BOOT).expect("a folder"),
+        watch: Watch::open(&spool).expect("a folder"),
+        live: Arc::new(Live::new(0, Timestamp::from_millis(1))),
+    };
+    let (sink, events) = sync_channel(4);
+    let running = thread::spawn(move || pipeline.run(&events, &said));
+    for first in (0..PROCESSES).step_by(BATCH as usize) {
+        sink.send((first..PROCESSES.min(first + BATCH)).map(exec).collect()).expect("it runs");
+    }
+    drop(sink);
+    running.join().expect("no panic");
+
+    let evictions = shared.health().evictions;
+    assert_eq!((evictions.processes, evictions.hashes), (7, 8), "the probe's");
+    for (name, _, count) in evictions.list() {
+        assert!(count > 0, "{name}");
+    }
+    let status = Status::load(dir.path()).expect("written");
+    assert_eq!(status.health.evictions, evictions, "what `metsuke-sensor status` shows");
+
+    let mut told = String::new();
+    let mut at = Position::default();
+    while let Some((batch, next)) = shared.spool.next(at) {
+        at = next;
+        let (_, events) = metsuke_link::codec::decode(&batch.to_proto()).expect("our own");
+        for event in events {
+            if let Activity::Health(health) = &event.activity
+                && health.reason.as_deref() == Some("evicted")
+            {
+                assert_eq!((health.lost, health.from), (None, health.to), "no loss of activities");
+                told.push_str(health.detail.as_deref().unwrap_or_default());
+            }
+        }
+    }
+    for (name, ..) in evictions.list().iter().filter(|(name, ..)| !name.contains("spool")) {
+        assert!(told.contains(name), "{name} in {told}");
+    }
+}
