@@ -3,8 +3,11 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::arguments::{Arguments, Login};
 use crate::client::Client;
@@ -58,12 +61,14 @@ fn password(user: &str) -> Result<String, Failure> {
     let stdin = std::io::stdin();
     let mut line = String::new();
     if stdin.is_terminal() {
-        write!(std::io::stderr(), "password of {user}: ").map_err(local)?;
         let before = tcgetattr(&stdin).map_err(|error| local(error.into()))?;
+        give_back_when_interrupted(before.clone()).map_err(local)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&stdin, OptionalActions::Flush, &quiet).map_err(|error| local(error.into()))?;
-        let read = stdin.lock().read_line(&mut line);
+        // After the terminal was made quiet: who types at once is not seen either.
+        let asked = write!(std::io::stderr(), "password of {user}: ");
+        let read = asked.and_then(|()| stdin.lock().read_line(&mut line));
         tcsetattr(&stdin, OptionalActions::Flush, &before).map_err(|error| local(error.into()))?;
         writeln!(std::io::stderr()).map_err(local)?;
         read.map_err(local)?;
@@ -71,4 +76,19 @@ fn password(user: &str) -> Result<String, Failure> {
         stdin.lock().read_line(&mut line).map_err(local)?;
     }
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// A Ctrl-C at the password must not leave a terminal that shows nothing of what is typed. The
+/// thread lives as long as this command; the signal then ends it as it always does.
+fn give_back_when_interrupted(before: Termios) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::Builder::new().name("metsuke-terminal".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            // The terminal may be what went away.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
+            let _ = writeln!(std::io::stderr());
+            let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
 }
