@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::ca::Authority;
-use crate::limits::{CALLS_MAX, HEARTBEAT_DEFAULT, STREAMS_MAX};
+use crate::limits::{
+    CALLS_MAX, CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, HEARTBEAT_DEFAULT, STREAMS_MAX,
+};
 use crate::tls::{TlsError, server_config};
 
 mod accept;
@@ -53,6 +55,10 @@ pub struct Counters {
     pub connections_refused: AtomicU64,
     /// Sessions open now.
     pub sessions: AtomicU64,
+    /// Sessions ended because their endpoint opened another one.
+    pub sessions_replaced: AtomicU64,
+    /// Sessions ended by a fault of this server's own.
+    pub sessions_failed: AtomicU64,
     /// Batches taken.
     pub batches: AtomicU64,
     /// Batches refused for good.
@@ -72,13 +78,22 @@ impl Counters {
 pub struct ServerConfig {
     /// How often sensors shall send a heartbeat.
     pub heartbeat: Duration,
+    /// Most connections held at once; more are closed at once, and counted.
+    pub connections_max: usize,
+    /// How long a peer may take for its TLS handshake; then it is cut off, and counted.
+    pub handshake_timeout: Duration,
     /// Where it counts.
     pub counters: Arc<Counters>,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { heartbeat: HEARTBEAT_DEFAULT, counters: Arc::default() }
+        Self {
+            heartbeat: HEARTBEAT_DEFAULT,
+            connections_max: CONNECTIONS_MAX,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            counters: Arc::default(),
+        }
     }
 }
 
@@ -95,8 +110,7 @@ pub async fn serve<H: Handler>(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let tls = server_config(&authority)?;
-    let counters = Arc::clone(&config.counters);
-    let incoming = accept::incoming(listener, tls, counters, stop.clone());
+    let (incoming, accepting) = accept::incoming(listener, tls, &config);
     let sessions = tokio_util::task::TaskTracker::new();
     let service = service::Service::new(
         authority,
@@ -112,9 +126,14 @@ pub async fn serve<H: Handler>(
         .concurrency_limit_per_connection(CALLS_MAX)
         .add_service(gate::Gate::new(service))
         .serve_with_incoming_shutdown(incoming, stopped);
-    tokio::pin!(serving);
+    // Not a task of its own: a panic in it is one of whoever serves, and it ends with the call.
+    let accepting = async {
+        stop.run_until_cancelled(accepting).await;
+        std::future::pending::<()>().await;
+    };
     let result = tokio::select! {
-        result = &mut serving => result,
+        result = serving => result,
+        () = accepting => Ok(()),
         () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => {
             tracing::warn!("connections were still open when the link stopped; they are cut off");
             Ok(())

@@ -143,7 +143,12 @@ impl Spool {
     /// Keeps one batch. It always goes somewhere: to disk, to memory while the disk is full, or
     /// into the losses.
     pub fn append(&mut self, batch: &Encoded) {
-        let record = record::write(batch);
+        let Some(record) = record::write(batch) else {
+            // `encode` makes none such; whoever puts one together otherwise is told.
+            tracing::error!(bytes = batch.payload.len(), "a batch is too large to be kept");
+            self.losses.add(Loss::of(batch, losses::TOO_LARGE));
+            return;
+        };
         let length = record.len() as u64;
         self.make_room(length);
         let memory_full = self.depth().memory_bytes + length > self.config.memory_bytes;

@@ -1,26 +1,25 @@
 //! Accepting connections: bounded in number, handshakes bounded in time, beside one another.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::transport::server::{Connected, TcpConnectInfo, TlsConnectInfo};
 
-use super::Counters;
-use crate::limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
+use super::{Counters, ServerConfig};
 
 /// Pause after the system had no descriptor left, so that accepting does not spin.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection that holds one of the bounded slots until it closes.
 pub(super) struct Connection {
@@ -28,69 +27,96 @@ pub(super) struct Connection {
     _slot: OwnedSemaphorePermit,
 }
 
-/// The connections whose handshake succeeded.
+/// The connections whose handshake succeeded, and the work of accepting them: it goes on until
+/// nobody takes them any more, and drops the handshakes it is at when it is dropped itself.
 pub(super) fn incoming(
     listener: TcpListener,
-    tls: ServerConfig,
-    counters: Arc<Counters>,
-    stop: CancellationToken,
-) -> ReceiverStream<io::Result<Connection>> {
+    tls: rustls::ServerConfig,
+    config: &ServerConfig,
+) -> (ReceiverStream<io::Result<Connection>>, impl Future<Output = ()> + use<>) {
     // One place: a finished handshake waits for gRPC to take it, holding its slot.
     let (ready, connections) = mpsc::channel(1);
-    let accepting = accept(listener, TlsAcceptor::from(Arc::new(tls)), counters, ready);
-    // Owned by the returned stream: it ends when the receiver is dropped or on stop.
-    tokio::spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = accepting => {}
-        }
-    });
-    ReceiverStream::new(connections)
+    let acceptor = Acceptor {
+        tls: TlsAcceptor::from(Arc::new(tls)),
+        slots: Arc::new(Semaphore::new(config.connections_max)),
+        handshake_timeout: config.handshake_timeout,
+        counters: Arc::clone(&config.counters),
+        ready,
+    };
+    (ReceiverStream::new(connections), acceptor.run(listener))
 }
 
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// What each handshake needs.
+#[derive(Clone)]
+struct Acceptor {
+    tls: TlsAcceptor,
+    slots: Arc<Semaphore>,
+    handshake_timeout: Duration,
     counters: Arc<Counters>,
     ready: mpsc::Sender<io::Result<Connection>>,
-) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let handshakes = TaskTracker::new();
-    while !ready.is_closed() {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
+}
+
+impl Acceptor {
+    async fn run(self, listener: TcpListener) {
+        let mut handshakes = JoinSet::new();
+        let mut turned_away = false;
+        loop {
+            let accepted = tokio::select! {
+                () = self.ready.closed() => return,
+                Some(ended) = handshakes.join_next() => {
+                    self.look_at(ended);
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            Counters::add(&self.counters.connections);
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                turned_away = false;
+                handshakes.spawn(self.clone().handshake(stream, peer, slot));
+            } else {
+                Counters::add(&self.counters.connections_refused);
+                // Said once a time: who floods the port shall not flood the log.
+                if !turned_away {
+                    tracing::warn!(%peer, "too many connections are open; new ones are turned away until some close");
+                }
+                turned_away = true;
             }
-        };
-        Counters::add(&counters.connections);
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            Counters::add(&counters.connections_refused);
-            continue;
-        };
-        let (acceptor, counters, ready) = (acceptor.clone(), Arc::clone(&counters), ready.clone());
-        handshakes.spawn(async move {
-            // Acknowledgements are small and somebody waits for them. Failing only delays them.
-            let _ = stream.set_nodelay(true);
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
-            match handshake {
-                Ok(Ok(stream)) => {
-                    let connection = Connection { stream, _slot: slot };
-                    // Nobody takes it any more when the server stops.
-                    let _ = ready.send(Ok(connection)).await;
-                }
-                Ok(Err(error)) => {
-                    Counters::add(&counters.handshakes_failed);
-                    tracing::info!(%peer, %error, "a handshake failed");
-                }
-                Err(_) => {
-                    Counters::add(&counters.handshakes_failed);
-                    tracing::info!(%peer, "a handshake was not finished in time");
-                }
+        }
+    }
+
+    fn look_at(&self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            Counters::add(&self.counters.handshakes_failed);
+            tracing::error!(%error, "a handshake broke down; please report it");
+        }
+    }
+
+    async fn handshake(self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+        // Acknowledgements are small and somebody waits for them. Failing only delays them.
+        let _ = stream.set_nodelay(true);
+        match tokio::time::timeout(self.handshake_timeout, self.tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let connection = Connection { stream, _slot: slot };
+                // Nobody takes it any more when the server stops.
+                let _ = self.ready.send(Ok(connection)).await;
             }
-        });
+            Ok(Err(error)) => {
+                Counters::add(&self.counters.handshakes_failed);
+                tracing::info!(%peer, %error, "a handshake failed");
+            }
+            Err(_) => {
+                Counters::add(&self.counters.handshakes_failed);
+                tracing::info!(%peer, "a handshake was not finished in time");
+            }
+        }
     }
 }
 

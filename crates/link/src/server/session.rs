@@ -5,9 +5,11 @@
 //! one session are handled one after another, so batches stay in order. Invariant: a message whose
 //! handling began is handled to its end; a session ends only between messages.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt as _;
 use metsuke_event::{EndpointId, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -37,19 +39,30 @@ pub(super) struct Context<H> {
 /// Runs a session to its end; the last word, if any, is a status for the sensor.
 pub(super) async fn run<H: Handler>(context: Context<H>, mut upstream: Streaming<Upstream>) {
     let seat = context.seats.take(context.endpoint).await;
-    if let Err(status) = open(&context, &mut upstream).await {
+    let opened = whole(&context, open(&context, &mut upstream)).await.and_then(|opened| opened);
+    if let Err(status) = opened {
         tracing::info!(endpoint = %context.endpoint, %status, "a session was refused");
         // The sensor may be gone already.
         let _ = context.down.send(Err(status)).await;
         return;
     }
     context.config.counters.sessions.fetch_add(1, Ordering::Relaxed);
-    let status = talk(&context, &mut upstream, &seat.leave).await;
+    let talk = talk(&context, &mut upstream, &seat.leave);
+    let status = whole(&context, talk).await.unwrap_or_else(|status| status);
     tracing::info!(endpoint = %context.endpoint, %status, "a session ended");
     context.handler.gone(context.endpoint).await;
     context.config.counters.sessions.fetch_sub(1, Ordering::Relaxed);
     // Not waited for: a full queue belongs to a sensor that no longer reads.
     let _ = context.down.try_send(Err(status));
+}
+
+/// A panic in `part` ends this session, is counted, and nothing else is left undone.
+async fn whole<H, T>(context: &Context<H>, part: impl Future<Output = T>) -> Result<T, Status> {
+    AssertUnwindSafe(part).catch_unwind().await.map_err(|_| {
+        Counters::add(&context.config.counters.sessions_failed);
+        tracing::error!(endpoint = %context.endpoint, "a session broke down; please report it");
+        Status::internal("the session broke down on the server; come again")
+    })
 }
 
 async fn next(upstream: &mut Streaming<Upstream>) -> Result<Up, Status> {
@@ -93,6 +106,7 @@ async fn talk<H: Handler>(
                 Err(Status::unavailable("the server is stopping; come again"))
             }
             () = leave.cancelled() => {
+                Counters::add(&context.config.counters.sessions_replaced);
                 Err(Status::aborted("this endpoint opened another session"))
             }
             () = context.down.closed() => Err(Status::cancelled("the sensor is gone")),

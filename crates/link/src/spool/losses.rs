@@ -8,13 +8,15 @@ use crate::codec::Encoded;
 pub(super) const DISK_FULL: &str = "disk_full";
 /// The spool reached its bound while the server was away; the oldest went.
 pub(super) const SPOOL_FULL: &str = "spool_full";
+/// The batch is larger than a record may be: it could be written, and not be read again.
+pub(super) const TOO_LARGE: &str = "batch_too_large";
 /// Something else changed the spool's files.
 pub(super) const DAMAGED: &str = "spool_damaged";
 
 /// Activities given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// `disk_full`, `spool_full` or `spool_damaged`.
+    /// `disk_full`, `spool_full`, `batch_too_large` or `spool_damaged`.
     pub reason: &'static str,
     /// How many; `None` when nobody can know.
     pub lost: Option<u64>,

@@ -22,10 +22,13 @@ pub(super) struct Head {
     covered: [u8; CHECKSUM_AT],
 }
 
-/// The record's bytes.
-pub(super) fn write(batch: &Encoded) -> Vec<u8> {
+/// The record's bytes; `None` when its payload is larger than `read_head` believes.
+pub(super) fn write(batch: &Encoded) -> Option<Vec<u8>> {
+    if batch.payload.len() > BATCH_COMPRESSED_MAX {
+        return None;
+    }
     let mut record = Vec::with_capacity(HEAD_BYTES + batch.payload.len());
-    let length = u32::try_from(batch.payload.len()).unwrap_or(u32::MAX);
+    let length = u32::try_from(batch.payload.len()).ok()?;
     record.extend_from_slice(&MAGIC);
     record.extend_from_slice(&length.to_le_bytes());
     record.extend_from_slice(&batch.boot.as_u128().to_be_bytes());
@@ -37,7 +40,7 @@ pub(super) fn write(batch: &Encoded) -> Vec<u8> {
     let checksum = checksum(&record, &batch.payload);
     record.extend_from_slice(&checksum.to_le_bytes());
     record.extend_from_slice(&batch.payload);
-    record
+    Some(record)
 }
 
 /// Reads a head; `None` when it is none. Its payload is not part of it yet.

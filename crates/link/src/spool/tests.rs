@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::{Loss, Position, Spool, SpoolConfig};
 use crate::codec::Encoded;
+use crate::limits::BATCH_COMPRESSED_MAX;
 
 fn batch(number: u64, bytes: usize) -> Encoded {
     Encoded {
@@ -167,4 +168,36 @@ fn damage_in_the_middle_is_cut_off_and_told() {
     let kept = rest(&mut spool, start);
     assert!(kept.len() >= 6 && kept.len() < 9, "{}", kept.len());
     assert_eq!(kept.last().map(|batch| batch.first_seq), Some(90), "the rest is served");
+}
+
+/// The largest batch there may be comes back; a larger one would be taken for damage when it is
+/// read, with all behind it, and is counted instead.
+#[test]
+fn a_batch_that_could_not_be_read_again_is_not_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config =
+        || SpoolConfig { segment_bytes: 64 << 20, max_bytes: 64 << 20, ..config(dir.path()) };
+    let mut spool = Spool::open(config()).expect("opens");
+    let batches =
+        [batch(1, 100), batch(2, BATCH_COMPRESSED_MAX), batch(3, BATCH_COMPRESSED_MAX + 1)];
+    for batch in batches.iter().chain([&batch(4, 100)]) {
+        spool.append(batch);
+    }
+    let kept = |spool: &mut Spool| -> Vec<u64> {
+        let start = spool.start();
+        rest(spool, start).iter().map(|batch| batch.first_seq).collect()
+    };
+    assert_eq!(kept(&mut spool), [10, 20, 40]);
+    let lost = Loss {
+        reason: "batch_too_large",
+        lost: Some(10),
+        from: batches[2].from,
+        to: batches[2].to,
+    };
+    assert_eq!(spool.take_losses(), [lost]);
+    assert_eq!(spool.depth().events, 30);
+    drop(spool);
+    let mut spool = Spool::open(config()).expect("opens again");
+    assert_eq!(kept(&mut spool), [10, 20, 40]);
+    assert_eq!(spool.take_losses(), []);
 }

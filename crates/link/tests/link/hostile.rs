@@ -23,10 +23,10 @@ use tonic::{Code, Status, Streaming};
 
 use crate::world::{LIMIT, SensorSide, World, until_true};
 
-type Tls = Result<Channel, tonic::transport::Error>;
+pub(crate) type Tls = Result<Channel, tonic::transport::Error>;
 
 /// A client of our own making: it trusts the world's authority and shows what it is told to.
-async fn dial(world: &World, shown: Option<(Vec<u8>, Vec<u8>)>) -> Tls {
+pub(crate) async fn dial(world: &World, shown: Option<(Vec<u8>, Vec<u8>)>) -> Tls {
     let mut roots = RootCertStore::empty();
     roots.add(world.authority.certificate().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -59,19 +59,19 @@ async fn dial(world: &World, shown: Option<(Vec<u8>, Vec<u8>)>) -> Tls {
 }
 
 /// Certificate and key of an identity, as it is kept on disk.
-fn parts(identity: &Identity) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn parts(identity: &Identity) -> (Vec<u8>, Vec<u8>) {
     let json = serde_json::to_value(identity).expect("serialises");
     let bytes = |name: &str| hex::decode(json[name].as_str().expect("hex")).expect("hex");
     (bytes("certificate"), bytes("key"))
 }
 
-fn hello() -> Up {
+pub(crate) fn hello() -> Up {
     Up::Hello(proto::Hello { protocol: PROTOCOL, boot: vec![0; 16].into(), ..Default::default() })
 }
 
-type Talk = (mpsc::Sender<Upstream>, Result<Streaming<proto::Downstream>, Status>);
+pub(crate) type Talk = (mpsc::Sender<Upstream>, Result<Streaming<proto::Downstream>, Status>);
 
-async fn open(channel: Channel, first: Up) -> Talk {
+pub(crate) async fn open(channel: Channel, first: Up) -> Talk {
     let (up, stream) = mpsc::channel(4);
     up.send(Upstream { kind: Some(first) }).await.expect("room");
     let mut client = LinkClient::new(channel).max_encoding_message_size(usize::MAX);
@@ -79,13 +79,13 @@ async fn open(channel: Channel, first: Up) -> Talk {
     (up, answer.map(tonic::Response::into_inner))
 }
 
-async fn next(down: &mut Streaming<proto::Downstream>) -> Result<Down, Status> {
+pub(crate) async fn next(down: &mut Streaming<proto::Downstream>) -> Result<Down, Status> {
     let message = tokio::time::timeout(LIMIT, down.message()).await.expect("in time")?;
     message.and_then(|message| message.kind).ok_or_else(|| Status::ok("closed"))
 }
 
 /// A sensor of this world still gets its work done.
-async fn works(world: &World, name: &str) {
+pub(crate) async fn works(world: &World, name: &str) {
     let mut sensor = world.sensor(name).await;
     sensor.append(1, 1, 7);
     sensor.run();

@@ -9,6 +9,7 @@
 mod batches;
 mod enrolment;
 mod hostile;
+mod limits;
 mod orders;
 mod spool_process;
 mod world;

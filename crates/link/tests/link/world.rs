@@ -22,6 +22,7 @@ use metsuke_respond::PlanId;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before a test gives up.
@@ -164,11 +165,17 @@ pub(crate) struct World {
     pub(crate) memory: Arc<Memory>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) address: SocketAddr,
+    config: ServerConfig,
     server: Option<(Runtime, CancellationToken)>,
 }
 
 impl World {
     pub(crate) fn start() -> Self {
+        Self::start_with(ServerConfig::default())
+    }
+
+    /// With bounds of its own.
+    pub(crate) fn start_with(config: ServerConfig) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let authority = Arc::new(Authority::open(&dir.path().join("ca")).expect("an authority"));
         let mut world = Self {
@@ -177,6 +184,7 @@ impl World {
             memory: Arc::default(),
             counters: Arc::default(),
             address: ([127, 0, 0, 1], 0).into(),
+            config,
             server: None,
         };
         world.start_server();
@@ -203,6 +211,7 @@ impl World {
         let config = ServerConfig {
             heartbeat: Duration::from_millis(100),
             counters: Arc::clone(&self.counters),
+            ..self.config.clone()
         };
         let handler = Arc::new(Recorder(Arc::clone(&self.memory)));
         let serving = serve(listener, Arc::clone(&self.authority), handler, config, stop.clone());
@@ -298,7 +307,7 @@ pub(crate) struct SensorSide {
     pub(crate) spool: SharedSpool,
     pub(crate) seen: Arc<Seen>,
     pub(crate) plan_news: Arc<tokio::sync::Notify>,
-    running: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
+    running: Option<(CancellationToken, JoinSet<()>)>,
 }
 
 impl SensorSide {
@@ -335,14 +344,15 @@ impl SensorSide {
         let stop = CancellationToken::new();
         let (spool, seen, stopped) =
             (self.spool.clone(), Arc::clone(&self.seen) as Arc<dyn Delegate>, stop.clone());
-        let task = tokio::spawn(async move { client.run(spool, seen, stopped).await });
+        let mut task = JoinSet::new();
+        task.spawn(async move { client.run(spool, seen, stopped).await });
         self.running = Some((stop, task));
     }
 
     pub(crate) async fn stop(&mut self) {
-        if let Some((stop, task)) = self.running.take() {
+        if let Some((stop, mut task)) = self.running.take() {
             stop.cancel();
-            task.await.expect("ends");
+            task.join_next().await.expect("it runs").expect("ends");
         }
     }
 
