@@ -527,6 +527,10 @@ export interface components {
             page: string;
             /** @description What the score is made of. */
             parts: components["schemas"]["ScorePart"][];
+            /** @description Names of its techniques by ATT&CK id, of those that have one here. */
+            technique_names: {
+                [key: string]: string;
+            };
         };
         /** @description What the list and the page of an alert have in common. */
         AlertCore: {
@@ -1457,13 +1461,9 @@ export interface components {
             items: components["schemas"]["TokenInfo"][];
         };
         /** @description Name and password of an account, and the new token's name. */
-        TokenLoginRequest: {
+        TokenLoginRequest: components["schemas"]["SignInRequest"] & {
             /** @description What the token is for, for people. */
             name: string;
-            /** @description Password. */
-            password: string;
-            /** @description Account name. */
-            user: string;
         };
         /** @description A new token's name. */
         TokenRequest: {

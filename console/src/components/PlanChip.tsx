@@ -50,7 +50,7 @@ export function PlanRow({ plan: first }: { plan: Plan }) {
   const plan = useLive(first);
   const cancel = useCancelPlan();
   const last = plan.updates[plan.updates.length - 1];
-  const detail = resultText(plan.result) ?? last?.detail ?? undefined;
+  const detail = last?.detail || resultText(plan.result);
   return (
     <div className="plan" data-plan={plan.id} data-state={plan.state}>
       <div className="row wrap">

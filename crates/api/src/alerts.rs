@@ -85,8 +85,10 @@ async fn get_alert(
     let loss = loss_of(app.telemetry.loss(around(&record)), record.alert.endpoint);
     let detections = &app.facts.detections.items;
     let page = detections.iter().find(|known| known.detection.id == record.alert.detection.id);
+    let name = |id: &str| Some((id.to_owned(), crate::attack::name(id)?.to_owned()));
     Ok(Json(Alert {
         core: core(&record),
+        technique_names: record.techniques().into_iter().filter_map(name).collect(),
         parts: record.alert.parts.iter().cloned().map(ScorePart::from).collect(),
         highlights: highlights(&record),
         page: page.map(|known| known.page.clone()).unwrap_or_default(),

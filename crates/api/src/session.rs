@@ -94,9 +94,18 @@ async fn sign_in(
     headers: HeaderMap,
     Body(request): Body<SignInRequest>,
 ) -> Result<(HeaderMap, Json<Session>), Problem> {
-    check_sign_in_origin(&headers)?;
-    let account = crate::signin::check(&app, &request.user, request.password).await?;
+    let account = prove(&app, &headers, request).await?;
     start(&app, &account).await
+}
+
+/// The account whose name and password these are; not when another site's page sends them.
+pub(crate) async fn prove(
+    app: &App,
+    headers: &HeaderMap,
+    request: SignInRequest,
+) -> Result<catalog::Account, Problem> {
+    check_sign_in_origin(headers)?;
+    crate::signin::check(app, &request.user, request.password).await
 }
 
 /// The session of this request.

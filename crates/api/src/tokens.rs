@@ -14,9 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::{Account, check_own_password, check_sign_in_origin};
+use crate::auth::{Account, check_own_password};
 use crate::body::Body;
 use crate::problem::Problem;
+use crate::session::{SignInRequest, prove};
 use crate::shape::Time;
 
 /// Longest name of a token.
@@ -34,10 +35,9 @@ pub struct TokenRequest {
 /// Name and password of an account, and the new token's name.
 #[derive(Clone, Deserialize, ToSchema)]
 pub struct TokenLoginRequest {
-    /// Account name.
-    pub user: String,
-    /// Password.
-    pub password: String,
+    /// Whose.
+    #[serde(flatten)]
+    pub account: SignInRequest,
     /// What the token is for, for people.
     pub name: String,
 }
@@ -102,8 +102,7 @@ async fn login_token(
     headers: HeaderMap,
     Body(request): Body<TokenLoginRequest>,
 ) -> Result<Json<Token>, Problem> {
-    check_sign_in_origin(&headers)?;
-    let account = crate::signin::check(&app, &request.user, request.password).await?;
+    let account = prove(&app, &headers, request.account).await?;
     check_own_password(&account)?;
     make(&app, &account, request.name).await
 }

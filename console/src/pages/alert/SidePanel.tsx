@@ -61,14 +61,14 @@ function Details({ alert, shown, events, onTerminate }: Props) {
   const node = tree.data?.nodes.find((one) => one.uid === shown.process);
   return (
     <div className="side">
-      {lit.map((one) => <Fired key={one.key} highlight={one} />)}
+      {lit.map((one) => <Fired key={one.key} highlight={one} names={alert.technique_names} />)}
       {event && <section><h3>{t('search/panel')}</h3><EventFields event={event} /></section>}
       {node && <ProcessProfile node={node} endpoint={alert.endpoint} onTerminate={onTerminate} />}
     </div>
   );
 }
 
-function Fired({ highlight }: { highlight: Highlight }) {
+function Fired({ highlight, names }: { highlight: Highlight; names: AlertDetail['technique_names'] }) {
   const { t } = useTranslation();
   const { detection } = highlight;
   return (
@@ -78,7 +78,9 @@ function Fired({ highlight }: { highlight: Highlight }) {
         <strong><SafeText text={detection.title} /></strong>
         <Severity level={detection.level} />
         <span className="chip">{t(`layer/${detection.layer}`)}</span>
-        {detection.techniques.map((one) => <span key={one} className="chip mono">{one}</span>)}
+        {detection.techniques.map((one) => (
+          <span key={one} className="chip"><span className="mono">{one}</span> {names[one]}</span>
+        ))}
         {highlight.count > 1 && <span className="muted">{t('alert/times', { count: highlight.count })}</span>}
       </p>
       {highlight.matched.length === 0 && <p className="muted">{t('alert/correlated', { count: highlight.events.length })}</p>}

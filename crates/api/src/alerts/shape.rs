@@ -106,6 +106,8 @@ pub struct Alert {
     /// What it is.
     #[serde(flatten)]
     pub core: AlertCore,
+    /// Names of its techniques by ATT&CK id, of those that have one here.
+    pub technique_names: BTreeMap<String, String>,
     /// What the score is made of.
     pub parts: Vec<ScorePart>,
     /// The steps, by time.

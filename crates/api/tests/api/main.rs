@@ -252,6 +252,7 @@ async fn an_alert_is_explained_and_triaged() {
     assert_eq!(alert["highlights"].as_array().unwrap().len(), 2);
     assert_eq!(alert["highlights"][0]["process_name"], "sh");
     assert_eq!(alert["user"], "u");
+    assert_eq!(alert["technique_names"], json!({ "T1059.004": "Unix Shell" }));
 
     let patch = |version: u32| json!({ "status": "in_progress", "assignee": "me", "note": "mine", "expected_version": version });
     let changed = world.send(browser.request("PATCH", &path, &patch(1))).await.json();
