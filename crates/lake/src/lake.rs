@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::prelude::SessionContext;
+use futures::FutureExt as _;
 use metsuke_event::{BootId, EndpointId, Event, LossInterval, Timestamp};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::encode;
@@ -88,7 +91,8 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     stop: CancellationToken,
     flush_soon: Arc<Notify>,
-    flusher: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// The background flush; closing waits for it, dropping the lake ends it.
+    flusher: tokio::sync::Mutex<JoinSet<()>>,
     /// Where a test wants the flush to die.
     #[cfg(test)]
     pub(crate) crash_at: std::sync::Mutex<Option<Step>>,
@@ -143,19 +147,18 @@ impl Lake {
             closed: AtomicBool::new(false),
             stop: CancellationToken::new(),
             flush_soon: Arc::new(Notify::new()),
-            flusher: tokio::sync::Mutex::new(None),
+            flusher: tokio::sync::Mutex::default(),
             #[cfg(test)]
             crash_at: std::sync::Mutex::new(None),
             _lock: recovered.lock,
             config,
         });
-        let flusher = tokio::spawn(flush_regularly(
+        inner.flusher.lock().await.spawn(flush_regularly(
             Arc::downgrade(&inner),
             inner.stop.clone(),
             Arc::clone(&inner.flush_soon),
             inner.config.flush_interval,
         ));
-        *inner.flusher.lock().await = Some(flusher);
         Ok(Self { inner })
     }
 
@@ -230,10 +233,11 @@ impl Lake {
             return Ok(());
         }
         self.inner.stop.cancel();
-        if let Some(flusher) = self.inner.flusher.lock().await.take()
-            && let Err(error) = flusher.await
-        {
-            tracing::error!(%error, "the background flush of the lake died");
+        let mut flusher = std::mem::take(&mut *self.inner.flusher.lock().await);
+        while let Some(end) = flusher.join_next().await {
+            if let Err(error) = end {
+                tracing::error!(%error, "the background flush of the lake died");
+            }
         }
         self.move_tail().await.map(|_| ())
     }
@@ -314,8 +318,17 @@ async fn flush_regularly(
             () = pause => {}
         }
         let Some(inner) = lake.upgrade() else { return };
-        if let Err(error) = (Lake { inner }).flush().await {
-            tracing::warn!(%error, "the tail could not be moved to the table; it stays searchable");
+        let shared = Arc::clone(&inner.shared);
+        match AssertUnwindSafe((Lake { inner }).flush()).catch_unwind().await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the tail could not be moved to the table; it stays searchable");
+            }
+            // Said like any other failure, and tried again in its time.
+            Err(_) => {
+                tracing::error!("moving the tail to the table broke down; please report it");
+                shared.flush_failed("it broke down");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod compile;
 mod config;
 mod counts;
 mod cursor;
+mod engine;
 mod error;
 mod frame;
 #[cfg(test)]
@@ -17,8 +18,10 @@ mod losses;
 mod marks;
 #[cfg(test)]
 mod model;
+mod page;
 mod part;
 mod provider;
+mod prune;
 mod recover;
 mod repair;
 mod request;

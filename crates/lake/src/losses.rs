@@ -8,6 +8,12 @@ use metsuke_event::{Activity, Event, LossInterval};
 
 use crate::error::LakeError;
 
+mod book;
+#[cfg(test)]
+mod book_tests;
+
+pub(crate) use book::LossBook;
+
 /// The loss that `event` speaks of, if it does: a count above zero, or a true interval without a
 /// count ("started" and "stopped" are moments, and no loss).
 pub(crate) fn of_event(event: &Event) -> Option<LossInterval> {
@@ -45,11 +51,13 @@ impl LossLog {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Adds what is not on record yet, durable on return.
-    pub(crate) fn add(&self, losses: &[LossInterval]) -> Result<(), LakeError> {
+    /// Adds what is not on record yet, durable on return; gives what was not.
+    pub(crate) fn add(&self, losses: Vec<LossInterval>) -> Result<Vec<LossInterval>, LakeError> {
         let known = self.read();
+        let mut new = losses;
+        new.retain(|loss| !known.contains(loss));
         let mut lines = String::new();
-        for loss in losses.iter().filter(|loss| !known.contains(loss)) {
+        for loss in &new {
             tracing::error!(part = loss.part, reason = loss.reason, from = %loss.from, to = %loss.to, "events lost");
             if let Ok(line) = serde_json::to_string(loss) {
                 lines.push_str(&line);
@@ -57,13 +65,14 @@ impl LossLog {
             }
         }
         if lines.is_empty() {
-            return Ok(());
+            return Ok(new);
         }
         let write = || {
             let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
             file.write_all(lines.as_bytes())?;
             file.sync_all()
         };
-        write().map_err(|source| LakeError::io("note a loss in", &self.path, source))
+        write().map_err(|source| LakeError::io("note a loss in", &self.path, source))?;
+        Ok(new)
     }
 }

@@ -10,6 +10,7 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
@@ -20,38 +21,80 @@ use datafusion::physical_plan::union::UnionExec;
 
 use crate::request::TimeRange;
 use crate::schema::schema;
-use crate::view::{DataFile, View};
+use crate::view::{DataFile, TailPart, View};
+
+/// A file, and which of its row groups are to be read; `None` for all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) file: DataFile,
+    pub(crate) groups: Option<Vec<bool>>,
+}
 
 /// The events of a view that may lie in a time range.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EventsTable {
-    files: Vec<DataFile>,
-    tail: Vec<RecordBatch>,
+    parts: Vec<Part>,
+    tail: Vec<TailPart>,
 }
+
+/// Smallest and greatest event time of something.
+pub(crate) type Span = (i64, i64);
 
 impl EventsTable {
     pub(crate) fn new(view: &View, range: TimeRange) -> Self {
+        let files = view.files.iter().filter(|file| file.overlaps(range));
         let overlaps =
             |low: i64, high: i64| low < range.to.as_nanos() && range.from.as_nanos() <= high;
+        let tail = view.tail.iter().filter(|part| overlaps(part.min_time, part.max_time));
         Self {
-            files: view.files.iter().filter(|file| file.overlaps(range)).cloned().collect(),
-            tail: view
-                .tail
-                .iter()
-                .filter(|part| overlaps(part.min_time, part.max_time))
-                .map(|part| part.batch.clone())
-                .collect(),
+            parts: files.map(|file| Part { file: file.clone(), groups: None }).collect(),
+            tail: tail.cloned().collect(),
         }
     }
 
-    /// Rows that a scan has to consider.
-    pub(crate) fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum::<u64>()
-            + self.tail.iter().map(|batch| batch.num_rows() as u64).sum::<u64>()
+    /// The same with only some of the files, or only some of their row groups.
+    pub(crate) fn with_parts(&self, parts: Vec<Part>) -> Self {
+        Self { parts, tail: self.tail.clone() }
     }
 
-    pub(crate) fn files(&self) -> &[DataFile] {
-        &self.files
+    /// What may hold events from `low` to `high`, both included.
+    pub(crate) fn between(&self, (low, high): Span) -> Self {
+        let touches = |least: i64, most: i64| least <= high && low <= most;
+        let mut table = self.clone();
+        table.parts.retain(|part| touches(part.file.min_time, part.file.max_time));
+        table.tail.retain(|part| touches(part.min_time, part.max_time));
+        table
+    }
+
+    /// Each file and each batch of the tail as a table of its own, with its times and rows.
+    pub(crate) fn pieces(&self) -> Vec<(Span, u64, Self)> {
+        let files = self.parts.iter().map(|part| {
+            let piece = Self { parts: vec![part.clone()], tail: Vec::new() };
+            ((part.file.min_time, part.file.max_time), part.file.rows, piece)
+        });
+        let tail = self.tail.iter().map(|part| {
+            let piece = Self { parts: Vec::new(), tail: vec![part.clone()] };
+            ((part.min_time, part.max_time), part.batch.num_rows() as u64, piece)
+        });
+        files.chain(tail).collect()
+    }
+
+    /// This and `other` as one.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+        self.tail.extend(other.tail);
+    }
+
+    pub(crate) fn tail_rows(&self) -> u64 {
+        self.tail.iter().map(|part| part.batch.num_rows() as u64).sum()
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(crate) fn files(&self) -> Vec<DataFile> {
+        self.parts.iter().map(|part| part.file.clone()).collect()
     }
 
     fn scan_files(
@@ -65,13 +108,19 @@ impl EventsTable {
             ..TableParquetOptions::default()
         };
         let source = ParquetSource::new(schema()).with_table_parquet_options(parquet);
-        let groups = options.execution.target_partitions.clamp(1, self.files.len().max(1));
+        let groups = options.execution.target_partitions.clamp(1, self.parts.len().max(1));
         let mut file_groups = vec![Vec::new(); groups];
-        for (index, file) in self.files.iter().enumerate() {
+        for (index, Part { file, groups: wanted }) in self.parts.iter().enumerate() {
             let path = object_store::path::Path::from_absolute_path(&file.local)
                 .map_err(|error| DataFusionError::External(Box::new(error)))?;
             let mut part = PartitionedFile::new(String::new(), file.bytes);
             part.object_meta.location = path;
+            if let Some(wanted) = wanted {
+                let access = wanted.iter().map(|wanted| {
+                    if *wanted { RowGroupAccess::Scan } else { RowGroupAccess::Skip }
+                });
+                part = part.with_extension(ParquetAccessPlan::new(access.collect()));
+            }
             file_groups[index % groups].push(part);
         }
         let config =
@@ -109,12 +158,17 @@ impl TableProvider for EventsTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !self.files.is_empty() {
+        if !self.parts.is_empty() {
             plans.push(self.scan_files(state, projection)?);
         }
         if !self.tail.is_empty() {
-            let parts = [self.tail.clone()];
-            plans.push(MemorySourceConfig::try_new_exec(&parts, schema(), projection.cloned())?);
+            let batches: Vec<RecordBatch> =
+                self.tail.iter().map(|part| part.batch.clone()).collect();
+            plans.push(MemorySourceConfig::try_new_exec(
+                &[batches],
+                schema(),
+                projection.cloned(),
+            )?);
         }
         match plans.len() {
             0 => {

@@ -25,7 +25,7 @@ use crate::schema::index_of;
 use crate::table::Table;
 use crate::view::{DataFile, Shared};
 use crate::wal::segment_path;
-use crate::{codec, marks, search};
+use crate::{codec, engine, marks, search};
 
 /// A lake put in order, not yet taking events.
 pub(crate) struct Recovered {
@@ -44,13 +44,14 @@ pub(crate) async fn open(config: &LakeConfig) -> Result<Recovered, LakeError> {
             .map_err(|source| LakeError::io("make the folder", dir, source))?;
     }
     let lock = lock(&folders.root)?;
-    let session = search::session(config)?;
+    let session = engine::session(config)?;
     let mut table = Table::open(&folders.table, config.checkpoint_every).await?;
     let shared = Arc::new(Shared::default());
     let losses = LossLog::new(&folders.root);
     let keeper = Keeper { folders: &folders, shared: &shared, losses: &losses };
     let in_table = table.segment().await?.unwrap_or(0);
     shared.set_files(table.files());
+    shared.add_losses(losses.read());
     for file in table.files() {
         if let Some(reason) = unsound(&file) {
             keeper.set_aside(&mut table, &file, reason).await?;
@@ -58,7 +59,6 @@ pub(crate) async fn open(config: &LakeConfig) -> Result<Recovered, LakeError> {
     }
     remove_orphans(table.dir(), &shared)?;
     drop_segments(&folders, in_table);
-    shared.add_losses(losses.read());
     if let Err(error) = recall(&folders, &session, &shared, in_table).await {
         if !may_be_damage(&error) {
             return Err(error);
@@ -116,7 +116,8 @@ impl Keeper<'_> {
             reason: reason.to_owned(),
             lost: Some(file.rows),
         };
-        self.losses.add(std::slice::from_ref(&loss))?;
+        // Stated before it is done: what is on record already is at hand already.
+        self.shared.add_losses(self.losses.add(vec![loss])?);
         table.remove(file).await?;
         let name = file.path.replace('/', "_");
         let target = self.folders.quarantine.join(name);
@@ -124,7 +125,6 @@ impl Keeper<'_> {
             tracing::warn!(%error, path = %file.local.display(), "a damaged file could not be moved");
         }
         self.shared.remove_file(&file.path);
-        self.shared.add_losses([loss]);
         Ok(())
     }
 }
@@ -206,7 +206,7 @@ async fn recall(
         Box::pin(search::marks(session, &view)).await?
     };
     shared.raise_table_marks(&known);
-    shared.add_losses(Box::pin(search::stated_losses(session, &view)).await?);
+    shared.absorb_losses(Box::pin(search::stated_losses(session, &view)).await?);
     Ok(())
 }
 
@@ -231,8 +231,7 @@ fn replay(folders: &Folders, shared: &Shared, losses: &LossLog) -> Result<u64, L
             let until = modified(&path);
             let lost: Vec<LossInterval> =
                 segment.damage.iter().map(|damage| damage_loss(damage, until)).collect();
-            losses.add(&lost)?;
-            shared.add_losses(lost);
+            shared.add_losses(losses.add(lost)?);
             let marker = folders.quarantine.join(format!("{number:020}.damaged"));
             File::create(&marker).map_err(|source| LakeError::io("mark", &marker, source))?;
         }

@@ -58,8 +58,8 @@ impl Lake {
         }
     }
 
-    async fn set_damaged_aside(&self, files: &[DataFile]) -> Result<bool, LakeError> {
-        let damaged = find_damaged(files.to_vec()).await?;
+    async fn set_damaged_aside(&self, files: Vec<DataFile>) -> Result<bool, LakeError> {
+        let damaged = find_damaged(files).await?;
         let any = !damaged.is_empty();
         let mut table = self.inner.table.lock().await;
         for (file, reason) in damaged {

@@ -171,6 +171,11 @@ pub struct LakeStats {
     pub quarantined: u64,
     /// Flushes that failed in a row; 0 when the last one succeeded.
     pub failed_flushes: u64,
+    /// Loss intervals at hand.
+    pub loss_intervals: u64,
+    /// Loss intervals joined into another one of their endpoint since the lake was opened, because
+    /// it had more than the lake keeps at hand.
+    pub losses_joined: u64,
 }
 
 /// The endpoint that stands for "all of them" in a loss interval of the lake's own: a damaged

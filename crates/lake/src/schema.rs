@@ -22,6 +22,7 @@ pub(crate) const BLOOM_FIELDS: &[&str] = &[
     "file.hash.sha256",
     "dst_endpoint.ip",
     "src_endpoint.ip",
+    "dns_server.ip",
     "query.hostname",
     "process.uid",
     "process.parent_process.uid",

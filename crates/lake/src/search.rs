@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::Expr;
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt as _;
 use metsuke_event::field::{by_name, meta};
-use metsuke_event::{BootId, EndpointId, Event, FieldId, LossInterval, Value};
+use metsuke_event::{BootId, EndpointId, Event, FieldId, Value};
 use metsuke_hunt::{End, Pattern, Piece, Predicate, Range, Test};
 
-use crate::codec::decode;
-use crate::compile::{ORDER, behind, column, predicate, time_range};
-use crate::config::LakeConfig;
+use crate::compile::{ORDER, column, predicate, time_range};
 use crate::counts::Counter;
+use crate::engine::{events_of, filtered, ordered, rows_read, stream};
 use crate::error::LakeError;
 use crate::lake::{HighWater, Lake};
+use crate::losses::LossBook;
+use crate::page::page;
 use crate::provider::EventsTable;
+use crate::prune::pruned;
 use crate::recover::{batch_losses, raise_marks};
 use crate::request::{
     Cursor, Events, Facet, MAX_BUCKETS, MAX_FACET_VALUES, MAX_FACETS, MAX_LIMIT, Order,
@@ -32,48 +31,6 @@ use crate::view::View;
 pub const MAX_EVENTS: usize = 50_000;
 /// Rows looked at for completion, newest files first.
 const COMPLETION_ROWS: u64 = 2_000_000;
-
-/// The engine, set up once for a lake.
-pub(crate) fn session(config: &LakeConfig) -> Result<SessionContext, LakeError> {
-    let mut options = SessionConfig::new()
-        .with_target_partitions(config.search_threads.max(1))
-        .with_information_schema(false);
-    let parquet = &mut options.options_mut().execution.parquet;
-    parquet.pushdown_filters = true;
-    parquet.reorder_filters = true;
-    parquet.bloom_filter_on_read = true;
-    parquet.schema_force_view_types = false;
-    let pool = Arc::new(GreedyMemoryPool::new(config.search_memory_bytes));
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
-    Ok(SessionContext::new_with_config_rt(options, runtime))
-}
-
-fn filtered(
-    session: &SessionContext,
-    table: Arc<EventsTable>,
-    filters: impl IntoIterator<Item = Option<Expr>>,
-) -> Result<DataFrame, LakeError> {
-    let frame = session.read_table(table)?;
-    match filters.into_iter().flatten().reduce(Expr::and) {
-        Some(filter) => Ok(frame.filter(filter)?),
-        None => Ok(frame),
-    }
-}
-
-fn ordered(frame: DataFrame, fields: &[FieldId], order: Order) -> Result<DataFrame, LakeError> {
-    let ascending = order == Order::OldestFirst;
-    let keys = fields.iter().map(|field| column(*field).sort(ascending, ascending)).collect();
-    Ok(frame.sort(keys)?)
-}
-
-fn events_of(batches: &[RecordBatch]) -> Result<Vec<Event>, LakeError> {
-    let mut events = Vec::new();
-    for batch in batches {
-        let batch = conform(batch).map_err(LakeError::arrow("read an answer"))?;
-        events.extend(decode(&batch).0);
-    }
-    Ok(events)
-}
 
 /// The highest sequence numbers in the table, from the events themselves.
 pub(crate) async fn marks(session: &SessionContext, view: &View) -> Result<HighWater, LakeError> {
@@ -92,15 +49,18 @@ pub(crate) async fn marks(session: &SessionContext, view: &View) -> Result<HighW
 pub(crate) async fn stated_losses(
     session: &SessionContext,
     view: &View,
-) -> Result<Vec<LossInterval>, LakeError> {
+) -> Result<LossBook, LakeError> {
     let table = Arc::new(EventsTable::new(view, TimeRange::ALL));
     let exists = |name: &str| by_name(name).map(|spec| column(spec.id).is_not_null());
     let stated = [exists("sensor.from"), exists("sensor.lost")].into_iter().flatten();
     let frame = filtered(session, table, [stated.reduce(Expr::or)])?;
-    let mut losses = Vec::new();
-    for batch in frame.collect().await? {
+    let mut losses = LossBook::default();
+    let mut stream = frame.execute_stream().await?;
+    while let Some(batch) = stream.try_next().await? {
         let batch = conform(&batch).map_err(LakeError::arrow("read health events"))?;
-        losses.extend(batch_losses(&batch)?);
+        for loss in batch_losses(&batch)? {
+            losses.add(loss);
+        }
     }
     Ok(losses)
 }
@@ -131,21 +91,15 @@ impl Lake {
         table: Arc<EventsTable>,
     ) -> Result<SearchAnswer, LakeError> {
         let limit = request.limit.min(MAX_LIMIT);
-        let scanned_rows = table.rows();
-        let wanted = [time_range(request.range), predicate(&request.query.predicate)];
+        let table = pruned(&table, &request.query.predicate).await?;
         let counted = request.histogram_buckets > 0 || !request.facets.is_empty() || limit == 0;
-        let counts = if counted {
-            Some(self.count(request, &wanted, Arc::clone(&table)).await?)
-        } else {
-            None
-        };
+        let (counts, mut scanned_rows) =
+            if counted { self.count(request, &table).await? } else { Default::default() };
         let mut events = Vec::new();
         if limit > 0 {
-            let cursor = request.cursor.as_ref().map(|cursor| behind(cursor, request.order));
-            let [range, query] = wanted;
-            let frame = filtered(&self.inner.session, table, [range, query, cursor])?;
-            let frame = ordered(frame, &ORDER, request.order)?.limit(0, Some(limit + 1))?;
-            events = events_of(&frame.collect().await?)?;
+            let page = page(&self.inner.session, request, limit + 1, &table).await?;
+            scanned_rows = scanned_rows.max(page.scanned_rows);
+            events = page.events;
         }
         let more = events.len() > limit;
         events.truncate(limit);
@@ -168,12 +122,12 @@ impl Lake {
         })
     }
 
+    /// Counts every match; the second part is how many rows were read for it.
     async fn count(
         &self,
         request: &SearchRequest,
-        wanted: &[Option<Expr>; 2],
-        table: Arc<EventsTable>,
-    ) -> Result<Counter, LakeError> {
+        table: &EventsTable,
+    ) -> Result<(Option<Counter>, u64), LakeError> {
         let facets: Vec<FieldId> = request
             .facets
             .iter()
@@ -183,9 +137,10 @@ impl Lake {
             .collect();
         let buckets = request.histogram_buckets.min(MAX_BUCKETS);
         let mut counter = Counter::new(self.narrowed(request.range), buckets, &facets);
-        let frame = filtered(&self.inner.session, table, wanted.clone())?;
-        tally(frame, &mut counter).await?;
-        Ok(counter)
+        let wanted = [time_range(request.range), predicate(&request.query.predicate)];
+        let frame = filtered(&self.inner.session, Arc::new(table.clone()), wanted)?;
+        let read = tally(frame, &mut counter).await?;
+        Ok((Some(counter), read + table.tail_rows()))
     }
 
     /// An open range, narrowed to what the lake holds.
@@ -238,6 +193,7 @@ impl Lake {
                 |view| EventsTable::new(&view, range),
                 |table| {
                     Box::pin(async move {
+                        let table = Arc::new(pruned(&table, wanted).await?);
                         let filters = [time_range(range), predicate(wanted)];
                         let frame = filtered(&self.inner.session, table, filters)?;
                         let frame = ordered(frame, &ORDER, Order::OldestFirst)?;
@@ -315,13 +271,14 @@ impl Lake {
     }
 }
 
-async fn tally(frame: DataFrame, counter: &mut Counter) -> Result<(), LakeError> {
+/// Counts; gives how many rows of files were read for it.
+async fn tally(frame: DataFrame, counter: &mut Counter) -> Result<u64, LakeError> {
     let frame = frame.select(counter.fields().map(column).collect::<Vec<Expr>>())?;
-    let mut stream = frame.execute_stream().await?;
+    let (plan, mut stream) = stream(frame).await?;
     while let Some(batch) = stream.try_next().await? {
         counter.add(&batch);
     }
-    Ok(())
+    Ok(rows_read(&*plan))
 }
 
 /// The tail and the newest files, as many as completion looks at.

@@ -11,11 +11,9 @@ use metsuke_event::{LossInterval, Timestamp};
 
 use crate::frame::time_bounds;
 use crate::lake::HighWater;
+use crate::losses::LossBook;
 use crate::request::{LakeStats, TimeRange};
 use crate::schema::{BATCH_ROWS, thrifty};
-
-/// Most loss intervals kept at hand; beyond, the oldest are forgotten (the events stay).
-const MAX_LOSSES: usize = 100_000;
 
 /// One Parquet file of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +92,7 @@ struct State {
     /// Marks of each segment in the tail, and of the table.
     segment_marks: BTreeMap<u64, HighWater>,
     table_marks: HighWater,
-    losses: Vec<LossInterval>,
+    losses: LossBook,
     wal_bytes: BTreeMap<u64, u64>,
     quarantined: u64,
     failed_flushes: u64,
@@ -144,19 +142,22 @@ impl Shared {
         }
         raise(&mut state.marks, marks);
         raise(state.segment_marks.entry(segment).or_default(), marks);
-        state.losses.extend(losses);
-        let excess = state.losses.len().saturating_sub(MAX_LOSSES);
-        state.losses.drain(..excess);
+        for loss in losses {
+            state.losses.add(loss);
+        }
     }
 
     /// Adds losses that no event of the log speaks of.
     pub(crate) fn add_losses(&self, losses: impl IntoIterator<Item = LossInterval>) {
         let mut state = self.write();
         for loss in losses {
-            if !state.losses.contains(&loss) {
-                state.losses.push(loss);
-            }
+            state.losses.add(loss);
         }
+    }
+
+    /// Adds the losses that the table's events speak of.
+    pub(crate) fn absorb_losses(&self, losses: LossBook) {
+        self.write().losses.absorb(losses);
     }
 
     /// Marks of what is in the table, read at the opening.
@@ -243,15 +244,7 @@ impl Shared {
     }
 
     pub(crate) fn losses(&self, range: TimeRange) -> Vec<LossInterval> {
-        let state = self.read();
-        let mut found: Vec<LossInterval> = state
-            .losses
-            .iter()
-            .filter(|loss| loss.overlaps(range.from, range.to))
-            .cloned()
-            .collect();
-        found.sort_by_key(|loss| (loss.from, loss.to, loss.endpoint));
-        found
+        self.read().losses.overlapping(range)
     }
 
     /// The times of the oldest and newest event.
@@ -276,6 +269,8 @@ impl Shared {
             wal_bytes: state.wal_bytes.values().sum(),
             quarantined: state.quarantined,
             failed_flushes: state.failed_flushes,
+            loss_intervals: state.losses.len() as u64,
+            losses_joined: state.losses.joined(),
         }
     }
 }

@@ -84,6 +84,8 @@ impl Status for ServerStatus {
             ("lake_wal_bytes", "Bytes of write-ahead segments.", lake.wal_bytes),
             ("lake_quarantined_total", "Files set aside as unreadable.", lake.quarantined),
             ("lake_failed_flushes", "Failed flushes in a row.", lake.failed_flushes),
+            ("lake_loss_intervals", "Loss intervals at hand.", lake.loss_intervals),
+            ("lake_losses_joined_total", "Loss intervals joined.", lake.losses_joined),
         ]);
         list
     }

@@ -86,7 +86,8 @@ async fn store_for_ever(dir: &Path) {
     let config = LakeConfig { segment_bytes: 30_000, ..config(dir) };
     let lake = Lake::open(config).await.unwrap();
     let flushing = lake.clone();
-    tokio::spawn(async move {
+    let mut beside = tokio::task::JoinSet::new();
+    beside.spawn(async move {
         loop {
             if flushing.flush().await.unwrap().rows > 0 {
                 writeln!(std::io::stdout().lock(), "flushed").unwrap();

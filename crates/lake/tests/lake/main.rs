@@ -5,6 +5,7 @@
 mod damage;
 mod full_disk;
 mod kill;
+mod paging;
 mod support;
 
 use metsuke_event::field::by_name;
