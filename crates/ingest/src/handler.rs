@@ -15,6 +15,7 @@ use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate
 use metsuke_link::server::{EnrolError, Handler, HandlerError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::intake::{Intake, IntakeError};
 use crate::metrics::{Metrics, add};
@@ -27,7 +28,24 @@ pub struct SensorHandler {
     intake: Arc<Intake>,
     detect: mpsc::Sender<Vec<Event>>,
     metrics: Arc<Metrics>,
+    /// Batches being taken in, each a task.
+    taking: TaskTracker,
     enrolled: AtomicU64,
+}
+
+/// Tells of a batch whose taking in broke down; perhaps nobody waits for it any more.
+struct Watch {
+    endpoint: EndpointId,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            add(&self.metrics.append_failures, 1);
+            tracing::error!(endpoint = %self.endpoint, "taking in a batch broke down; please report it");
+        }
+    }
 }
 
 impl std::fmt::Debug for SensorHandler {
@@ -45,7 +63,8 @@ impl SensorHandler {
         (detect, metrics): (mpsc::Sender<Vec<Event>>, Arc<Metrics>),
     ) -> Self {
         let intake = Arc::new(intake);
-        Self { catalog, control, intake, detect, metrics, enrolled: AtomicU64::new(0) }
+        let (taking, enrolled) = (TaskTracker::new(), AtomicU64::new(0));
+        Self { catalog, control, intake, detect, metrics, taking, enrolled }
     }
 
     /// How many endpoints enrolled since the server started.
@@ -156,8 +175,11 @@ impl Handler for SensorHandler {
         // A task of its own, for this future is dropped when the connection goes. It is owned by
         // the detect queue: its place there bounds how many there are, and keeps the queue open, so
         // that the detector waits for it when the server stops.
-        let taking =
-            tokio::spawn(async move { intake.take(endpoint, boot, events, hand_on).await });
+        let watch = Watch { endpoint, metrics: Arc::clone(&self.metrics) };
+        let taking = self.taking.spawn(async move {
+            let _watch = watch;
+            intake.take(endpoint, boot, events, hand_on).await
+        });
         let taken = taking.await.map_err(|error| unavailable(&error))?;
         taken.map_err(|error| match error {
             IntakeError::Disorder(_) => HandlerError::Refused(error.to_string()),

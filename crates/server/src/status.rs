@@ -67,6 +67,8 @@ impl Status for ServerStatus {
             ("link_handshakes_failed_total", "No or wrong TLS.", read(&link.handshakes_failed)),
             ("link_connections_refused_total", "Too many.", read(&link.connections_refused)),
             ("link_sessions", "Sessions open now.", read(&link.sessions)),
+            ("link_sessions_replaced_total", "By a newer one.", read(&link.sessions_replaced)),
+            ("link_sessions_failed_total", "Broke down here.", read(&link.sessions_failed)),
             ("link_batches_refused_total", "Refused for good.", read(&link.batches_refused)),
             ("link_enrolments_refused_total", "Refused.", read(&link.enrolments_refused)),
         ]);
