@@ -35,6 +35,19 @@ struct {
 	__type(value, struct file_key);
 } writers SEC(".maps");
 
+/*
+ * How many of these entries there are by the lowest bits of a process's id, so that most closes are
+ * told by a glance. Of processes that share these bits one's end may hide another's close: its
+ * writes are then told as those through a duplicate are.
+ */
+#define WRITER_SLOTS 65536
+__u32 writing[WRITER_SLOTS];
+
+static __always_inline __u32 *writing_of(__u64 pid_tgid)
+{
+	return &writing[(pid_tgid >> 32) & (WRITER_SLOTS - 1)];
+}
+
 static __always_inline __u64 descriptor(int fd)
 {
 	return (bpf_get_current_pid_tgid() & ~0xffffffffULL) | (__u32)fd;
@@ -42,8 +55,8 @@ static __always_inline __u64 descriptor(int fd)
 
 static __always_inline void fill_file_key(struct file_key *key, struct inode *inode, __u32 kind)
 {
-	key->inode = BPF_CORE_READ(inode, i_ino);
-	key->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->inode = READ(struct inode, inode, i_ino);
+	key->device = READ(struct super_block, READ(struct inode, inode, i_sb), s_dev);
 	key->pid = bpf_get_current_pid_tgid() >> 32;
 	key->kind = kind;
 	key->pad = 0;
@@ -53,6 +66,7 @@ static __always_inline void fill_file_key(struct file_key *key, struct inode *in
 static __noinline int tell_file(struct file *file, struct file_key *key, __u64 bytes, __u32 flags)
 {
 	struct scratch *space = scratch();
+	struct inode *inode = inode_of(file);
 	struct record_file *record;
 	__u32 at = sizeof(*record), next;
 
@@ -61,15 +75,15 @@ static __noinline int tell_file(struct file *file, struct file_key *key, __u64 b
 	record = (struct record_file *)space->data;
 	fill_head(&record->head, bpf_get_current_task_btf(), key->kind);
 	record->head.flags = flags;
-	if (BPF_CORE_READ(file, f_inode, i_sb, s_flags) & SB_KERNMOUNT)
+	if (READ(struct super_block, READ(struct inode, inode, i_sb), s_flags) & SB_KERNMOUNT)
 		record->head.flags |= FLAG_MEMORY;
 	record->inode = key->inode;
 	record->device = key->device;
 	record->bytes = bytes;
-	record->length = BPF_CORE_READ(file, f_inode, i_size);
-	record->mode = BPF_CORE_READ(file, f_inode, i_mode);
-	next = put_path(space, at, BPF_CORE_READ(file, f_path.dentry),
-			BPF_CORE_READ(file, f_path.mnt));
+	record->length = READ(struct inode, inode, i_size);
+	record->mode = READ(struct inode, inode, i_mode);
+	next = put_path(space, at, READ(struct file, file, f_path.dentry),
+			READ(struct file, file, f_path.mnt));
 	record->base = next - at;
 	record->path = record->base2 = record->path2 = 0;
 	send(&record->head, next);
@@ -79,7 +93,7 @@ static __noinline int tell_file(struct file *file, struct file_key *key, __u64 b
 /* Adds to the sum of (process, file, kind); the first operation sends a record. */
 static __noinline int touch(struct file *file, __u32 kind, __u64 bytes)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = inode_of(file);
 	struct file_key key;
 	struct sum *sum, first = {};
 	__u32 flags = 0;
@@ -90,29 +104,43 @@ static __noinline int touch(struct file *file, __u32 kind, __u64 bytes)
 		__sync_fetch_and_add(&sum->bytes, bytes);
 		__sync_fetch_and_add(&sum->operations, 1);
 		sum->last = bpf_ktime_get_boot_ns();
-		sum->length = BPF_CORE_READ(inode, i_size);
+		sum->length = READ(struct inode, inode, i_size);
 		return 0;
 	}
 	first.last = bpf_ktime_get_boot_ns();
 	first.bytes = bytes;
 	first.operations = 1;
-	first.length = BPF_CORE_READ(inode, i_size);
+	first.length = READ(struct inode, inode, i_size);
 	if (bpf_map_update_elem(&files, &key, &first, BPF_ANY))
 		flags = FLAG_SINGLE;
 	return tell_file(file, &key, bytes, flags);
 }
 
+/* Whether the name of `dentry` is sensitive: as a file's, or as a folder's (1). */
+static __always_inline bool sensitive_as(struct dentry *dentry, __u32 folder)
+{
+	const void *name = READ(struct dentry, dentry, d_name.name);
+	__u32 length = READ(struct dentry, dentry, d_name.len);
+	struct name_key key = {};
+	__u64 looks;
+	__u8 first = 0;
+
+	if (length >= NAME_LENGTHS)
+		length = NAME_LENGTHS - 1;
+	looks = config.looks[folder][length];
+	if (!looks)
+		return false;
+	bpf_probe_read_kernel(&first, sizeof(first), name);
+	if (!(looks >> (first & 63) & 1))
+		return false;
+	key.folder = folder;
+	bpf_probe_read_kernel_str(key.name, MAX_NAME, name);
+	return bpf_map_lookup_elem(&sensitive, &key) != NULL;
+}
+
 static __always_inline bool sensitive_name(struct dentry *dentry)
 {
-	struct name_key key = {};
-
-	bpf_probe_read_kernel_str(key.name, MAX_NAME, BPF_CORE_READ(dentry, d_name.name));
-	if (bpf_map_lookup_elem(&sensitive, &key))
-		return true;
-	__builtin_memset(&key, 0, sizeof(key));
-	key.folder = 1;
-	bpf_probe_read_kernel_str(key.name, MAX_NAME, BPF_CORE_READ(dentry, d_parent, d_name.name));
-	return bpf_map_lookup_elem(&sensitive, &key) != NULL;
+	return sensitive_as(dentry, 0) || sensitive_as(READ(struct dentry, dentry, d_parent), 1);
 }
 
 static __noinline int opened(long fd, __u64 flags)
@@ -128,14 +156,15 @@ static __noinline int opened(long fd, __u64 flags)
 	file = file_of(bpf_get_current_task_btf(), fd);
 	if (!file)
 		return 0;
-	inode = BPF_CORE_READ(file, f_inode);
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+	inode = inode_of(file);
+	if ((READ(struct inode, inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
-	mode = BPF_CORE_READ(file, f_mode);
+	mode = READ(struct file, file, f_mode);
 	if (mode & FMODE_WRITE) {
 		at = descriptor(fd);
 		fill_file_key(&key, inode, RECORD_WRITE);
-		bpf_map_update_elem(&writers, &at, &key, BPF_ANY);
+		if (!bpf_map_update_elem(&writers, &at, &key, BPF_ANY))
+			__sync_fetch_and_add(writing_of(at), 1);
 	}
 	if (mode & FMODE_CREATED) {
 		fill_file_key(&key, inode, RECORD_CREATE);
@@ -143,7 +172,7 @@ static __noinline int opened(long fd, __u64 flags)
 	} else if ((flags & O_TRUNC) && (mode & FMODE_WRITE)) {
 		touch(file, RECORD_WRITE, 0);
 	}
-	if ((mode & FMODE_READ) && sensitive_name(BPF_CORE_READ(file, f_path.dentry)))
+	if ((mode & FMODE_READ) && sensitive_name(READ(struct file, file, f_path.dentry)))
 		touch(file, RECORD_READ, 0);
 	return 0;
 }
@@ -155,7 +184,7 @@ static __noinline int written(int fd, __u64 bytes)
 	if (!in_scope())
 		return 0;
 	file = file_of(bpf_get_current_task_btf(), fd);
-	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG)
+	if (file && (mode_of(file) & S_IFMT) == S_IFREG)
 		touch(file, RECORD_WRITE, bytes);
 	return 0;
 }
@@ -165,11 +194,10 @@ static __noinline int closed(int fd)
 {
 	struct record_file record = {};
 	struct file_key *key;
-	__u64 at;
+	__u64 at = descriptor(fd);
 
-	if (!in_scope())
+	if (!*writing_of(at) || !in_scope())
 		return 0;
-	at = descriptor(fd);
 	key = bpf_map_lookup_elem(&writers, &at);
 	if (!key)
 		return 0;
@@ -179,7 +207,8 @@ static __noinline int closed(int fd)
 		record.device = key->device;
 		send(&record.head, sizeof(record));
 	}
-	bpf_map_delete_elem(&writers, &at);
+	if (!bpf_map_delete_elem(&writers, &at))
+		__sync_fetch_and_add(writing_of(at), -1);
 	return 0;
 }
 
@@ -194,13 +223,13 @@ static __always_inline __u32 put_base(struct scratch *space, __u32 at, int fd, _
 	if (first == '/')
 		return at;
 	if (fd == AT_FDCWD)
-		return put_path(space, at, BPF_CORE_READ(task, fs, pwd.dentry),
-				BPF_CORE_READ(task, fs, pwd.mnt));
+		return put_path(space, at, READ(struct fs_struct, task->fs, pwd.dentry),
+				READ(struct fs_struct, task->fs, pwd.mnt));
 	file = file_of(task, fd);
 	if (!file)
 		return at;
-	return put_path(space, at, BPF_CORE_READ(file, f_path.dentry),
-			BPF_CORE_READ(file, f_path.mnt));
+	return put_path(space, at, READ(struct file, file, f_path.dentry),
+			READ(struct file, file, f_path.mnt));
 }
 
 struct names {

@@ -68,6 +68,7 @@ struct pt_regs {
 };
 
 struct qstr {
+	unsigned int len;
 	const unsigned char *name;
 };
 

@@ -3,7 +3,7 @@
 #ifndef METSUKE_NETWORK_H
 #define METSUKE_NETWORK_H
 
-#include "text.h"
+#include "file.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -25,20 +25,20 @@ static __always_inline struct sock *socket_of(int fd, short *type)
 	struct file *file = file_of(bpf_get_current_task_btf(), fd);
 	struct socket *socket;
 
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || (mode_of(file) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	*type = BPF_CORE_READ(socket, type);
-	return BPF_CORE_READ(socket, sk);
+	socket = READ(struct file, file, private_data);
+	*type = READ(struct socket, socket, type);
+	return READ(struct socket, socket, sk);
 }
 
 /* Both ends as the socket knows them; false for families other than IP. */
 static __always_inline bool fill_ends(struct record_flow *record, struct sock *sk)
 {
-	record->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	record->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	record->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	record->protocol = BPF_CORE_READ(sk, sk_protocol);
+	record->family = READ(struct sock, sk, __sk_common.skc_family);
+	record->local_port = READ(struct sock, sk, __sk_common.skc_num);
+	record->remote_port = __builtin_bswap16(READ(struct sock, sk, __sk_common.skc_dport));
+	record->protocol = READ(struct sock, sk, sk_protocol);
 	if (record->family == AF_INET) {
 		bpf_probe_read_kernel(record->local, 4, &sk->__sk_common.skc_rcv_saddr);
 		bpf_probe_read_kernel(record->remote, 4, &sk->__sk_common.skc_daddr);
@@ -129,7 +129,7 @@ static __noinline int datagram(int fd, __u64 buffer, long length, __u64 address,
 	short type;
 	__u32 next;
 
-	if (!space || length <= 0 || !in_scope())
+	if (length <= 0 || !in_scope() || !space)
 		return 0;
 	sk = socket_of(fd, &type);
 	if (!sk || type != SOCK_DGRAM)

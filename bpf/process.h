@@ -3,21 +3,23 @@
 #ifndef METSUKE_PROCESS_H
 #define METSUKE_PROCESS_H
 
-#include "text.h"
+#include "file.h"
 
 /* What a descriptor is; user mode names these. */
 enum stream { STREAM_CLOSED, STREAM_TTY, STREAM_PIPE, STREAM_SOCKET, STREAM_FILE, STREAM_NULL };
 
 static __always_inline __u32 session_of(struct task_struct *task)
 {
-	struct pid *session = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]);
+	struct pid *session = READ(struct signal_struct, task->signal, pids[PIDTYPE_SID]);
 
-	return BPF_CORE_READ(session, numbers[0].nr);
+	return READ(struct pid, session, numbers[0].nr);
 }
 
 static __always_inline __u64 group_of(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	struct cgroup *group = READ(struct css_set, task->cgroups, dfl_cgrp);
+
+	return READ(struct kernfs_node, READ(struct cgroup, group, kn), id);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -28,15 +30,15 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct record_fork *record;
 
 	/* A new thread is no new process. */
-	if (!space || BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+	if (!space || child->pid != child->tgid)
 		return 0;
-	if (!group_in_scope(BPF_CORE_READ(child, cgroups, dfl_cgrp)))
+	if (!group_in_scope(READ(struct css_set, child->cgroups, dfl_cgrp)))
 		return 0;
 	record = (struct record_fork *)space->data;
 	fill_head(&record->head, child, RECORD_FORK);
-	origin = BPF_CORE_READ(child, real_parent);
-	record->parent = BPF_CORE_READ(origin, tgid);
-	record->parent_start = BPF_CORE_READ(origin, group_leader, start_boottime);
+	origin = child->real_parent;
+	record->parent = origin->tgid;
+	record->parent_start = origin->group_leader->start_boottime;
 	record->cgroup = group_of(child);
 	record->session = session_of(child);
 	send(&record->head, sizeof(*record));
@@ -50,14 +52,14 @@ static __always_inline __u32 stream_of(struct task_struct *task, int fd)
 
 	if (!file)
 		return STREAM_CLOSED;
-	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	mode = mode_of(file) & S_IFMT;
 	if (mode == S_IFSOCK)
 		return STREAM_SOCKET;
 	if (mode == S_IFIFO)
 		return STREAM_PIPE;
 	if (mode != S_IFCHR)
 		return STREAM_FILE;
-	device = BPF_CORE_READ(file, f_inode, i_rdev);
+	device = READ(struct inode, inode_of(file), i_rdev);
 	if (device == (1 << 20 | 3))
 		return STREAM_NULL;
 	device >>= 20;
@@ -154,6 +156,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	/* Only the last thread ends the process. */
 	if (BPF_CORE_READ(task, signal, live.counter) != 0 || !in_scope())
 		return 0;
+	*writing_of(bpf_get_current_pid_tgid()) = 0;
 	status = BPF_CORE_READ(task, exit_code);
 	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
 		status = BPF_CORE_READ(task, signal, group_exit_code);

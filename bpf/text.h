@@ -49,34 +49,33 @@ static __always_inline __u32 put_bytes(struct scratch *space, __u32 at, __u64 fr
 /*
  * Appends the components of a path, each with its NUL, the last one first, up to the root of the
  * mount namespace. A file without a name in any file system (memfd) gives its own name.
- * Global, and so verified once: `dentry` and `vfsmount` are pointers in the form of numbers.
+ * Global, and so verified once.
  */
-__noinline __u32 put_components(struct scratch *space, __u32 start, __u64 from, __u64 vfsmount)
+__noinline __u32 put_components(struct scratch *space, __u32 start)
 {
-	struct dentry *dentry = (void *)from, *parent;
+	struct dentry *dentry, *parent;
 	struct mount *mount, *above;
 
 	if (!space)
 		return start;
 	space->at = start;
-	mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	dentry = (void *)space->dentry;
+	mount = (void *)space->vfsmount - bpf_core_field_offset(struct mount, mnt);
 	for (int i = 0; i < MAX_COMPONENTS && space->at < start + MAX_PATH; i++) {
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			above = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == READ(struct mount, mount, mnt.mnt_root)) {
+			above = READ(struct mount, mount, mnt_parent);
 			if (above == mount)
 				break;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = READ(struct mount, mount, mnt_mountpoint);
 			mount = above;
 			continue;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry) {
-			if (i == 0)
-				space->at = put_kernel(space, space->at,
-						       BPF_CORE_READ(dentry, d_name.name));
+		parent = READ(struct dentry, dentry, d_parent);
+		if (parent == dentry && i > 0)
 			break;
-		}
-		space->at = put_kernel(space, space->at, BPF_CORE_READ(dentry, d_name.name));
+		space->at = put_kernel(space, space->at, READ(struct dentry, dentry, d_name.name));
+		if (parent == dentry)
+			break;
 		dentry = parent;
 	}
 	return space->at;
@@ -85,19 +84,31 @@ __noinline __u32 put_components(struct scratch *space, __u32 start, __u64 from, 
 static __always_inline __u32 put_path(struct scratch *space, __u32 at, struct dentry *dentry,
 				      struct vfsmount *vfsmount)
 {
-	return put_components(space, at, (__u64)dentry, (__u64)vfsmount) & ROOM;
+	space->dentry = (__u64)dentry;
+	space->vfsmount = (__u64)vfsmount;
+	return put_components(space, at) & ROOM;
 }
 
+/* The file behind a descriptor, as an address for READ; NULL when there is none. */
 static __always_inline struct file *file_of(struct task_struct *task, int fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct fdtable *table = READ(struct files_struct, task->files, fdt);
 	struct file *file = NULL;
 
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+	if (fd < 0 || (__u32)fd >= READ(struct fdtable, table, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	bpf_probe_read_kernel(&file, sizeof(file), READ(struct fdtable, table, fd) + fd);
 	return file;
+}
+
+static __always_inline struct inode *inode_of(struct file *file)
+{
+	return READ(struct file, file, f_inode);
+}
+
+static __always_inline __u32 mode_of(struct file *file)
+{
+	return READ(struct inode, inode_of(file), i_mode);
 }
 
 #endif

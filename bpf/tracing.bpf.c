@@ -33,6 +33,21 @@ static __noinline int messages(int fd, __u64 vector, long count, __u32 flags)
 	return 0;
 }
 
+/* write: to a file, or to a socket. */
+static __noinline int wrote(int fd, __u64 buffer, long count)
+{
+	struct file *file;
+	__u32 mode;
+
+	if (!in_scope())
+		return 0;
+	file = file_of(bpf_get_current_task_btf(), fd);
+	mode = file ? mode_of(file) & S_IFMT : 0;
+	if (mode == S_IFREG)
+		return touch(file, RECORD_WRITE, count);
+	return mode == S_IFSOCK ? datagram(fd, buffer, count, 0, 0) : 0;
+}
+
 static __always_inline int one_name(int base, __u64 path, __u32 kind, __u32 mode)
 {
 	struct names names = { .base = base, .path = path, .kind = kind, .mode = mode };
@@ -103,9 +118,7 @@ int BPF_PROG(on_system_call, struct pt_regs *regs, long result)
 	case 3: /* close */
 		return closed(regs->di);
 	case 1: /* write */
-		if (result > 0)
-			written(regs->di, result);
-		return result > 0 ? datagram(regs->di, regs->si, result, 0, 0) : 0;
+		return result > 0 ? wrote(regs->di, regs->si, result) : 0;
 	case 18: /* pwrite64 */
 	case 20: /* writev */
 	case 296: /* pwritev */

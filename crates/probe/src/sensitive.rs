@@ -17,6 +17,13 @@ pub(crate) enum KernelName {
     Folder(String),
 }
 
+/// Lengths of names that the kernel tells apart (`NAME_LENGTHS`); longer ones count as the longest.
+pub(crate) const NAME_LENGTHS: usize = 32;
+
+/// What sensitive names look like: by length a bit for each first character, of files and of
+/// folders (`looks` in `shared.h`). Most names are told by it to be none.
+pub(crate) type Looks = [[u64; NAME_LENGTHS]; 2];
+
 impl Patterns {
     pub(crate) fn new(patterns: &[Sensitive]) -> Self {
         Self { patterns: patterns.iter().take(MAX_SENSITIVE).cloned().collect() }
@@ -45,6 +52,20 @@ impl Patterns {
         names.dedup();
         names
     }
+}
+
+/// The looks of `names`.
+pub(crate) fn looks(names: &[KernelName]) -> Looks {
+    let mut looks = [[0; NAME_LENGTHS]; 2];
+    for name in names {
+        let (kind, name) = match name {
+            KernelName::File(name) => (0, name.as_bytes()),
+            KernelName::Folder(name) => (1, name.as_bytes()),
+        };
+        let first = name.first().copied().unwrap_or_default();
+        looks[kind][name.len().min(NAME_LENGTHS - 1)] |= 1 << (first & 63);
+    }
+    looks
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -87,7 +108,7 @@ fn part_matches(pattern: &str, part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelName, Patterns, matches};
+    use super::{KernelName, NAME_LENGTHS, Patterns, looks, matches};
     use crate::config::default_sensitive;
 
     #[test]
@@ -106,6 +127,22 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
         }
+    }
+
+    #[test]
+    fn what_sensitive_names_look_like() {
+        let long = "x".repeat(99);
+        let names = [
+            KernelName::File("shadow".into()),
+            KernelName::Folder(".ssh".into()),
+            KernelName::File(long),
+        ];
+        let looks = looks(&names);
+        let bits: u32 = looks.iter().flatten().map(|bits| bits.count_ones()).sum();
+        assert_eq!(bits, 3);
+        let bit = |first: u8| 1_u64 << (first & 63);
+        assert_eq!((looks[0][6], looks[1][4]), (bit(b's'), bit(b'.')));
+        assert_eq!(looks[0][NAME_LENGTHS - 1], bit(b'x'), "as long as can be told");
     }
 
     #[test]

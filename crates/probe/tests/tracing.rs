@@ -12,7 +12,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use metsuke_event::coverage::Tier;
 use metsuke_event::{Activity, Kind, ProcessKey};
+use metsuke_probe::{ProbeConfig, Scope, Sensitive};
 use support::{Group, Watch, path_is, pid_is};
 
 #[test]
@@ -126,6 +128,46 @@ fn files_are_told_once_each() {
 fn sha256(path: &str) -> String {
     let output = std::process::Command::new("sha256sum").arg(path).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+/// Names of every look that the kernel tells apart.
+#[test]
+fn sensitive_names_of_any_look_are_seen() {
+    let test = "sensitive_names_of_any_look_are_seen";
+    let Some(group) = Group::make(test) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let base = fs::canonicalize(dir.path()).unwrap();
+    let long = "a-name-longer-than-what-the-kernel-compares";
+    let edges = [30, 31, 32].map(|length| "n".repeat(length));
+    let names = ["x", "\u{e4}", "0123456", long].map(str::to_owned).into_iter().chain(edges);
+    let names: Vec<String> = names.collect();
+    let pattern = |pattern: String| Sensitive { pattern, sensitivity: "secret".to_owned() };
+    let mut sensitive: Vec<_> = names.iter().map(|name| pattern(format!("**/{name}"))).collect();
+    sensitive.push(pattern(format!("**/in-{long}/*")));
+    let mut watch = Watch::with(ProbeConfig {
+        sensitive,
+        max_tier: Some(Tier::Tracing),
+        ..ProbeConfig::new(Scope::Cgroup(group.0.clone()))
+    });
+    if watch.coverage().tier != Tier::Tracing {
+        eprintln!("NOT RUN: {test}: no tier 2 here");
+        return;
+    }
+    fs::create_dir(base.join(format!("in-{long}"))).unwrap();
+    let mut paths: Vec<_> = names.iter().map(|name| base.join(name)).collect();
+    paths.push(base.join(format!("in-{long}/anything")));
+    let others = [base.join("y"), base.join(long.replace("compares", "compared"))];
+    for path in paths.iter().chain(&others) {
+        fs::write(path, "text").unwrap();
+    }
+    group.shell("cat * */*", &base);
+    for path in &paths {
+        watch.of(Kind::FileRead, "a sensitive read", |event| path_is(event, path));
+    }
+    let all = watch.stop();
+    let read =
+        |path: &Path| all.iter().any(|e| e.activity.kind() == Kind::FileRead && path_is(e, path));
+    assert!(others.iter().all(|path| !read(path)), "other names are not sensitive");
 }
 
 #[test]

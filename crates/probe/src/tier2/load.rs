@@ -12,7 +12,7 @@ use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
 use crate::coverage::hook;
-use crate::sensitive::{KernelName, Patterns};
+use crate::sensitive::{KernelName, Looks, Patterns, looks};
 
 static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
 static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.bpf.o"));
@@ -179,13 +179,15 @@ fn open(object: &[u8]) -> Result<OpenObject, String> {
 
 /// Sets `struct config` of `shared.h`.
 fn configure(object: &mut OpenObject, config: &ProbeConfig, bounds: &Bounds) -> Result<(), String> {
-    let mut value = Vec::with_capacity(24);
+    let mut value = Vec::with_capacity(24 + size_of::<Looks>());
     value.extend(bounds.id.to_ne_bytes());
     value.extend(bounds.level.to_ne_bytes());
     value.extend(std::process::id().to_ne_bytes());
     for index in 0..4 {
         value.extend(config.dns_ports.get(index).copied().unwrap_or(0).to_ne_bytes());
     }
+    let names = Patterns::new(&config.sensitive).kernel_names();
+    value.extend(looks(&names).iter().flatten().flat_map(|bits| bits.to_ne_bytes()));
     let map = object.maps_mut().find(|map| map.name().to_string_lossy().ends_with(".config"));
     let mut map = map.ok_or("the object has no configuration section")?;
     map.set_initial_value(&value).map_err(|error| explain(&error))
