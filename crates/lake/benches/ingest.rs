@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{Fleet, Spent, Watch, setting};
 use metsuke_lake::{Lake, LakeConfig, LakeError, SearchRequest, parse};
+use tokio::task::JoinSet;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -59,20 +60,18 @@ async fn store(total: u64, batch: usize, writers: u64) -> Result<(), Box<dyn std
     }
     let events = batches * batch as u64;
     let watch = Watch::start();
-    let tasks: Vec<_> = queues
-        .into_iter()
-        .map(|queue| {
-            let lake = lake.clone();
-            tokio::spawn(async move {
-                for events in queue {
-                    patient(&lake, events).await?;
-                }
-                Ok::<(), LakeError>(())
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await??;
+    let mut tasks = JoinSet::new();
+    for queue in queues {
+        let lake = lake.clone();
+        tasks.spawn(async move {
+            for events in queue {
+                patient(&lake, events).await?;
+            }
+            Ok::<(), LakeError>(())
+        });
+    }
+    while let Some(end) = tasks.join_next().await {
+        end??;
     }
     let spent = watch.stop();
     let stats = lake.stats();
