@@ -5,7 +5,7 @@
     unsafe_code,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test; unsafe only to fork and for memfd_create"
+    reason = "a test; unsafe only to fork, to end threads and for memfd_create"
 )]
 
 mod support;
@@ -17,6 +17,8 @@ use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use metsuke_event::coverage::Tier;
 use metsuke_event::{Activity, Event, Kind, Network};
@@ -52,7 +54,7 @@ fn helper() {
         "dns" => ask(port),
         "memory" => run_from_memory(),
         "shell" => shell_on_socket(port),
-        "threads" => end_with_threads(),
+        "race" => end_together(),
         other => panic!("no role {other}"),
     }
 }
@@ -104,43 +106,95 @@ fn shell_on_socket(port: u16) {
     assert!(command.status().unwrap().success());
 }
 
-/// Ends while many threads run, so that they die together.
-#[expect(clippy::exit, reason = "the end of a program with running threads is what is tested")]
-fn end_with_threads() {
-    const THREADS: usize = 64;
-    let barrier = std::sync::Arc::new(std::sync::Barrier::new(THREADS + 1));
-    for _ in 0..THREADS {
-        let barrier = std::sync::Arc::clone(&barrier);
-        std::thread::spawn(move || {
-            barrier.wait();
-            loop {
+/// How many processes one helper in the role `race` lets end.
+const RACES: usize = 100;
+
+/// Lets processes end whose last two threads leave at the same moment on two processors: both may
+/// then see that no thread is left, and each report the end.
+fn end_together() {
+    for _ in 0..RACES {
+        // SAFETY: the child makes threads and ends; its memory is a copy of ours, whose other
+        // thread waits and holds no lock.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            race();
+        }
+        // SAFETY: our own child, and no status is asked for.
+        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+    }
+}
+
+/// Ends this thread alone. The process ends with the last of them.
+fn leave() -> ! {
+    loop {
+        // SAFETY: ends the thread, whose stack nobody else uses.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}
+
+/// The first thread leaves at once; two others play ball until it has been fast for a while, so
+/// that both are on a processor, and leave together.
+fn race() -> ! {
+    /// Passes in a row that show that nobody was interrupted.
+    const STEADY: u32 = 1_000;
+    /// After this the two leave in any case: the processors are too busy.
+    const LONGEST: Duration = Duration::from_millis(20);
+    const SLOW: Duration = Duration::from_micros(3);
+    const FIRST: u32 = 0;
+    const SECOND: u32 = 1;
+    const LEAVE: u32 = 2;
+    static BALL: AtomicU32 = AtomicU32::new(FIRST);
+    std::thread::spawn(|| {
+        loop {
+            match BALL.load(Ordering::Acquire) {
+                SECOND => BALL.store(FIRST, Ordering::Release),
+                LEAVE => leave(),
+                _ => std::hint::spin_loop(),
+            }
+        }
+    });
+    std::thread::spawn(|| {
+        let (mut steady, begun) = (0, Instant::now());
+        while steady < STEADY && begun.elapsed() < LONGEST {
+            let thrown = Instant::now();
+            BALL.store(SECOND, Ordering::Release);
+            while BALL.load(Ordering::Acquire) != FIRST {
                 std::hint::spin_loop();
             }
-        });
-    }
-    barrier.wait();
-    std::process::exit(0);
+            steady = if thrown.elapsed() < SLOW { steady + 1 } else { 0 };
+        }
+        BALL.store(LEAVE, Ordering::Release);
+        leave()
+    });
+    leave()
 }
 
 #[test]
-fn threads_that_die_together_are_one_end() {
-    const RUNS: usize = 10;
-    let test = "threads_that_die_together_are_one_end";
+fn threads_that_end_together_are_one_end() {
+    /// Helpers run until the kernel has told an end twice.
+    const HELPERS: usize = 10;
+    let test = "threads_that_end_together_are_one_end";
     let Some(group) = Group::make(test) else { return };
     let Some(mut watch) = Watch::tracing(&group, test) else { return };
-    let pids: BTreeSet<u32> = (0..RUNS).map(|_| help(&group, "threads", 0)).collect();
-    for pid in &pids {
-        watch.of(Kind::ProcessExit, "its exit", |event| pid_is(event, *pid));
+    let mut ended = 0;
+    while watch.stats().repeated_ends == 0 && ended < HELPERS * RACES {
+        help(&group, "race", 0);
+        ended += RACES;
+        // Later than any repeat.
+        let last = group.shell("exit 0", Path::new("/"));
+        watch.of(Kind::ProcessExit, "the last exit", |event| pid_is(event, last));
     }
-    // Later than any repeat.
-    let last = group.shell("exit 0", Path::new("/"));
-    watch.of(Kind::ProcessExit, "the last exit", |event| pid_is(event, last));
+    if watch.stats().repeated_ends == 0 {
+        eprintln!("NOT RUN: {test}: of {ended} ends the kernel told none twice");
+    }
     let all = watch.stop();
     let exits: Vec<_> = all
         .iter()
         .filter(|event| event.activity.kind() == Kind::ProcessExit)
         .map(|event| event.process.uid.clone())
         .collect();
+    assert!(exits.len() > ended, "every end is told");
     let different: BTreeSet<_> = exits.iter().collect();
     assert_eq!(exits.len(), different.len(), "no end is told twice");
 }

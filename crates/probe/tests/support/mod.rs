@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_event::coverage::{Coverage, Tier};
 use metsuke_event::{Activity, Event, Kind};
-use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start};
+use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, Stats, cgroup_root, start};
 
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -109,6 +109,10 @@ impl Watch {
 
     pub(crate) fn coverage(&self) -> Coverage {
         self.probe.as_ref().unwrap().coverage()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.probe.as_ref().unwrap().stats()
     }
 
     /// The first event for which `wanted` holds, waiting for it.
