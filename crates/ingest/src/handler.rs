@@ -200,7 +200,9 @@ impl Handler for SensorHandler {
             coverage: heartbeat.coverage,
             ..EndpointChange::default()
         };
-        self.change(endpoint, change).await
+        self.change(endpoint, change).await?;
+        self.metrics.let_go(endpoint, heartbeat.evictions);
+        Ok(())
     }
 
     async fn plan_update(
@@ -240,6 +242,7 @@ fn health(heartbeat: &Heartbeat) -> Map<String, Value> {
         "rss_bytes": heartbeat.rss_bytes,
         "edge_hits": heartbeat.edge_hits,
         "degraded": heartbeat.degraded,
+        "evictions": heartbeat.evictions,
     });
     match health {
         Value::Object(health) => health,

@@ -1,6 +1,11 @@
 //! What ingest counts, since the server started.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use metsuke_event::EndpointId;
+use metsuke_link::message::Evictions;
 
 use crate::refusal::Refusals;
 
@@ -35,6 +40,15 @@ pub struct Metrics {
     pub evicted_storylines: AtomicU64,
     /// Whether the store refuses what comes.
     pub refusals: Refusals,
+    sensors: Mutex<Sensors>,
+}
+
+/// What sensors' tables let go, over all endpoints.
+#[derive(Debug, Default)]
+struct Sensors {
+    /// What each said last; bounded by the endpoints that are enrolled.
+    said: HashMap<EndpointId, Evictions>,
+    total: Evictions,
 }
 
 pub(crate) fn add(counter: &AtomicU64, more: usize) {
@@ -60,9 +74,22 @@ pub(crate) fn read(counter: &AtomicU64) -> u64 {
 }
 
 impl Metrics {
+    /// Adds what an enrolled sensor let go since it said so last. What it says counts from its own
+    /// start, which may lie between.
+    pub(crate) fn let_go(&self, endpoint: EndpointId, evictions: Evictions) {
+        let mut sensors = self.sensors.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = sensors.said.insert(endpoint, evictions).unwrap_or_default();
+        sensors.total = sensors.total.plus(&evictions.since(&before));
+    }
+
+    /// What all sensors let go.
+    fn evictions(&self) -> Evictions {
+        self.sensors.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
     /// Every counter with its name and one line of help, in the manner of Prometheus.
-    pub fn list(&self) -> [(&'static str, &'static str, u64); 13] {
-        [
+    pub fn list(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let mut list = vec![
             ("events_total", "Activities stored.", read(&self.events)),
             ("duplicates_total", "Activities that came again.", read(&self.duplicates)),
             ("batches_total", "Batches taken in.", read(&self.batches)),
@@ -76,6 +103,8 @@ impl Metrics {
             ("store_retries_total", "Findings stored late.", read(&self.store_retries)),
             ("evicted_keys_total", "Correlation keys dropped.", read(&self.evicted_keys)),
             ("evicted_storylines_total", "Storylines dropped.", read(&self.evicted_storylines)),
-        ]
+        ];
+        list.extend(self.evictions().list());
+        list
     }
 }

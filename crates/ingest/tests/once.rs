@@ -14,7 +14,7 @@ use metsuke_event::{Activity, BootId, EndpointId, Event, EventId, Kind, Process,
 use metsuke_ingest::{
     Detector, HighWater, Intake, Metrics, SensorHandler, Store, StoreError, replay,
 };
-use metsuke_link::message::Bundle;
+use metsuke_link::message::{Bundle, Evictions, Heartbeat};
 use metsuke_link::server::{Handler, HandlerError};
 use metsuke_respond::Policy;
 use tokio::sync::mpsc;
@@ -251,6 +251,36 @@ async fn a_batch_whose_connection_goes_during_the_append_is_finished() {
     let (server, unseen) = world.start().await;
     assert_eq!(unseen, 0, "what was stored was handed to detection");
     assert_eq!(server.hits().await, (1..=15).collect());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_sensors_let_go_is_counted_over_their_restarts() {
+    let world = World::new().await;
+    let (server, _) = world.start().await;
+    let all = |base: u64| Evictions {
+        processes: base,
+        hashes: base + 1,
+        storylines: base + 2,
+        detection_keys: base + 3,
+        detection_storylines: base + 4,
+        spool: base + 5,
+    };
+    // Ten more, then started anew and four let go since.
+    for evictions in [all(10), all(10), all(20), all(4)] {
+        let heartbeat = Heartbeat { evictions, ..Heartbeat::default() };
+        server.handler.heartbeat(world.endpoint, heartbeat).await.unwrap();
+    }
+    let unknown = EndpointId::from_u128(666);
+    let heartbeat = Heartbeat { evictions: all(1_000), ..Heartbeat::default() };
+    assert!(server.handler.heartbeat(unknown, heartbeat).await.is_err());
+    let list = server.metrics.list();
+    for (name, _, expected) in all(20).plus(&all(4)).list() {
+        let exported = list.iter().find(|(exported, ..)| *exported == name);
+        assert_eq!(exported.map(|(.., count)| *count), Some(expected), "{name}");
+    }
+    let record = server.catalog.endpoint(world.endpoint).await.unwrap().unwrap();
+    assert_eq!(record.health["evictions"]["hashes"], 5, "what it said last");
     server.stop().await;
 }
 

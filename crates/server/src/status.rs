@@ -60,7 +60,7 @@ impl Status for ServerStatus {
     }
 
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let mut list = self.metrics.list().to_vec();
+        let mut list = self.metrics.list();
         let link = &self.link;
         list.extend([
             ("link_connections_total", "Connections accepted.", read(&link.connections)),
