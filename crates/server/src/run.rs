@@ -20,7 +20,7 @@ use metsuke_link::ca::Authority;
 use metsuke_link::server::{ServeError, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::DataFolder;
@@ -127,19 +127,19 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
     };
     let router = metsuke_api::router(parts(&opened, status, (http_addr, link_addr), &stop));
     let tasks = Tasks {
-        detect: tokio::spawn(detector.run(receiver)),
-        link: tokio::spawn(metsuke_link::server::serve(
+        detect: task(detector.run(receiver)),
+        link: task(metsuke_link::server::serve(
             link,
             Arc::clone(&opened.authority),
             Arc::new(handler),
             link_config,
             stop.clone(),
         )),
-        http: tokio::spawn({
+        http: task({
             let stopped = stop.clone().cancelled_owned();
             async move { axum::serve(http, router).with_graceful_shutdown(stopped).await }
         }),
-        upkeep: tokio::spawn(upkeep(opened.catalog.clone(), opened.control.clone(), stop.clone())),
+        upkeep: task(upkeep(opened.catalog.clone(), opened.control.clone(), stop.clone())),
     };
     let ready = announce(&arguments, &opened, (http_addr, link_addr)).await?;
     let failure = wait(&tasks).await;
@@ -221,6 +221,12 @@ async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
     tokio::join!(control.expire_until(stop.clone()), prune);
 }
 
+/// The one door to tasks: whoever starts one here owns it in [`Tasks`], which looks at its end.
+#[allow(clippy::disallowed_methods, reason = "the door")]
+fn task<T: Send + 'static>(body: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(body)
+}
+
 /// The parts that run. Each is owned here and awaited at stop.
 struct Tasks {
     detect: JoinHandle<Result<(), DetectorError>>,
@@ -239,12 +245,11 @@ async fn wait(tasks: &Tasks) -> Result<()> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = look.tick() => {
-                for (part, ended) in [
-                    ("detection", tasks.detect.is_finished()),
-                    ("the link", tasks.link.is_finished()),
-                    ("HTTP", tasks.http.is_finished()),
-                ] {
-                    anyhow::ensure!(!ended, "{part} ended by itself; the log says why");
+                if let Some(part) = tasks.ended() {
+                    anyhow::bail!(
+                        "{part} ended by itself, and the server with it; the log says why. \
+                         What is stored is kept: start it again"
+                    );
                 }
             }
         }
@@ -254,27 +259,52 @@ async fn wait(tasks: &Tasks) -> Result<()> {
 }
 
 impl Tasks {
-    /// Stops intake, then detection.
+    /// The part that ended although nobody had stopped it.
+    fn ended(&self) -> Option<&'static str> {
+        let parts = [
+            ("detection", self.detect.is_finished()),
+            ("the link", self.link.is_finished()),
+            ("HTTP", self.http.is_finished()),
+            ("upkeep", self.upkeep.is_finished()),
+        ];
+        parts.into_iter().find_map(|(part, is_over)| is_over.then_some(part))
+    }
+
+    /// Stops intake, then detection. All are stopped, also when one of them broke down.
     async fn stop(self, stop: &CancellationToken, give_up: &CancellationToken) -> Result<()> {
         stop.cancel();
-        let link = self.link.await.context("the link")?;
-        let http = tokio::time::timeout(HTTP_DRAIN, self.http).await;
-        if http.is_err() {
-            tracing::warn!("requests were still open; they are cut off");
-        }
-        self.upkeep.await.context("upkeep")?;
+        let link = end("the link", self.link.await);
+        let http = match tokio::time::timeout(HTTP_DRAIN, self.http).await {
+            Ok(http) => end("HTTP", http),
+            Err(_) => {
+                tracing::warn!("requests were still open; they are cut off");
+                Ok(())
+            }
+        };
+        let upkeep = end("upkeep", self.upkeep.await.map(Ok::<(), DetectorError>));
         // The handler is gone, and with it the queue's sender: detection ends by itself.
         let mut detect = self.detect;
         let detect = if let Ok(result) = tokio::time::timeout(DETECT_DRAIN, &mut detect).await {
-            result.context("detection")?
+            end("detection", result)
         } else {
             tracing::warn!("detection did not finish in time; the next start replays");
             give_up.cancel();
             Ok(())
         };
-        link?;
-        Ok(detect?)
+        detect.and(link).and(http).and(upkeep)
     }
+}
+
+/// How a part ended; said here, for only the first failure becomes the program's.
+fn end<E>(part: &'static str, ended: Result<Result<(), E>, JoinError>) -> Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let ended = match ended {
+        Ok(result) => result.with_context(|| format!("{part} failed")),
+        Err(error) => Err(error).with_context(|| format!("{part} broke down")),
+    };
+    ended.inspect_err(|error| tracing::error!("{error:#}"))
 }
 
 async fn close(opened: Opened) -> Result<()> {
@@ -284,3 +314,6 @@ async fn close(opened: Opened) -> Result<()> {
     tracing::info!("stopped");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
