@@ -14,5 +14,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 700,
   },
   server: { proxy: { '/api': { target: backend, changeOrigin: false } } },
-  test: { include: ['src/**/*.test.{ts,tsx}'] },
+  // The time bound ends what hangs; a loaded machine is no failure.
+  test: { include: ['src/**/*.test.{ts,tsx}'], testTimeout: 120_000 },
 });

@@ -1432,6 +1432,8 @@ export interface components {
             loss: components["schemas"]["Loss"][];
             /** @description Cursor of the next page. */
             next: string | null;
+            /** @description Whether the storyline holds more than the pages together: search finds the rest. */
+            truncated: boolean;
         };
         /** @description A new token: shown once, kept hashed. */
         Token: {

@@ -242,6 +242,7 @@ export const en = {
     storyline: 'Storyline',
     revision: 'Version {{revision}}',
     truncated: 'The tree was cut: not every process is shown.',
+    timelineCut: 'The timeline was cut: not every activity is shown. Search finds them all.',
     treeEmpty: 'No process of this storyline is stored yet.',
     onlyLit: 'Only the selection',
     expandAll: 'Expand all',

@@ -238,6 +238,7 @@ export const ja: Words = {
     storyline: 'ストーリーライン',
     revision: '第 {{revision}} 版',
     truncated: 'ツリーは途中で切られています。一部のプロセスは表示されていません。',
+    timelineCut: 'タイムラインは途中で切られています。一部のアクティビティは表示されていません。すべては検索で確認できます。',
     treeEmpty: 'このストーリーラインのプロセスはまだ保存されていません。',
     onlyLit: '選択分のみ',
     expandAll: 'すべて展開',

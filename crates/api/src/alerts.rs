@@ -136,6 +136,7 @@ async fn get_alert_timeline(
         items: items.iter().map(EventRow::from).collect(),
         next,
         loss: hosts.loss(loss_of(story.loss, endpoint)),
+        truncated: story.truncated,
     }))
 }
 

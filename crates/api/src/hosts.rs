@@ -8,7 +8,8 @@ use crate::App;
 use crate::problem::Problem;
 use crate::shape::Loss;
 
-/// Loss intervals sent with one answer; the newest are kept.
+/// Loss intervals sent with one answer. Beyond it the newest stay as they are and the others become
+/// one, which covers them all: a widened interval is honest, a forgotten one is not.
 const MAX_LOSS: usize = 500;
 
 /// Host names by endpoint.
@@ -25,16 +26,44 @@ impl Hosts {
     }
 
     pub(crate) fn loss(&self, loss: Vec<LossInterval>) -> Vec<Loss> {
-        let mut loss = loss;
-        loss.sort_by_key(|interval| std::cmp::Reverse(interval.to));
-        loss.truncate(MAX_LOSS);
-        loss.into_iter()
+        bounded(loss)
+            .into_iter()
             .map(|interval| {
                 let host = self.of(interval.endpoint);
                 Loss::new(interval, host)
             })
             .collect()
     }
+}
+
+/// At most `MAX_LOSS` intervals, the newest first, which cover every instant of `loss`.
+fn bounded(mut loss: Vec<LossInterval>) -> Vec<LossInterval> {
+    loss.sort_by_key(|interval| std::cmp::Reverse(interval.to));
+    if loss.len() <= MAX_LOSS {
+        return loss;
+    }
+    let rest = loss.split_off(MAX_LOSS - 1);
+    let count = rest.len();
+    let joined = rest.into_iter().reduce(|mut whole, other| {
+        whole.from = whole.from.min(other.from);
+        whole.to = whole.to.max(other.to);
+        whole.lost = whole.lost.zip(other.lost).map(|(one, more)| one.saturating_add(more));
+        if whole.endpoint != other.endpoint {
+            whole.endpoint = EndpointId::default();
+        }
+        if whole.part != other.part {
+            "several".clone_into(&mut whole.part);
+        }
+        if whole.reason != other.reason {
+            "several".clone_into(&mut whole.reason);
+        }
+        whole
+    });
+    loss.extend(joined.map(|mut whole| {
+        whole.reason = format!("{} ({count} intervals joined)", whole.reason);
+        whole
+    }));
+    loss
 }
 
 /// Loss of one endpoint, that of the store as a whole (endpoint zero) included.
@@ -44,4 +73,42 @@ pub(crate) fn loss_of(loss: Vec<LossInterval>, endpoint: EndpointId) -> Vec<Loss
             interval.endpoint == endpoint || interval.endpoint == EndpointId::default()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use metsuke_event::{EndpointId, LossInterval, Timestamp};
+
+    use super::{MAX_LOSS, bounded};
+
+    fn interval(second: i64, reason: &str) -> LossInterval {
+        LossInterval {
+            endpoint: EndpointId::default(),
+            from: Timestamp::from_nanos(second * 1_000_000_000),
+            to: Timestamp::from_nanos(second * 1_000_000_000 + 10),
+            part: "spool".to_owned(),
+            reason: reason.to_owned(),
+            lost: Some(2),
+        }
+    }
+
+    #[test]
+    fn more_intervals_than_an_answer_holds_are_joined_not_forgotten() {
+        let count = MAX_LOSS + 7;
+        let told: Vec<_> = (0..count)
+            .map(|second| interval(i64::try_from(second).unwrap(), "queue_full"))
+            .collect();
+        let shown = bounded(told.clone());
+        assert_eq!(shown.len(), MAX_LOSS);
+        assert!(
+            told.iter().all(|one| {
+                shown.iter().any(|other| other.from <= one.from && one.to <= other.to)
+            })
+        );
+        let last = shown.last().unwrap();
+        assert_eq!(last.reason, "queue_full (8 intervals joined)");
+        assert_eq!(last.lost, Some(16));
+        assert_eq!(bounded(told[..MAX_LOSS].to_vec()).len(), MAX_LOSS);
+        assert_eq!(bounded(told[..MAX_LOSS].to_vec())[0], told[MAX_LOSS - 1]);
+    }
 }

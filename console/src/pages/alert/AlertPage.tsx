@@ -129,7 +129,10 @@ function Centre({ alert, shown, onSelect }: CentreProps) {
               page.items.length === 0 ? (
                 <Blank>{t('alert/eventsEmpty')}</Blank>
               ) : (
-                <Timeline events={page.items} highlights={alert.highlights} shown={shown} onSelect={onSelect} />
+                <>
+                  {(page.next || page.truncated) && <p className="warn">{t('alert/timelineCut')}</p>}
+                  <Timeline events={page.items} highlights={alert.highlights} shown={shown} onSelect={onSelect} />
+                </>
               )
             }
           </Ready>

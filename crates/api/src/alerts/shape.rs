@@ -206,6 +206,8 @@ pub struct Timeline {
     pub next: Option<String>,
     /// What was lost meanwhile.
     pub loss: Vec<Loss>,
+    /// Whether the storyline holds more than the pages together: search finds the rest.
+    pub truncated: bool,
 }
 
 /// Where to go on in a list.

@@ -80,6 +80,18 @@ async fn activities_that_come_between_pages_of_a_timeline_double_none() {
 }
 
 #[tokio::test]
+async fn a_timeline_that_was_cut_says_so() {
+    let world = World::new().await;
+    world.raise(1, 60).await;
+    let browser = world.sign_in("ann").await;
+    let path = format!("/api/v1/alerts/{:032x}/timeline", 1);
+    for cut in [false, true] {
+        *world.memory.truncated.lock().unwrap() = cut;
+        assert_eq!(world.get(&browser, &path).await.json()["truncated"], cut);
+    }
+}
+
+#[tokio::test]
 async fn hits_and_the_audit_log_page_to_their_end() {
     let world = World::new().await;
     for number in 1..=2 {

@@ -37,6 +37,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct Memory {
     pub events: Mutex<Vec<Event>>,
     pub loss: Mutex<Vec<LossInterval>>,
+    pub truncated: Mutex<bool>,
 }
 
 #[async_trait]
@@ -69,7 +70,8 @@ impl Telemetry for Memory {
                 .any(|text| text.as_deref() == Some(uid))
         };
         let events = events.into_iter().filter(of).collect();
-        Ok(Story { events, truncated: false, loss: self.loss.lock().unwrap().clone() })
+        let truncated = *self.truncated.lock().unwrap();
+        Ok(Story { events, truncated, loss: self.loss.lock().unwrap().clone() })
     }
 
     fn loss(&self, _: Range) -> Vec<LossInterval> {
