@@ -13,7 +13,7 @@ pub(crate) struct Task {
 
 impl Task {
     /// Starts `body`; `name` is how people are told of it, with its article.
-    #[allow(clippy::disallowed_methods, reason = "the door")]
+    #[expect(clippy::disallowed_methods, reason = "the door")]
     pub(crate) fn start(
         name: &'static str,
         body: impl Future<Output = ()> + Send + 'static,

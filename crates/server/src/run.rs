@@ -222,7 +222,7 @@ async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
 }
 
 /// The one door to tasks: whoever starts one here owns it in [`Tasks`], which looks at its end.
-#[allow(clippy::disallowed_methods, reason = "the door")]
+#[expect(clippy::disallowed_methods, reason = "the door")]
 fn task<T: Send + 'static>(body: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(body)
 }
