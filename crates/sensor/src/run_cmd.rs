@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
-use metsuke_event::Event;
+use metsuke_event::{Event, Timestamp};
 use metsuke_link::Identity;
 use metsuke_link::client::{Backoff, Client, Delegate};
-use metsuke_link::spool::watch::Watch;
+use metsuke_link::spool::watch::{Ending, Watch};
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
 use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope};
 use tokio::signal::unix::{SignalKind, signal};
@@ -127,36 +127,23 @@ impl Sensor {
             coverage,
         };
         let content = Content::load(state);
-        let work_sender = work.clone();
         let meter = probe.as_ref().map(Probe::meter).unwrap_or_default();
         let stats = Box::new(move || meter.stats());
         let shared = delegate::Parts {
             setup,
             spool,
             probe: stats,
-            work: work_sender,
+            work: work.clone(),
             notes,
             plans,
             content,
         };
         let shared = Arc::new(Shared::new(shared));
-        if let Some((kept, ending)) = before {
-            shared.note(Note::down(kept, ending));
-        } else if let Err(error) = watch.kept(shared.setup.started) {
-            // Else a first run that is killed within its first second would leave no trace.
-            tracing::warn!(%error, "the watch is not set");
-        }
+        note_the_past(&shared, &mut watch, before);
         let probe = probe.map_err(anyhow::Error::from);
-        if let Err(error) = &probe {
-            tracing::error!("nothing is seen on this host: {error:#}");
-            shared.note(Note::blind(error));
-            shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
-        }
+        note_limits(&shared, &probe, &enforcement);
         let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
         let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
-        if let Err(reason) = &enforcement {
-            shared.trouble("enforcement", Some(format!("no plan can end a process: {reason}")));
-        }
         let pipeline =
             Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live) };
         let means = Means {
@@ -215,7 +202,7 @@ impl Parts {
         };
         match &failure {
             Ok(()) => {
-                tracing::info!("stopping: no more is taken in, what there is is kept and sent")
+                tracing::info!("stopping: no more is taken in, what there is is kept and sent");
             }
             Err(error) => tracing::error!("stopping: {error:#}"),
         }
@@ -260,6 +247,32 @@ impl Parts {
         drop(work);
         drop(executor);
         pipeline
+    }
+}
+
+/// Says since when nobody watched; a first run begins to say so.
+fn note_the_past(shared: &Shared, watch: &mut Watch, before: Option<(Timestamp, Ending)>) {
+    if let Some((kept, ending)) = before {
+        shared.note(Note::down(kept, ending));
+    } else if let Err(error) = watch.kept(shared.setup.started) {
+        // Else a first run that is killed within its first second would leave no trace.
+        tracing::warn!(%error, "the watch is not set");
+    }
+}
+
+/// Says so when there is no probe, or nowhere to act.
+fn note_limits(
+    shared: &Shared,
+    probe: &anyhow::Result<Probe>,
+    enforcement: &Result<EnforceScope, String>,
+) {
+    if let Err(error) = probe {
+        tracing::error!("nothing is seen on this host: {error:#}");
+        shared.note(Note::blind(error));
+        shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
+    }
+    if let Err(reason) = enforcement {
+        shared.trouble("enforcement", Some(format!("no plan can end a process: {reason}")));
     }
 }
 
