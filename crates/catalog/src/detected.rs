@@ -23,8 +23,8 @@ use crate::{Catalog, Change, Result, database, from_text};
 const MAX_CONTEXT_PROCESSES: usize = 400;
 /// Most steps kept of an alert; the vocabulary's bound.
 const MAX_HIGHLIGHTS: usize = 200;
-/// Boots of one endpoint whose watermarks are kept, the newest by event time: a new boot costs a
-/// sensor nothing, and detection does not go back to one after so many others.
+/// Boots of one endpoint whose watermarks are kept, those heard last: a new boot costs a sensor
+/// nothing, and detection does not go back to one after so many others.
 pub const MAX_BOOTS: usize = 64;
 
 /// Up to where detection has seen the activities of one boot of one endpoint.
@@ -36,8 +36,9 @@ pub struct Watermark {
     pub boot: BootId,
     /// The last sequence number seen.
     pub seq: u64,
-    /// The event time of that activity.
-    pub time: Timestamp,
+    /// When the server took that activity in, by the server's clock: a sensor's own may be wrong,
+    /// and must not decide which boots are known.
+    pub received: Timestamp,
 }
 
 /// What detection found in some activities, and up to where it has seen them.
@@ -124,7 +125,7 @@ async fn store_watermarks(tx: &impl ConnectionTrait, marks: &[Watermark]) -> Res
             endpoint: Set(mark.endpoint.to_string()),
             boot: Set(mark.boot.to_string()),
             seq: Set(mark.seq.cast_signed()),
-            time: Set(mark.time.as_nanos()),
+            time: Set(mark.received.as_nanos()),
         };
         let key = [watermark::Column::Endpoint, watermark::Column::Boot];
         let values = [watermark::Column::Seq, watermark::Column::Time];
@@ -147,8 +148,8 @@ async fn store_watermarks(tx: &impl ConnectionTrait, marks: &[Watermark]) -> Res
     Ok(forgotten)
 }
 
-/// Forgets the oldest boots of `endpoint` beyond [`MAX_BOOTS`], but none of `stored_now`: those may
-/// be new with a clock that was set back.
+/// Forgets the boots of `endpoint` that were heard longest ago, beyond [`MAX_BOOTS`], but none of
+/// `stored_now`: the server's clock may have been set back since the others.
 async fn forget_boots(
     tx: &impl ConnectionTrait,
     endpoint: EndpointId,
@@ -226,7 +227,7 @@ impl Catalog {
                     endpoint: from_text("watermark", &row.endpoint)?,
                     boot: from_text("watermark", &row.boot)?,
                     seq: row.seq.cast_unsigned(),
-                    time: Timestamp::from_nanos(row.time),
+                    received: Timestamp::from_nanos(row.time),
                 })
             })
             .collect()
@@ -248,13 +249,13 @@ mod tests {
                 endpoint: EndpointId::from_u128(7),
                 boot: BootId::from_u128(1),
                 seq,
-                time: Timestamp::from_millis(i64::try_from(seq).unwrap()),
+                received: Timestamp::from_millis(i64::try_from(seq).unwrap()),
             };
             let found = Detected { watermarks: vec![mark], ..Detected::default() };
             catalog.store_detected(now, found).await.unwrap();
             let marks = catalog.watermarks().await.unwrap();
-            let time = Timestamp::from_millis(i64::try_from(stands).unwrap());
-            assert_eq!(marks, [Watermark { seq: stands, time, ..mark }]);
+            let received = Timestamp::from_millis(i64::try_from(stands).unwrap());
+            assert_eq!(marks, [Watermark { seq: stands, received, ..mark }]);
         }
     }
 
@@ -268,7 +269,7 @@ mod tests {
                 endpoint: EndpointId::from_u128(endpoint),
                 boot: BootId::from_u128(boot),
                 seq: 1,
-                time: Timestamp::from_millis(time),
+                received: Timestamp::from_millis(time),
             };
             let found = Detected { watermarks: vec![mark], ..Detected::default() };
             catalog.store_detected(now, found).await.unwrap();
@@ -290,7 +291,7 @@ mod tests {
         }
         assert_eq!(boots(7).await, (3..=most + 2).collect::<Vec<_>>(), "the oldest two went");
         assert_eq!(boots(8).await, [1], "another endpoint's stay");
-        // A boot whose clock was set back is the oldest by its time, yet not forgotten at once.
+        // The server's clock was set back: the boot is the oldest by it, yet not forgotten at once.
         store(7, 1_000, 1).await;
         assert!(boots(7).await.contains(&1_000));
         store(7, 1_001, 9_000).await;

@@ -11,6 +11,7 @@ mod endpoint;
 mod enrolment;
 mod hit;
 mod plan;
+mod proof;
 mod schema;
 mod session;
 mod setting;
@@ -39,6 +40,7 @@ pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use hit::{HitFilter, HitGroup, HitRecord};
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
+pub use proof::Proof;
 pub use session::{NewSession, SessionRecord};
 pub use token::{BOOTSTRAP_TOKEN, Credential, TokenRecord};
 

@@ -15,6 +15,7 @@ const IDLE_NANOS: i64 = 30 * 60 * SECOND;
 const ABSOLUTE_NANOS: i64 = 12 * 60 * 60 * SECOND;
 /// The time of last use is written at most this often.
 const TOUCH_NANOS: i64 = 60 * SECOND;
+
 /// A new session.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -81,15 +82,9 @@ impl Catalog {
 
     /// The session whose cookie is `cookie`, if it is good at `now`; using it prolongs it.
     pub async fn session(&self, now: Timestamp, cookie: &str) -> Result<Option<SessionRecord>> {
-        let row = session::Entity::find_by_id(hashed(cookie)).one(&self.read).await;
-        let Some(row) = row.map_err(database("read sessions"))? else {
+        let Some(row) = self.good_session(now, hashed(cookie)).await? else {
             return Ok(None);
         };
-        let idle_end = row.used.saturating_add(IDLE_NANOS);
-        let end = row.created.saturating_add(ABSOLUTE_NANOS);
-        if now.as_nanos() >= idle_end.min(end) {
-            return Ok(None);
-        }
         let Some(account) = self.account(&row.account).await? else {
             return Ok(None);
         };
@@ -102,8 +97,24 @@ impl Catalog {
                 tracing::warn!(%error, "a session cannot be prolonged");
             }
         }
-        let expires = now.plus_nanos(IDLE_NANOS).min(Timestamp::from_nanos(end));
+        let end = Timestamp::from_nanos(row.created.saturating_add(ABSOLUTE_NANOS));
+        let expires = now.plus_nanos(IDLE_NANOS).min(end);
         Ok(Some(SessionRecord { hash: row.hash, account, csrf: row.csrf, expires }))
+    }
+
+    /// The session with this hash, if it is good at `now`; looking does not prolong it.
+    pub(crate) async fn good_session(
+        &self,
+        now: Timestamp,
+        hash: String,
+    ) -> Result<Option<session::Model>> {
+        let row = session::Entity::find_by_id(hash).one(&self.read).await;
+        let row = row.map_err(database("read sessions"))?;
+        Ok(row.filter(|row| {
+            let idle_end = row.used.saturating_add(IDLE_NANOS);
+            let end = row.created.saturating_add(ABSOLUTE_NANOS);
+            now.as_nanos() < idle_end.min(end)
+        }))
     }
 
     /// Ends a session.

@@ -88,8 +88,16 @@ async fn forget_ended(tx: &impl ConnectionTrait, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Ends the server's own tokens; returns how many.
+async fn forget_bootstrap(tx: &impl ConnectionTrait) -> Result<u64> {
+    let own = Entity::delete_many().filter(Column::Name.eq(BOOTSTRAP_TOKEN));
+    let gone = own.exec(tx).await.map_err(database("end the server's own tokens"))?;
+    Ok(gone.rows_affected)
+}
+
 impl Catalog {
-    /// Makes an API token of `account` that is good for `ttl_nanos`.
+    /// Makes an API token of `account` that is good for `ttl_nanos`. One called [`BOOTSTRAP_TOKEN`]
+    /// takes the place of all so called: a server that is started often has one, the last.
     ///
     /// # Errors
     /// [`CatalogError::Conflict`] when the account has as many as it may.
@@ -104,6 +112,7 @@ impl Catalog {
         let expires = now.plus_nanos(ttl_nanos);
         let tx = self.begin().await?;
         forget_ended(&tx, now).await?;
+        let replaced = if name == BOOTSTRAP_TOKEN { forget_bootstrap(&tx).await? } else { 0 };
         let held = good(now, Some(&account.name)).count(&tx).await;
         if held.map_err(database("count tokens"))? >= MAX_TOKENS {
             return Err(CatalogError::Conflict(format!(
@@ -118,7 +127,12 @@ impl Catalog {
             expires: Set(expires.as_nanos()),
         };
         Entity::insert(row).exec_without_returning(&tx).await.map_err(database("make a token"))?;
-        let deed = Deed { actor: &account.name, action: "token.create", target: name, detail: "" };
+        let detail = match replaced {
+            0 => String::new(),
+            count => format!("in place of {count} so called"),
+        };
+        let deed =
+            Deed { actor: &account.name, action: "token.create", target: name, detail: &detail };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
         Ok(Credential { secret: token, expires })
@@ -130,13 +144,18 @@ impl Catalog {
         now: Timestamp,
         token: &str,
     ) -> Result<Option<(Account, Timestamp)>> {
-        let row = Entity::find_by_id(hashed(token)).one(&self.read).await;
-        let row = row.map_err(database("read tokens"))?;
-        let Some(row) = row.filter(|row| row.expires > now.as_nanos()) else {
+        let Some(row) = self.good_token(now, hashed(token)).await? else {
             return Ok(None);
         };
         let account = self.account(&row.account).await?;
         Ok(account.map(|account| (account, Timestamp::from_nanos(row.expires))))
+    }
+
+    /// The token with this hash, if it is good at `now`.
+    pub(crate) async fn good_token(&self, now: Timestamp, hash: String) -> Result<Option<Model>> {
+        let row = Entity::find_by_id(hash).one(&self.read).await;
+        let row = row.map_err(database("read tokens"))?;
+        Ok(row.filter(|row| row.expires > now.as_nanos()))
     }
 
     /// The API tokens of `account` that are good at `now`, or everybody's; the newest 1,000, newest

@@ -142,7 +142,7 @@ async fn findings_stored_twice_change_nothing() {
         endpoint: EndpointId::from_u128(7),
         boot: BootId::default(),
         seq: 9,
-        time: at(1),
+        received: at(1),
     };
     let found = || Detected {
         hits: vec![hit(1), hit(2)],
@@ -354,4 +354,22 @@ async fn tokens_are_listed_and_revoked_without_their_secret() {
     catalog.revoke_enrolment_token(at(3), "bob", &listed[0].id).await.unwrap();
     let late = catalog.enrol(at(4), &open.secret, "h").await.unwrap();
     assert_eq!(late, Err(TokenRefused::Unknown));
+}
+
+#[tokio::test]
+async fn a_server_that_is_started_often_has_one_token_of_its_own() {
+    let world = world().await;
+    let catalog = &world.catalog;
+    let password = ("correct horse battery".to_owned(), PasswordKind::Own);
+    let ann = catalog.create_account(at(0), "x", ("ann", Role::Admin), password).await.unwrap();
+    let day = 86_400 * 1_000_000_000;
+    let own = catalog.create_api_token(at(0), &ann, "cli", day).await.unwrap();
+    let first = catalog.create_api_token(at(1), &ann, BOOTSTRAP_TOKEN, day).await.unwrap();
+    let last = catalog.create_api_token(at(2), &ann, BOOTSTRAP_TOKEN, day).await.unwrap();
+    assert!(catalog.api_token(at(3), &first.secret).await.unwrap().is_none());
+    for good in [&own, &last] {
+        assert!(catalog.api_token(at(3), &good.secret).await.unwrap().is_some());
+    }
+    let entry = catalog.audit_entries(None, 1).await.unwrap().remove(0);
+    assert_eq!((&*entry.target, &*entry.detail), (BOOTSTRAP_TOKEN, "in place of 1 so called"));
 }

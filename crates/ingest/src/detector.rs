@@ -7,7 +7,7 @@ use std::time::Duration;
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, Detected, MAX_BOOTS, Watermark};
 use metsuke_detect::{Counters, Engine, RuleSet};
-use metsuke_event::{BootId, EndpointId, Event};
+use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -169,7 +169,7 @@ impl State {
                 found.alerts.retain(|(known, _)| known.id != alert.id);
                 found.alerts.push((alert, context));
             }
-            let mark = Watermark { endpoint, boot, seq, time: event.time };
+            let mark = Watermark { endpoint, boot, seq, received: received(event) };
             marks.insert((endpoint, boot), mark);
         }
         found.watermarks = marks.into_values().collect();
@@ -213,8 +213,16 @@ pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u
     Ok(unseen)
 }
 
+/// When the server took `event` in. Intake stamps every activity, so the sensor's time stands in
+/// for nothing that it took.
+fn received(event: &Event) -> Timestamp {
+    event.received.unwrap_or(event.time)
+}
+
 /// Whether the catalog knew `boot` once and forgot it as one of the endpoint's oldest: it has no
-/// mark, and all the marks an endpoint may have are of later activities.
+/// mark, and all the marks an endpoint may have are of activities that came later. Detection sees
+/// activities in the order in which they came, so one that it did not reach came after all those it
+/// has marked, whatever the sensor's clock said.
 async fn is_forgotten(
     store: &Arc<dyn Store>,
     marks: &HashMap<(EndpointId, BootId), Watermark>,
@@ -225,6 +233,6 @@ async fn is_forgotten(
         return Ok(false);
     }
     let last = store.events_after(boot, high.saturating_sub(1), 1).await?;
-    let oldest = of_endpoint().map(|mark| mark.time).min();
-    Ok(last.last().zip(oldest).is_some_and(|(last, oldest)| last.time < oldest))
+    let oldest = of_endpoint().map(|mark| mark.received).min();
+    Ok(last.last().zip(oldest).is_some_and(|(last, oldest)| received(last) < oldest))
 }

@@ -33,7 +33,8 @@ pub struct SensorHandler {
     enrolled: AtomicU64,
 }
 
-/// Tells of a batch whose taking in broke down; perhaps nobody waits for it any more.
+/// Tells of a batch whose taking in broke down, and shows the store as refusing until it takes one;
+/// perhaps nobody waits for the batch any more.
 struct Watch {
     endpoint: EndpointId,
     metrics: Arc<Metrics>,
@@ -43,6 +44,8 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             add(&self.metrics.append_failures, 1);
+            let why = "the store broke down; please report it, with the server's log";
+            self.metrics.refusals.begin_or_last(now(), why.to_owned());
             tracing::error!(endpoint = %self.endpoint, "taking in a batch broke down; please report it");
         }
     }

@@ -9,6 +9,10 @@ use metsuke_link::message::Evictions;
 
 use crate::refusal::Refusals;
 
+/// Most that one heartbeat adds to a count: far more than a sensor lets go between two, and little
+/// enough that a wrong one does not fill the sum.
+const MAX_STEP: u64 = 1_000_000_000;
+
 /// The counters. All only grow, but for `detect_waiting`.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -73,13 +77,30 @@ pub(crate) fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+fn bounded(step: Evictions) -> Evictions {
+    // Every field is named, so that a new one cannot be left out.
+    let Evictions { processes, hashes, storylines, detection_keys, detection_storylines, spool } =
+        step;
+    Evictions {
+        processes: processes.min(MAX_STEP),
+        hashes: hashes.min(MAX_STEP),
+        storylines: storylines.min(MAX_STEP),
+        detection_keys: detection_keys.min(MAX_STEP),
+        detection_storylines: detection_storylines.min(MAX_STEP),
+        spool: spool.min(MAX_STEP),
+    }
+}
+
 impl Metrics {
-    /// Adds what an enrolled sensor let go since it said so last. What it says counts from its own
-    /// start, which may lie between.
+    /// Adds what an enrolled sensor let go since it said so last, at most [`MAX_STEP`] of each kind.
+    /// What it says counts from its own start, which may lie between. What it says first is where
+    /// the count begins and adds nothing, for the server may have been started anew and have counted
+    /// that before; so what a sensor let go before this server heard of it is left out.
     pub(crate) fn let_go(&self, endpoint: EndpointId, evictions: Evictions) {
         let mut sensors = self.sensors.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = sensors.said.insert(endpoint, evictions).unwrap_or_default();
-        sensors.total = sensors.total.plus(&evictions.since(&before));
+        if let Some(before) = sensors.said.insert(endpoint, evictions) {
+            sensors.total = sensors.total.plus(&bounded(evictions.since(&before)));
+        }
     }
 
     /// What all sensors let go.

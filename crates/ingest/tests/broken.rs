@@ -69,10 +69,13 @@ async fn a_store_that_breaks_down_is_counted_and_the_batch_is_taken_when_it_come
     let refused = handler.batch(endpoint, BOOT, batch(1..=5)).await;
     assert!(matches!(refused, Err(HandlerError::Unavailable(_))), "{refused:?}");
     assert_eq!(metrics.append_failures.load(Ordering::SeqCst), 1);
+    let refusal = metrics.refusals.now().expect("what cannot store says so");
+    assert!(refusal.reason.contains("broke down"), "{refusal:?}");
     assert!(queue.try_recv().is_err(), "nothing is detected on that is not stored");
 
     store.broken.store(false, Ordering::SeqCst);
     assert_eq!(handler.batch(endpoint, BOOT, batch(1..=5)).await.unwrap(), 5);
+    assert_eq!(metrics.refusals.now(), None, "over with the first batch that is stored");
     assert_eq!(handler.batch(endpoint, BOOT, batch(6..=9)).await.unwrap(), 9);
     assert_eq!(store.stored.load(Ordering::SeqCst), 9);
     assert_eq!(queue.try_recv().unwrap().len() + queue.try_recv().unwrap().len(), 9);

@@ -266,7 +266,7 @@ async fn what_sensors_let_go_is_counted_over_their_restarts() {
         detection_storylines: base + 4,
         spool: base + 5,
     };
-    // Ten more, then started anew and four let go since.
+    // The sensor was there before the server; ten more, then started anew and four let go since.
     for evictions in [all(10), all(10), all(20), all(4)] {
         let heartbeat = Heartbeat { evictions, ..Heartbeat::default() };
         server.handler.heartbeat(world.endpoint, heartbeat).await.unwrap();
@@ -275,12 +275,27 @@ async fn what_sensors_let_go_is_counted_over_their_restarts() {
     let heartbeat = Heartbeat { evictions: all(1_000), ..Heartbeat::default() };
     assert!(server.handler.heartbeat(unknown, heartbeat).await.is_err());
     let list = server.metrics.list();
-    for (name, _, expected) in all(20).plus(&all(4)).list() {
+    let ten = all(20).since(&all(10));
+    for (name, _, expected) in ten.plus(&all(4)).list() {
         let exported = list.iter().find(|(exported, ..)| *exported == name);
         assert_eq!(exported.map(|(.., count)| *count), Some(expected), "{name}");
     }
     let record = server.catalog.endpoint(world.endpoint).await.unwrap().unwrap();
     assert_eq!(record.health["evictions"]["hashes"], 5, "what it said last");
+    // A count that cannot be fills no sum: what comes then is still seen.
+    let spool = || {
+        let list = server.metrics.list().into_iter();
+        let mut counts = list.filter(|(name, ..)| *name == "sensor_evicted_spool_total");
+        counts.next().unwrap().2
+    };
+    for wrong in [Evictions { spool: u64::MAX, ..all(4) }, all(0)] {
+        let heartbeat = Heartbeat { evictions: wrong, ..Heartbeat::default() };
+        server.handler.heartbeat(world.endpoint, heartbeat).await.unwrap();
+    }
+    let before = spool();
+    let heartbeat = Heartbeat { evictions: all(1), ..Heartbeat::default() };
+    server.handler.heartbeat(world.endpoint, heartbeat).await.unwrap();
+    assert_eq!(spool(), before + 1);
     server.stop().await;
 }
 
@@ -290,7 +305,8 @@ async fn forgotten_boots_are_not_detected_on_again() {
     let store = |boot: usize| {
         let mut event = exec(world.endpoint, 1);
         event.id.boot = BootId::from_u128(u128::try_from(boot).unwrap());
-        event.time = Timestamp::from_millis(1_790_000_000_000 + i64::try_from(boot).unwrap());
+        event.received =
+            Some(Timestamp::from_millis(1_790_000_000_000 + i64::try_from(boot).unwrap()));
         world.disk.events.lock().unwrap().push(event);
     };
     (1..=MAX_BOOTS + 3).for_each(store);
@@ -302,6 +318,38 @@ async fn forgotten_boots_are_not_detected_on_again() {
     let (server, unseen) = world.start().await;
     assert_eq!(unseen, 1);
     assert_eq!(server.catalog.watermarks().await.unwrap().len(), MAX_BOOTS);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_boot_whose_clock_was_set_back_is_detected_on_after_a_death() {
+    let world = World::new().await;
+    let at = |boot: usize, time: Timestamp| {
+        let mut event = exec(world.endpoint, u64::try_from(boot).unwrap());
+        event.id.boot = BootId::from_u128(u128::try_from(boot).unwrap());
+        event.time = time;
+        event
+    };
+    let send = async |server: &Server, event: Event| {
+        server.handler.batch(world.endpoint, event.id.boot, vec![event]).await.unwrap();
+    };
+    let (server, _) = world.start().await;
+    // As many boots as are known, all of them with a clock far in the future.
+    let future = Timestamp::from_millis(4_000_000_000_000);
+    for boot in 1..=MAX_BOOTS {
+        send(&server, at(boot, future)).await;
+    }
+    server.stop().await;
+    let (server, _) = world.start().await;
+    assert_eq!(server.catalog.watermarks().await.unwrap().len(), MAX_BOOTS);
+    // One more, its clock set right: stored, and the server dies before detection has seen it.
+    let back = Timestamp::from_millis(1_000);
+    send(&server, at(MAX_BOOTS + 1, back)).await;
+    server.die().await;
+    let (server, unseen) = world.start().await;
+    assert_eq!(unseen, 1, "it is no boot that was forgotten");
+    let last = u64::try_from(MAX_BOOTS).unwrap() + 1;
+    assert!(server.hits().await.contains(&last));
     server.stop().await;
 }
 
