@@ -23,7 +23,7 @@ use crate::losses::{LossLog, of_event};
 use crate::request::{LakeStats, TimeRange};
 use crate::schema::BATCH_ROWS;
 use crate::table::Table;
-use crate::view::Shared;
+use crate::view::{DataFile, Shared};
 use crate::wal::Wal;
 use crate::{marks, part, recover};
 
@@ -40,6 +40,13 @@ pub struct FlushReport {
     pub rows: u64,
     /// Bytes of Parquet written.
     pub bytes: u64,
+}
+
+impl FlushReport {
+    const fn add(&mut self, file: &DataFile) {
+        self.rows += file.rows;
+        self.bytes += file.bytes;
+    }
 }
 
 /// The steps of a flush, between which a crash must lose nothing and double nothing.
@@ -275,11 +282,12 @@ impl Inner {
 
     async fn flush(&self, wal: &Wal) -> Result<FlushReport, LakeError> {
         let mut table = self.table.lock().await;
+        let mut report = self.settle(&mut table).await?;
         let sealed = wal.seal().await?;
         self.at(Step::Sealed)?;
         let batches = self.shared.tail_until(sealed);
         if batches.is_empty() {
-            return Ok(FlushReport::default());
+            return Ok(report);
         }
         let dir = table.dir().to_owned();
         let file = blocking(move || part::write_part(&batches, &dir, now(), sealed)).await?;
@@ -289,12 +297,38 @@ impl Inner {
         self.at(Step::MarksWritten)?;
         table.add(&file, sealed).await?;
         self.at(Step::Committed)?;
-        let report = FlushReport { rows: file.rows, bytes: file.bytes };
+        report.add(&file);
         self.shared.switch(sealed, file);
+        table.settled();
         self.at(Step::Switched)?;
         recover::drop_segments(&self.folders, sealed);
         marks::keep_only(&self.folders.state, sealed);
         tracing::debug!(rows = report.rows, bytes = report.bytes, segment = sealed, "flushed");
+        Ok(report)
+    }
+
+    /// Finishes the flush before this one, when its commit stands and readers were not switched:
+    /// its rows are in the table and in the tail, and must not be moved once more. (A commit that
+    /// comes to stand only later makes the next one fail, by the application's transaction.)
+    async fn settle(&self, table: &mut Table) -> Result<FlushReport, LakeError> {
+        let mut report = FlushReport::default();
+        if !table.in_doubt() {
+            return Ok(report);
+        }
+        table.reload().await?;
+        let stands = table.segment().await?.unwrap_or(0);
+        let known = self.shared.view().files;
+        let files = table.files();
+        for file in files.iter().filter(|file| known.iter().all(|known| known.path != file.path)) {
+            tracing::warn!(path = %file.path, "a flush that failed did reach the table");
+            report.add(file);
+        }
+        if report != FlushReport::default() {
+            self.shared.settle(stands, files);
+            recover::drop_segments(&self.folders, stands);
+            marks::keep_only(&self.folders.state, stands);
+        }
+        table.settled();
         Ok(report)
     }
 }

@@ -12,6 +12,7 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{
     Action, Add, DataType, LogicalFileView, PrimitiveType, Remove, StructField, Transaction,
+    Version,
 };
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
@@ -36,6 +37,10 @@ pub(crate) struct Table {
     log_store: LogStoreRef,
     state: DeltaTableState,
     checkpoint_every: u64,
+    /// The newest version of which it is known that its log entry is durable.
+    durable: Option<Version>,
+    /// Whether a file may be in the table that searches do not know of yet; see [`Table::add`].
+    in_doubt: bool,
 }
 
 fn columns() -> Vec<StructField> {
@@ -100,7 +105,12 @@ impl Table {
                 .map_err(LakeError::table("be made"))?;
         }
         let state = table.snapshot().map_err(LakeError::table("read its log"))?.clone();
-        Ok(Self { dir, log_store: table.log_store(), state, checkpoint_every })
+        let log_store = table.log_store();
+        let mut table =
+            Self { dir, log_store, state, checkpoint_every, durable: None, in_doubt: false };
+        // A process that died may have left its last commit in memory only.
+        table.sync_log()?;
+        Ok(table)
     }
 
     /// The last segment whose events are in the table.
@@ -132,8 +142,29 @@ impl Table {
         }
     }
 
-    /// Adds the file that holds what came since the last one, up to `segment`.
+    /// Whether a flush began a commit and did not come to its end, whatever ended it: then only
+    /// [`Self::reload`] tells what stands.
+    pub(crate) const fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// Searches know all files of the table.
+    pub(crate) const fn settled(&mut self) {
+        self.in_doubt = false;
+    }
+
+    /// Reads the log again and makes what stands there durable.
+    pub(crate) async fn reload(&mut self) -> Result<(), LakeError> {
+        let read = self.state.update(&*self.log_store, None).await;
+        read.map_err(LakeError::table("read its log again"))?;
+        self.sync_log()
+    }
+
+    /// Adds the file that holds what came since the last one, up to `segment`. From here until
+    /// [`Self::settled`] is called the table is in doubt: after an error, a panic or a dropped
+    /// future the commit may stand.
     pub(crate) async fn add(&mut self, file: &DataFile, segment: u64) -> Result<(), LakeError> {
+        self.in_doubt = true;
         let actions = vec![Action::Add(add_action(file))];
         let transaction = Transaction::new(APPLICATION, segment.cast_signed());
         let operation = DeltaOperation::Write {
@@ -144,10 +175,7 @@ impl Table {
         let committed = self.commit(actions, Some(transaction), operation).await;
         if let Err(error) = committed {
             // The error may have come after the commit stood: only the table knows.
-            self.state
-                .update(&*self.log_store, None)
-                .await
-                .map_err(LakeError::table("read its log again"))?;
+            self.reload().await?;
             if self.segment().await? != Some(segment) {
                 return Err(error);
             }
@@ -195,14 +223,20 @@ impl Table {
         Ok(())
     }
 
-    /// Makes the newest log entry durable: the segments it replaces are deleted next.
-    fn sync_log(&self) -> Result<(), LakeError> {
+    /// Makes the log's entries durable that are not known to be: the segments they replace are
+    /// deleted next.
+    fn sync_log(&mut self) -> Result<(), LakeError> {
         let log = self.dir.join("_delta_log");
-        let entry = log.join(format!("{:020}.json", self.state.version()));
-        File::open(&entry)
-            .and_then(|file| file.sync_all())
-            .map_err(|source| LakeError::io("make durable", &entry, source))?;
-        sync_dir(&log)
+        let newest = self.state.version();
+        for version in self.durable.map_or(newest, |durable| durable + 1)..=newest {
+            let entry = log.join(format!("{version:020}.json"));
+            File::open(&entry)
+                .and_then(|file| file.sync_all())
+                .map_err(|source| LakeError::io("make durable", &entry, source))?;
+        }
+        sync_dir(&log)?;
+        self.durable = Some(newest);
+        Ok(())
     }
 
     /// A checkpoint now and then; without it the table only opens more slowly.

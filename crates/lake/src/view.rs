@@ -99,6 +99,22 @@ struct State {
     last_failure: Option<String>,
 }
 
+impl State {
+    /// `files` are the table's, and the tail's rows of segments ≤ `segment` are among them.
+    fn moved(&mut self, segment: u64, files: Vec<DataFile>) {
+        self.files = Arc::new(files);
+        self.tail.retain(|part| part.segment > segment);
+        self.wal_bytes.retain(|number, _| *number > segment);
+        let later = self.segment_marks.split_off(&(segment + 1));
+        let flushed = std::mem::replace(&mut self.segment_marks, later);
+        for marks in flushed.values() {
+            raise(&mut self.table_marks, marks);
+        }
+        self.failed_flushes = 0;
+        self.last_failure = None;
+    }
+}
+
 /// A moment's view; holding it holds the data.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -202,16 +218,13 @@ impl Shared {
         let mut state = self.write();
         let mut all = state.files.to_vec();
         all.push(file);
-        state.files = Arc::new(all);
-        state.tail.retain(|part| part.segment > segment);
-        state.wal_bytes.retain(|number, _| *number > segment);
-        let later = state.segment_marks.split_off(&(segment + 1));
-        let flushed = std::mem::replace(&mut state.segment_marks, later);
-        for marks in flushed.values() {
-            raise(&mut state.table_marks, marks);
-        }
-        state.failed_flushes = 0;
-        state.last_failure = None;
+        state.moved(segment, all);
+    }
+
+    /// The same for a flush that had failed after its commit: all of the table's `files`, and what
+    /// it says of `segment`.
+    pub(crate) fn settle(&self, segment: u64, files: Vec<DataFile>) {
+        self.write().moved(segment, files);
     }
 
     pub(crate) fn set_files(&self, files: Vec<DataFile>) {
