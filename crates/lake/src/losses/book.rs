@@ -5,7 +5,7 @@
 //! and one endpoint's intervals never cost another's. From how many an interval was joined is said
 //! in its reason. (The health events and `losses.jsonl` keep the intervals as they were told.)
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use metsuke_event::{EndpointId, LossInterval, Timestamp};
 
@@ -147,23 +147,26 @@ fn join_near(kept: &mut Vec<Kept>, most: usize) {
         let (a, b) = (&a.told, &b.told);
         (&a.part, &a.reason, a.from, a.to).cmp(&(&b.part, &b.reason, b.from, b.to))
     });
-    join_within(kept, 0);
+    join_where(kept, |_, last, next| last.same_label(next) && last.gap(next) == 0);
     let Some(excess) = kept.len().checked_sub(most).filter(|excess| *excess > 0) else { return };
-    let neighbours = kept.iter().zip(kept.iter().skip(1));
-    let mut gaps: Vec<i64> = neighbours
-        .filter(|(one, next)| one.same_label(next))
-        .map(|(one, next)| one.gap(next))
+    // None of one label overlap any more, so joining some changes no gap between others.
+    let neighbours = kept.iter().zip(kept.iter().skip(1)).zip(1..);
+    let mut gaps: Vec<(i64, usize)> = neighbours
+        .filter(|((one, next), _)| one.same_label(next))
+        .map(|((one, next), index)| (one.gap(next), index))
         .collect();
+    // Of gaps alike the earlier ones go: what is recent stays as it was told.
     gaps.sort_unstable();
-    if let Some(widest) = gaps.get(excess - 1).or(gaps.last()).copied() {
-        join_within(kept, widest);
-    }
+    let chosen: BTreeSet<usize> = gaps.into_iter().take(excess).map(|(_, index)| index).collect();
+    join_where(kept, |index, _, _| chosen.contains(&index));
 }
 
-/// Joins sorted neighbours of one part and reason with at most `gap` nanoseconds between them.
-fn join_within(kept: &mut Vec<Kept>, gap: i64) {
+/// Joins each that `near` names, by its index and with the one before it, into that one.
+fn join_where(kept: &mut Vec<Kept>, near: impl Fn(usize, &Kept, &Kept) -> bool) {
+    let mut index = 0;
     kept.dedup_by(|next, last| {
-        let near = last.same_label(next) && last.gap(next) <= gap;
+        index += 1;
+        let near = near(index, last, next);
         if near {
             last.join(next);
         }
