@@ -64,7 +64,7 @@ pub struct Answer {
     pub facets: BTreeMap<FieldId, Vec<(String, u64)>>,
     /// What was not seen.
     pub loss: Vec<LossInterval>,
-    /// Rows looked at.
+    /// Rows read to find and count what matches, each once; not those passed over unread.
     pub scanned_rows: u64,
     /// False when a part could not answer.
     pub complete: bool,

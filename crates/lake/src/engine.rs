@@ -35,6 +35,8 @@ pub(crate) fn session(config: &LakeConfig) -> Result<SessionContext, LakeError> 
     Ok(SessionContext::new_with_config_rt(options, runtime))
 }
 
+/// The rows of `table` for which all of `filters` are true; `None` filters nothing. Nothing is
+/// read before the frame runs.
 pub(crate) fn filtered(
     session: &SessionContext,
     table: Arc<EventsTable>,
@@ -47,6 +49,8 @@ pub(crate) fn filtered(
     }
 }
 
+/// `frame` sorted by `fields`, the first one first, all in the direction of `order`. Rows without
+/// a value stand where values smaller than all others would.
 pub(crate) fn ordered(
     frame: DataFrame,
     fields: &[FieldId],
@@ -57,6 +61,11 @@ pub(crate) fn ordered(
     Ok(frame.sort(keys)?)
 }
 
+/// The events in `batches`, in their order. A column that a batch lacks, or has with another type,
+/// reads as null; rows that are no event are left out.
+///
+/// # Errors
+/// `Arrow` when a batch cannot be put into today's schema.
 pub(crate) fn events_of(batches: &[RecordBatch]) -> Result<Vec<Event>, LakeError> {
     let mut events = Vec::new();
     for batch in batches {

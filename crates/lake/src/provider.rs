@@ -31,7 +31,7 @@ pub(crate) struct Part {
 }
 
 /// The events of a view that may lie in a time range.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EventsTable {
     parts: Vec<Part>,
     tail: Vec<TailPart>,
@@ -83,6 +83,10 @@ impl EventsTable {
     pub(crate) fn join(&mut self, other: Self) {
         self.parts.extend(other.parts);
         self.tail.extend(other.tail);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.tail.is_empty()
     }
 
     pub(crate) fn tail_rows(&self) -> u64 {

@@ -22,12 +22,13 @@ use crate::lake::blocking;
 use crate::provider::{EventsTable, Part};
 use crate::schema::{BLOOM_FIELDS, column_of};
 
-/// `table` without the files and row groups that cannot hold what `predicate` asks for.
+/// `table` without the files and row groups that cannot hold what `predicate` asks for. It opens
+/// each file that no one has looked into before: give it only what is going to be read.
 pub(crate) async fn pruned(
     table: &EventsTable,
     predicate: &Predicate,
 ) -> Result<EventsTable, LakeError> {
-    if !decidable(predicate) || table.parts().is_empty() {
+    if !decidable(predicate) || table.parts().iter().all(|part| part.groups.is_some()) {
         return Ok(table.clone());
     }
     let (parts, predicate) = (table.parts().to_vec(), predicate.clone());
@@ -54,6 +55,11 @@ fn has_bloom(id: FieldId) -> bool {
 
 /// `None` when no row group can hold it.
 fn prune(part: Part, predicate: &Predicate) -> Option<Part> {
+    if part.groups.is_some() {
+        return Some(part);
+    }
+    #[cfg(test)]
+    tests::opened(&part.file.local);
     // A reader that panics over a damaged file has failed, no more.
     let held = std::panic::catch_unwind(AssertUnwindSafe(|| groups(&part.file.local, predicate)));
     match held {
@@ -120,5 +126,22 @@ impl Group<'_> {
             self.filters.insert(id, filter);
         }
         Ok(self.filters.get(&id).and_then(Option::as_ref))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+
+    static OPENED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    pub(super) fn opened(path: &Path) {
+        OPENED.lock().unwrap().push(path.to_owned());
+    }
+
+    /// How many files under `dir` were looked into since this was last asked.
+    pub(crate) fn files_opened(dir: &Path) -> usize {
+        OPENED.lock().unwrap().extract_if(.., |path| path.starts_with(dir)).count()
     }
 }

@@ -133,7 +133,9 @@ pub struct SearchAnswer {
     pub facets: Vec<Facet>,
     /// Where something was not seen within the range asked: the answer is only as good.
     pub loss: Vec<LossInterval>,
-    /// Rows of the files and of the tail that had to be considered.
+    /// Rows of the files and of the tail that were read to find and count what matches. Rows that
+    /// files' times, bloom filters, statistics and the page index passed over are not among them;
+    /// rows read again, to count or to fetch the page's events, are counted once.
     pub scanned_rows: u64,
     /// Wall time, milliseconds.
     pub took_ms: u64,

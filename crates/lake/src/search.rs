@@ -91,10 +91,15 @@ impl Lake {
         table: Arc<EventsTable>,
     ) -> Result<SearchAnswer, LakeError> {
         let limit = request.limit.min(MAX_LIMIT);
-        let table = pruned(&table, &request.query.predicate).await?;
         let counted = request.histogram_buckets > 0 || !request.facets.is_empty() || limit == 0;
-        let (counts, mut scanned_rows) =
-            if counted { self.count(request, &table).await? } else { Default::default() };
+        let mut table = EventsTable::clone(&table);
+        let (counts, mut scanned_rows) = if counted {
+            // Counting reads everything that may match; the page then knows what that is.
+            table = pruned(&table, &request.query.predicate).await?;
+            self.count(request, &table).await?
+        } else {
+            Default::default()
+        };
         let mut events = Vec::new();
         if limit > 0 {
             let page = page(&self.inner.session, request, limit + 1, &table).await?;
