@@ -45,7 +45,7 @@ async fn list_alerts(
     Params(query): Params<AlertQuery>,
 ) -> Result<Json<AlertPage>, Problem> {
     let order = order(query.sort.as_deref())?;
-    let page = Page::<Place>::read(query.cursor.as_deref(), query.limit, (50, 500))?;
+    let page = Page::<Place>::read("alerts", query.cursor.as_deref(), query.limit, (50, 500))?;
     if page.after.as_ref().is_some_and(|after| after.order != order) {
         return Err(paging::bad_cursor());
     }
@@ -123,7 +123,8 @@ async fn get_alert_timeline(
     Path(id): Path<String>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Timeline>, Problem> {
-    let page: Page<At<Numbered>> = Page::read(page.cursor.as_deref(), page.limit, (200, 1_000))?;
+    let page: Page<At<Numbered>> =
+        Page::read("timeline", page.cursor.as_deref(), page.limit, (200, 1_000))?;
     let record = load(&app, &id).await?;
     let (endpoint, range) = (record.alert.endpoint, around(&record));
     let story = app.telemetry.story(endpoint, &record.alert.storyline, range).await?;

@@ -65,7 +65,7 @@ async fn list_audit(
     _admin: Admin,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let page: Page<u64> = Page::read(page.cursor.as_deref(), page.limit, (100, 500))?;
+    let page: Page<u64> = Page::read("audit", page.cursor.as_deref(), page.limit, (100, 500))?;
     let entries = app.catalog.audit_entries(page.after, page.fetch()).await?;
     let (entries, next) = page.cut(entries, |entry| entry.seq);
     let items = entries.into_iter().map(AuditEntry::from).collect();

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{self as catalog, PasswordKind, SessionRecord};
+use metsuke_catalog::{self as catalog, PasswordKind, Proof, SessionRecord};
 use metsuke_event::Timestamp;
 
 use crate::problem::Problem;
@@ -23,6 +23,8 @@ pub struct Account {
     pub(crate) who: catalog::Account,
     /// Its session; `None` for API tokens.
     pub(crate) session: Option<SessionRecord>,
+    /// What it was proved with, to be looked at again where an answer lasts.
+    pub(crate) proof: Proof,
     /// When session or token end.
     pub(crate) expires: Timestamp,
 }
@@ -120,9 +122,10 @@ impl FromRequestParts<App> for Newcomer {
         if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
             let token = token.ok_or_else(Problem::unauthenticated)?;
-            let found = app.catalog.api_token(now(), token.trim()).await?;
-            let (account, expires) = found.ok_or_else(Problem::unauthenticated)?;
-            return Ok(Self(Account { who: account, session: None, expires }));
+            let (token, session) = (token.trim(), None);
+            let found = app.catalog.api_token(now(), token).await?;
+            let (who, expires) = found.ok_or_else(Problem::unauthenticated)?;
+            return Ok(Self(Account { who, session, proof: Proof::token(token), expires }));
         }
         let cookie = cookie(&parts.headers, app.transport.cookie_name());
         let cookie = cookie.ok_or_else(Problem::unauthenticated)?;
@@ -132,7 +135,8 @@ impl FromRequestParts<App> for Newcomer {
             check_csrf(&parts.headers, &session)?;
         }
         let (who, expires) = (session.account.clone(), session.expires);
-        Ok(Self(Account { who, session: Some(session), expires }))
+        let proof = Proof::session(&session);
+        Ok(Self(Account { who, session: Some(session), proof, expires }))
     }
 }
 

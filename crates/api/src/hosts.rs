@@ -36,7 +36,8 @@ impl Hosts {
     }
 }
 
-/// At most `MAX_LOSS` intervals, the newest first, which cover every instant of `loss`.
+/// At most `MAX_LOSS` intervals, the newest first, which cover every instant of `loss`. One that
+/// stands for several endpoints has endpoint zero, and says so in its reason.
 fn bounded(mut loss: Vec<LossInterval>) -> Vec<LossInterval> {
     loss.sort_by_key(|interval| std::cmp::Reverse(interval.to));
     if loss.len() <= MAX_LOSS {
@@ -44,6 +45,7 @@ fn bounded(mut loss: Vec<LossInterval>) -> Vec<LossInterval> {
     }
     let rest = loss.split_off(MAX_LOSS - 1);
     let count = rest.len();
+    let several = rest.windows(2).any(|pair| pair[0].endpoint != pair[1].endpoint);
     let joined = rest.into_iter().reduce(|mut whole, other| {
         whole.from = whole.from.min(other.from);
         whole.to = whole.to.max(other.to);
@@ -59,8 +61,10 @@ fn bounded(mut loss: Vec<LossInterval>) -> Vec<LossInterval> {
         }
         whole
     });
+    // Endpoint zero is the store as a whole otherwise.
+    let of = if several { " of several endpoints" } else { "" };
     loss.extend(joined.map(|mut whole| {
-        whole.reason = format!("{} ({count} intervals joined)", whole.reason);
+        whole.reason = format!("{} ({count} intervals{of} joined)", whole.reason);
         whole
     }));
     loss
@@ -108,6 +112,11 @@ mod tests {
         let last = shown.last().unwrap();
         assert_eq!(last.reason, "queue_full (8 intervals joined)");
         assert_eq!(last.lost, Some(16));
+        let mut two = told.clone();
+        two[0].endpoint = EndpointId::from_u128(7);
+        let joined = bounded(two).pop().unwrap();
+        assert_eq!(joined.reason, "queue_full (8 intervals of several endpoints joined)");
+        assert_eq!(joined.endpoint, EndpointId::default());
         assert_eq!(bounded(told[..MAX_LOSS].to_vec()).len(), MAX_LOSS);
         assert_eq!(bounded(told[..MAX_LOSS].to_vec())[0], told[MAX_LOSS - 1]);
     }

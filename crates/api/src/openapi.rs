@@ -2,9 +2,12 @@
 //!
 //! Invariant: in every shape the server sends, every property is required (and `null` when
 //! unknown), so clients never ask "missing or null?". Requests and queries keep optional ones.
+//! Invariant: every operation that changes something names 507 `disk_full`; no handler has to.
 
 use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::App;
@@ -45,6 +48,18 @@ pub fn document() -> OpenApi {
             if let (true, RefOr::T(schema)) = (sent, schema) {
                 require_all(schema);
             }
+        }
+    }
+    for path in document.paths.paths.values_mut() {
+        let writes = [&mut path.post, &mut path.put, &mut path.patch, &mut path.delete];
+        for operation in writes.into_iter().flatten() {
+            let full = ResponseBuilder::new()
+                .description("`disk_full`: nothing can be changed until there is room")
+                .content(
+                    "application/json",
+                    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+                );
+            operation.responses.responses.insert("507".to_owned(), RefOr::T(full.build()));
         }
     }
     document

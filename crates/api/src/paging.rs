@@ -26,6 +26,8 @@ pub(crate) fn limit(asked: Option<u32>, default: u32, max: u32) -> Result<usize,
 /// hides one.
 #[derive(Clone, Debug)]
 pub(crate) struct Page<P> {
+    /// The list's name, which stands in its cursors: one of another list is refused.
+    list: &'static str,
     /// Most items on it.
     pub(crate) limit: usize,
     /// Where the page before ended; `None` for the first page.
@@ -33,19 +35,21 @@ pub(crate) struct Page<P> {
 }
 
 impl<P: FromStr + Display> Page<P> {
-    /// Reads `cursor` and `limit` of a query; `(default, max)` are the list's own bounds.
+    /// Reads `cursor` and `limit` of a query for the list called `list`; `(default, max)` are the
+    /// list's own bounds.
     ///
     /// # Errors
     /// When the limit is out of bounds, or the cursor is none that [`Page::cut`] made for this list.
     pub(crate) fn read(
+        list: &'static str,
         cursor: Option<&str>,
         asked: Option<u32>,
         (default, max): (u32, u32),
     ) -> Result<Self, Problem> {
         let limit = limit(asked, default, max)?;
         let cursor = cursor.filter(|text| !text.is_empty());
-        let after = cursor.map(|text| place(text).ok_or_else(bad_cursor)).transpose()?;
-        Ok(Self { limit, after })
+        let after = cursor.map(|text| place(list, text).ok_or_else(bad_cursor)).transpose()?;
+        Ok(Self { list, limit, after })
     }
 
     /// How many rows to fetch: one more than the page holds, which tells whether another follows.
@@ -62,14 +66,16 @@ impl<P: FromStr + Display> Page<P> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let last = rows.last().filter(|_| more);
-        let next = last.map(|last| hex::encode(place(last).to_string()));
+        let next = last.map(|last| hex::encode(format!("{}/{}", self.list, place(last))));
         (rows, next)
     }
 }
 
 /// Cursors are hexadecimal, so that nobody builds one.
-fn place<P: FromStr>(cursor: &str) -> Option<P> {
-    String::from_utf8(hex::decode(cursor).ok()?).ok()?.parse().ok()
+fn place<P: FromStr>(list: &str, cursor: &str) -> Option<P> {
+    let text = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
+    let (of, place) = text.split_once('/')?;
+    (of == list).then(|| place.parse().ok())?
 }
 
 /// 400 for a cursor that is none of this list.

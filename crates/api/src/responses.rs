@@ -233,7 +233,8 @@ async fn list_responses(
     _account: Account,
     Params(query): Params<PlanQuery>,
 ) -> Result<Json<PlanPage>, Problem> {
-    let page: Page<At<PlanId>> = Page::read(query.cursor.as_deref(), query.limit, (50, 500))?;
+    let page: Page<At<PlanId>> =
+        Page::read("responses", query.cursor.as_deref(), query.limit, (50, 500))?;
     let filter = PlanFilter {
         endpoint: id(query.endpoint.as_deref(), "endpoint")?,
         states: states(query.state.as_deref()),

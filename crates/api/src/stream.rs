@@ -1,6 +1,8 @@
 //! One stream of what changes: server-sent events `alert`, `endpoint`, `plan`, `stats`, `resync`.
 //!
 //! Events carry what is now, not what was: who missed some is told `resync` and loads anew.
+//! Invariant: a stream outlives the session or token that opened it by no more than the time
+//! between two `stats`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,8 +13,8 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
-use metsuke_catalog::Change;
 use metsuke_catalog::clock::now;
+use metsuke_catalog::{Change, Proof};
 use metsuke_event::Timestamp;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -32,7 +34,7 @@ use crate::status::Storage;
 
 /// Streams at once: each holds a connection and a place in the change feed.
 pub(crate) const MAX_STREAMS: usize = 256;
-/// How often `stats` goes out.
+/// How often `stats` goes out, and how often it is looked whether session or token are still good.
 const STATS_EVERY: Duration = Duration::from_secs(2);
 
 /// How the server is: the answer of `/api/v1/status`, and the data of a `stats` event.
@@ -71,6 +73,7 @@ async fn stream(
         changes: app.catalog.changes(),
         resync: headers.contains_key("last-event-id").then_some(()),
         stats,
+        proof: account.proof,
         expires: account.expires,
         counter: 0,
         app,
@@ -88,13 +91,15 @@ struct Feed {
     changes: Receiver<Change>,
     resync: Option<()>,
     stats: Interval,
+    proof: Proof,
     expires: Timestamp,
     counter: u64,
     _place: OwnedSemaphorePermit,
 }
 
 impl Feed {
-    /// The next event; `None` ends the stream: the server stops, or the session is over.
+    /// The next event; `None` ends the stream: the server stops, or the session is over, or the
+    /// token was revoked.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if now() >= self.expires {
@@ -107,6 +112,9 @@ impl Feed {
             let change = tokio::select! {
                 () = stop.cancelled() => return None,
                 _ = self.stats.tick() => {
+                    if !self.is_welcome().await {
+                        return None;
+                    }
                     let stats = self.app.status.stats();
                     return self.event("stats", &stats);
                 }
@@ -123,6 +131,16 @@ impl Feed {
                 },
             }
         }
+    }
+
+    /// Whether session or token are still good. When that cannot be read they are not: who asks anew
+    /// is told why.
+    async fn is_welcome(&self) -> bool {
+        let good = self.app.catalog.still_good(now(), &self.proof).await;
+        good.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a stream ends");
+            false
+        })
     }
 
     fn event(&mut self, kind: &str, data: &impl Serialize) -> Option<Event> {

@@ -78,7 +78,7 @@ pub struct TokenList {
 /// Makes an API token with the role of the account; asks for a session, not a token.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "create_token", tag = "session",
     request_body = TokenRequest,
-    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = Token), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 async fn create_token(
     State(app): State<App>,
     account: Account,
@@ -96,7 +96,7 @@ async fn create_token(
 /// Makes an API token from name and password, without a session.
 #[utoipa::path(post, path = "/api/v1/tokens/login", operation_id = "login_token", tag = "session",
     request_body = TokenLoginRequest,
-    responses((status = 200, body = Token), (status = 401, body = Problem), (status = 403, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 200, body = Token), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 async fn login_token(
     State(app): State<App>,
     headers: HeaderMap,

@@ -12,6 +12,7 @@
 
 mod paging;
 mod status;
+mod stream;
 mod tokens;
 mod world;
 

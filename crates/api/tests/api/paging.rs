@@ -116,17 +116,24 @@ async fn a_bad_cursor_says_what_to_do() {
     let browser = world.sign_in("admin").await;
     let page = world.get(&browser, "/api/v1/alerts?limit=1&sort=score").await.json();
     let by_score = page["next"].as_str().unwrap();
+    let audit = world.get(&browser, "/api/v1/audit?limit=1").await.json();
+    let of_audit = audit["next"].as_str().unwrap();
     let timeline = format!("/api/v1/alerts/{:032x}/timeline", 1);
     for (path, cursor) in [
         ("/api/v1/alerts?sort=created", by_score),
         ("/api/v1/alerts?sort=score", "2"),
         ("/api/v1/alerts?sort=score", "zz"),
-        ("/api/v1/alerts?sort=score", &hex::encode("score.1.2")),
-        ("/api/v1/alerts?sort=score", &hex::encode("score.1.00000000000000000000000000000001")),
+        ("/api/v1/alerts?sort=score", &hex::encode("alerts/score.1.2")),
+        (
+            "/api/v1/alerts?sort=score",
+            &hex::encode("alerts/score.1.00000000000000000000000000000001"),
+        ),
         (&format!("{timeline}?limit=1"), by_score),
         ("/api/v1/responses?limit=1", by_score),
         ("/api/v1/audit?limit=1", by_score),
         ("/api/v1/techniques/T1059/hits?limit=1", by_score),
+        // A number too, yet a place in another list.
+        ("/api/v1/techniques/T1059/hits?limit=1", of_audit),
     ] {
         let reply = world.get(&browser, &format!("{path}&cursor={cursor}")).await;
         let problem = reply.problem(StatusCode::BAD_REQUEST, "invalid");
