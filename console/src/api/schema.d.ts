@@ -918,6 +918,8 @@ export interface components {
             ca_fingerprint: string;
             /** @description When it ends. */
             expires: components["schemas"]["Time"];
+            /** @description Its identity, for revoking it. */
+            id: string;
             /** @description Where sensors connect to. */
             link_addr: string;
             /** @description The token. */
@@ -932,10 +934,12 @@ export interface components {
             /** @description Its identity, for revoking it. */
             id: string;
         };
-        /** @description Enrolment tokens that were not used yet and have not ended. */
+        /** @description A page of the enrolment tokens that were not used yet and have not ended. */
         EnrolmentTokenList: {
-            /** @description Newest first; at most 1,000. */
+            /** @description Newest first. */
             items: components["schemas"]["EnrolmentTokenInfo"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
         };
         /** @description How long a token is good. */
         EnrolmentTokenRequest: {
@@ -1439,6 +1443,8 @@ export interface components {
         Token: {
             /** @description When it ends. */
             expires: components["schemas"]["Time"];
+            /** @description Its identity, for revoking it. */
+            id: string;
             /** @description Its name. */
             name: string;
             /** @description The token, for `Authorization: Bearer`. */
@@ -1457,10 +1463,12 @@ export interface components {
             /** @description What it is for. */
             name: string;
         };
-        /** @description Tokens that are good now. */
+        /** @description A page of the tokens that are good now. */
         TokenList: {
-            /** @description Newest first; at most 1,000. */
+            /** @description Newest first. */
             items: components["schemas"]["TokenInfo"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
         };
         /** @description Name and password of an account, and the new token's name. */
         TokenLoginRequest: components["schemas"]["SignInRequest"] & {
@@ -2029,7 +2037,12 @@ export interface operations {
     };
     list_enrolment_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2042,6 +2055,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EnrolmentTokenList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -2864,7 +2885,12 @@ export interface operations {
     };
     list_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2877,6 +2903,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             401: {

@@ -10,8 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+use crate::alerts::PageQuery;
 use crate::auth::Admin;
-use crate::body::Body;
+use crate::body::{Body, Params};
+use crate::paging::{At, Page};
 use crate::problem::Problem;
 use crate::shape::Time;
 
@@ -30,6 +32,8 @@ pub struct EnrolmentTokenRequest {
 /// A new token: shown once, kept hashed, good for one sensor.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EnrolmentToken {
+    /// Its identity, for revoking it.
+    pub id: String,
     /// The token.
     pub token: String,
     /// When it ends.
@@ -51,27 +55,35 @@ pub struct EnrolmentTokenInfo {
     pub expires: Time,
 }
 
-/// Enrolment tokens that were not used yet and have not ended.
+/// A page of the enrolment tokens that were not used yet and have not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct EnrolmentTokenList {
-    /// Newest first; at most 1,000.
+    /// Newest first.
     pub items: Vec<EnrolmentTokenInfo>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
 }
 
 /// The enrolment tokens that still enrol a sensor.
 #[utoipa::path(get, path = "/api/v1/enrolment-tokens", operation_id = "list_enrolment_tokens", tag = "endpoints",
-    responses((status = 200, body = EnrolmentTokenList), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    params(PageQuery),
+    responses((status = 200, body = EnrolmentTokenList), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn list_enrolment_tokens(
     State(app): State<App>,
     _admin: Admin,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<EnrolmentTokenList>, Problem> {
-    let tokens = app.catalog.enrolment_tokens(now()).await?;
+    let page: Page<At<String>> =
+        Page::read("enrolment-tokens", page.cursor.as_deref(), page.limit, (100, 500))?;
+    let after = page.after.clone().map(|At(created, id)| (created, id));
+    let tokens = app.catalog.enrolment_tokens(now(), (after.as_ref(), page.fetch())).await?;
+    let (tokens, next) = page.cut(tokens, |token| At(token.created, token.id.clone()));
     let info = |token: metsuke_catalog::EnrolmentRecord| EnrolmentTokenInfo {
         id: token.id,
         created: token.created.into(),
         expires: token.expires.into(),
     };
-    Ok(Json(EnrolmentTokenList { items: tokens.into_iter().map(info).collect() }))
+    Ok(Json(EnrolmentTokenList { items: tokens.into_iter().map(info).collect(), next }))
 }
 
 /// Ends an enrolment token before it was used.
@@ -102,6 +114,7 @@ async fn create_enrolment_token(
     let ttl_nanos = i64::from(request.ttl_s) * 1_000_000_000;
     let made = app.catalog.create_enrolment_token(now(), account.name(), ttl_nanos).await?;
     let token = EnrolmentToken {
+        id: made.id,
         token: made.secret,
         expires: made.expires.into(),
         ca_fingerprint: app.facts.ca_fingerprint.clone(),

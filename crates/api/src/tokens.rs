@@ -14,8 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+use crate::alerts::PageQuery;
 use crate::auth::{Account, check_own_password};
-use crate::body::Body;
+use crate::body::{Body, Params};
+use crate::paging::{At, Page};
 use crate::problem::Problem;
 use crate::session::{SignInRequest, prove};
 use crate::shape::Time;
@@ -45,6 +47,8 @@ pub struct TokenLoginRequest {
 /// A new token: shown once, kept hashed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Token {
+    /// Its identity, for revoking it.
+    pub id: String,
     /// The token, for `Authorization: Bearer`.
     pub token: String,
     /// Its name.
@@ -68,11 +72,13 @@ pub struct TokenInfo {
     pub expires: Time,
 }
 
-/// Tokens that are good now.
+/// A page of the tokens that are good now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TokenList {
-    /// Newest first; at most 1,000.
+    /// Newest first.
     pub items: Vec<TokenInfo>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
 }
 
 /// Makes an API token with the role of the account; asks for a session, not a token.
@@ -117,9 +123,19 @@ fn whose(account: &Account) -> Option<&str> {
 
 /// The own API tokens that are good now; for administrators everybody's.
 #[utoipa::path(get, path = "/api/v1/tokens", operation_id = "list_tokens", tag = "session",
-    responses((status = 200, body = TokenList), (status = 401, body = Problem)))]
-async fn list_tokens(State(app): State<App>, account: Account) -> Result<Json<TokenList>, Problem> {
-    let tokens = app.catalog.api_tokens(now(), whose(&account)).await?;
+    params(PageQuery),
+    responses((status = 200, body = TokenList), (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn list_tokens(
+    State(app): State<App>,
+    account: Account,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<TokenList>, Problem> {
+    let page: Page<At<String>> =
+        Page::read("tokens", page.cursor.as_deref(), page.limit, (100, 500))?;
+    let after = page.after.clone().map(|At(created, id)| (created, id));
+    let slice = (after.as_ref(), page.fetch());
+    let tokens = app.catalog.api_tokens(now(), whose(&account), slice).await?;
+    let (tokens, next) = page.cut(tokens, |token| At(token.created, token.id.clone()));
     let info = |token: catalog::TokenRecord| TokenInfo {
         id: token.id,
         account: token.account,
@@ -127,7 +143,7 @@ async fn list_tokens(State(app): State<App>, account: Account) -> Result<Json<To
         created: token.created.into(),
         expires: token.expires.into(),
     };
-    Ok(Json(TokenList { items: tokens.into_iter().map(info).collect() }))
+    Ok(Json(TokenList { items: tokens.into_iter().map(info).collect(), next }))
 }
 
 /// Ends one of the own API tokens at once; administrators end anybody's.
@@ -153,7 +169,7 @@ async fn make(app: &App, account: &catalog::Account, name: String) -> Result<Jso
         )));
     }
     let made = app.catalog.create_api_token(now(), account, &name, TOKEN_NANOS).await?;
-    Ok(Json(Token { token: made.secret, name, expires: made.expires.into() }))
+    Ok(Json(Token { id: made.id, token: made.secret, name, expires: made.expires.into() }))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

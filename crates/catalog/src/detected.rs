@@ -52,6 +52,15 @@ pub struct Detected {
     pub watermarks: Vec<Watermark>,
 }
 
+/// What came of storing what detection found.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The alerts that are new or grew.
+    pub changed: Vec<AlertRecord>,
+    /// The boots whose watermarks were forgotten.
+    pub forgotten: Vec<(EndpointId, BootId)>,
+}
+
 /// Whether `new` knows more than what is stored.
 fn knows_more(new: &Alert, stored: &Alert) -> bool {
     new.last > stored.last
@@ -118,8 +127,11 @@ async fn store_alert(
 }
 
 /// Stores the watermarks, and forgets those of each endpoint's oldest boots beyond [`MAX_BOOTS`];
-/// returns how many.
-async fn store_watermarks(tx: &impl ConnectionTrait, marks: &[Watermark]) -> Result<u64> {
+/// returns which.
+async fn store_watermarks(
+    tx: &impl ConnectionTrait,
+    marks: &[Watermark],
+) -> Result<Vec<(EndpointId, BootId)>> {
     for mark in marks {
         let row = watermark::ActiveModel {
             endpoint: Set(mark.endpoint.to_string()),
@@ -140,10 +152,11 @@ async fn store_watermarks(tx: &impl ConnectionTrait, marks: &[Watermark]) -> Res
             .map_err(database("store the detect watermark"))?;
     }
     let endpoints: BTreeSet<EndpointId> = marks.iter().map(|mark| mark.endpoint).collect();
-    let mut forgotten = 0;
+    let mut forgotten = Vec::new();
     for endpoint in endpoints {
         let now: Vec<_> = marks.iter().filter(|mark| mark.endpoint == endpoint).collect();
-        forgotten += forget_boots(tx, endpoint, &now).await?;
+        let boots = forget_boots(tx, endpoint, &now).await?;
+        forgotten.extend(boots.into_iter().map(|boot| (endpoint, boot)));
     }
     Ok(forgotten)
 }
@@ -154,7 +167,7 @@ async fn forget_boots(
     tx: &impl ConnectionTrait,
     endpoint: EndpointId,
     stored_now: &[&Watermark],
-) -> Result<u64> {
+) -> Result<Vec<BootId>> {
     let boots: Vec<String> = watermark::Entity::find()
         .filter(watermark::Column::Endpoint.eq(endpoint.to_string()))
         .order_by_desc(watermark::Column::Time)
@@ -169,24 +182,24 @@ async fn forget_boots(
     let old: Vec<_> =
         boots.into_iter().skip(MAX_BOOTS).filter(|boot| !stored_now.contains(boot)).collect();
     if old.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let gone = watermark::Entity::delete_many()
+    let forgotten = old.iter().map(|boot| from_text("watermark", boot)).collect::<Result<_>>()?;
+    watermark::Entity::delete_many()
         .filter(watermark::Column::Endpoint.eq(endpoint.to_string()))
         .filter(watermark::Column::Boot.is_in(old))
         .exec(tx)
         .await
         .map_err(database("forget old boots"))?;
-    Ok(gone.rows_affected)
+    Ok(forgotten)
 }
 
 impl Catalog {
-    /// Stores what detection found; returns the alerts that are new or grew.
-    pub async fn store_detected(
-        &self,
-        now: Timestamp,
-        found: Detected,
-    ) -> Result<Vec<AlertRecord>> {
+    /// Stores what detection found.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written; then nothing of it was stored.
+    pub async fn store_detected(&self, now: Timestamp, found: Detected) -> Result<Stored> {
         let tx = self.begin().await?;
         crate::hit::insert(&tx, &found.hits).await?;
         let mut changed = Vec::new();
@@ -204,9 +217,9 @@ impl Catalog {
         }
         let forgotten = store_watermarks(&tx, &found.watermarks).await?;
         tx.commit().await.map_err(database("commit"))?;
-        if forgotten > 0 {
+        if !forgotten.is_empty() {
             tracing::info!(
-                forgotten,
+                forgotten = forgotten.len(),
                 kept = MAX_BOOTS,
                 "watermarks of the oldest boots were forgotten"
             );
@@ -214,7 +227,7 @@ impl Catalog {
         for record in &changed {
             self.tell(Change::Alert(record.alert.id));
         }
-        Ok(changed)
+        Ok(Stored { changed, forgotten })
     }
 
     /// Up to where detection has seen each boot of each endpoint.

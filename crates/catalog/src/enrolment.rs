@@ -8,11 +8,8 @@ use sea_orm::{
 use crate::audit::{Deed, append};
 use crate::endpoint::{EndpointRecord, insert};
 use crate::schema::enrolment_token::{ActiveModel, Column, Entity, Model};
-use crate::token::{Credential, check_id, id_of};
+use crate::token::{Credential, behind_token, check_id, id_of};
 use crate::{Catalog, CatalogError, Change, Result, database, hashed, secret};
-
-/// Most tokens in one list; the newest.
-const MAX_LISTED: u64 = 1_000;
 
 /// Why a token enrols nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,12 +53,21 @@ fn open(now: Timestamp) -> Select<Entity> {
 }
 
 impl Catalog {
-    /// The tokens that still enrol somebody at `now`; the newest 1,000, newest first.
-    pub async fn enrolment_tokens(&self, now: Timestamp) -> Result<Vec<EnrolmentRecord>> {
-        let rows = open(now)
+    /// The tokens that still enrol somebody at `now`; newest first, at most `limit`, behind the one
+    /// made at `after` with that identity.
+    pub async fn enrolment_tokens(
+        &self,
+        now: Timestamp,
+        (after, limit): (Option<&(Timestamp, String)>, u64),
+    ) -> Result<Vec<EnrolmentRecord>> {
+        let mut query = open(now);
+        if let Some(after) = after {
+            query = query.filter(behind_token((Column::Created, Column::Hash), after));
+        }
+        let rows = query
             .order_by_desc(Column::Created)
             .order_by_asc(Column::Hash)
-            .limit(MAX_LISTED)
+            .limit(limit)
             .all(&self.read)
             .await
             .map_err(database("read enrolment tokens"))?;
@@ -101,8 +107,10 @@ impl Catalog {
         let token = secret();
         let expires = now.plus_nanos(ttl_nanos);
         let tx = self.begin().await?;
+        let hash = hashed(&token);
+        let id = id_of(&hash);
         let row = ActiveModel {
-            hash: Set(hashed(&token)),
+            hash: Set(hash),
             created: Set(now.as_nanos()),
             expires: Set(expires.as_nanos()),
             used: Set(None),
@@ -113,10 +121,10 @@ impl Catalog {
             .await
             .map_err(database("make an enrolment token"))?;
         let detail = format!("until {expires}");
-        let deed = Deed { actor, action: "enrolment_token.create", target: "", detail: &detail };
+        let deed = Deed { actor, action: "enrolment_token.create", target: &id, detail: &detail };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
-        Ok(Credential { secret: token, expires })
+        Ok(Credential { id, secret: token, expires })
     }
 
     /// Spends `token` on a new endpoint called `host`; both or neither.

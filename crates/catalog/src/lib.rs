@@ -35,7 +35,7 @@ pub use alert::{
 pub use alert_list::{AlertFilter, AlertOrder, AlertPlace, AlertSlice, OpenCounts};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
-pub use detected::{Detected, MAX_BOOTS, Watermark};
+pub use detected::{Detected, MAX_BOOTS, Stored, Watermark};
 pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use hit::{HitFilter, HitGroup, HitRecord};

@@ -2,21 +2,19 @@
 
 use metsuke_event::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set,
 };
 
 use crate::account::Account;
 use crate::audit::{Deed, append};
 use crate::schema::api_token::{ActiveModel, Column, Entity, Model};
-use crate::{Catalog, CatalogError, Result, database, hashed, secret};
+use crate::{Catalog, CatalogError, Result, behind, database, hashed, secret};
 
 /// How API tokens begin, so that they are recognised where they should not be.
 const TOKEN_PREFIX: &str = "mtk_";
 /// Tokens an account may have at once: one per login and month of a busy script is far below.
 const MAX_TOKENS: u64 = 1_000;
-/// Most tokens in one list; the newest.
-const MAX_LISTED: u64 = 1_000;
 /// Characters of a token's identity: half of the hash names it, and opens nothing.
 const ID_CHARS: usize = 32;
 
@@ -27,6 +25,8 @@ pub const BOOTSTRAP_TOKEN: &str = "bootstrap";
 /// A new secret with its end.
 #[derive(Clone, Debug)]
 pub struct Credential {
+    /// Its identity, by which it is listed and revoked.
+    pub id: String,
     /// The secret; shown once.
     pub secret: String,
     /// When it ends.
@@ -51,6 +51,16 @@ pub struct TokenRecord {
 /// The identity of the token with this hash.
 pub(crate) fn id_of(hash: &str) -> String {
     hash.chars().take(ID_CHARS).collect()
+}
+
+/// Tokens behind the place of one in a list by time, newest first, then by identity. A hash begins
+/// with its identity, so that the end of all hashes that begin so is where the list goes on.
+pub(crate) fn behind_token<C: ColumnTrait>(
+    (created, hash): (C, C),
+    (at, id): &(Timestamp, String),
+) -> Condition {
+    const BEHIND_EVERY_DIGIT: char = 'g';
+    behind(&[(created, at.as_nanos())], (hash, &format!("{id}{BEHIND_EVERY_DIGIT}")))
 }
 
 /// Checks that `id` can be a token's identity, so that it can stand in a pattern.
@@ -119,8 +129,10 @@ impl Catalog {
                 "the account has {MAX_TOKENS} tokens, the most it may; revoke some first"
             )));
         }
+        let hash = hashed(&token);
+        let id = id_of(&hash);
         let row = ActiveModel {
-            hash: Set(hashed(&token)),
+            hash: Set(hash),
             account: Set(account.name.clone()),
             name: Set(name.to_owned()),
             created: Set(now.as_nanos()),
@@ -128,14 +140,14 @@ impl Catalog {
         };
         Entity::insert(row).exec_without_returning(&tx).await.map_err(database("make a token"))?;
         let detail = match replaced {
-            0 => String::new(),
-            count => format!("in place of {count} so called"),
+            0 => format!("id {id}"),
+            count => format!("id {id}, in place of {count} so called"),
         };
         let deed =
             Deed { actor: &account.name, action: "token.create", target: name, detail: &detail };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
-        Ok(Credential { secret: token, expires })
+        Ok(Credential { id, secret: token, expires })
     }
 
     /// The account behind an API token that is good at `now`.
@@ -158,17 +170,22 @@ impl Catalog {
         Ok(row.filter(|row| row.expires > now.as_nanos()))
     }
 
-    /// The API tokens of `account` that are good at `now`, or everybody's; the newest 1,000, newest
-    /// first.
+    /// The API tokens of `account` that are good at `now`, or everybody's; newest first, at most
+    /// `limit`, behind the one made at `after` with that identity.
     pub async fn api_tokens(
         &self,
         now: Timestamp,
         account: Option<&str>,
+        (after, limit): (Option<&(Timestamp, String)>, u64),
     ) -> Result<Vec<TokenRecord>> {
-        let rows = good(now, account)
+        let mut query = good(now, account);
+        if let Some(after) = after {
+            query = query.filter(behind_token((Column::Created, Column::Hash), after));
+        }
+        let rows = query
             .order_by_desc(Column::Created)
             .order_by_asc(Column::Hash)
-            .limit(MAX_LISTED)
+            .limit(limit)
             .all(&self.read)
             .await
             .map_err(database("read tokens"))?;
@@ -192,7 +209,7 @@ impl Catalog {
         let row = row.map_err(database("read tokens"))?.ok_or(CatalogError::NotFound("token"))?;
         let gone = Entity::delete_by_id(&row.hash).exec(&tx).await;
         gone.map_err(database("revoke a token"))?;
-        let detail = format!("of {}", row.account);
+        let detail = format!("of {}, id {id}", row.account);
         let deed = Deed { actor, action: "token.revoke", target: &row.name, detail: &detail };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))

@@ -149,9 +149,9 @@ async fn findings_stored_twice_change_nothing() {
         alerts: vec![alert(2, 40)],
         watermarks: vec![mark],
     };
-    let changed = world.catalog.store_detected(at(5), found()).await.unwrap();
+    let changed = world.catalog.store_detected(at(5), found()).await.unwrap().changed;
     assert_eq!(changed.len(), 1);
-    let changed = world.catalog.store_detected(at(6), found()).await.unwrap();
+    let changed = world.catalog.store_detected(at(6), found()).await.unwrap().changed;
     assert!(changed.is_empty(), "a replay raises nothing again");
 
     // Everything is there after the database was opened anew.
@@ -160,7 +160,7 @@ async fn findings_stored_twice_change_nothing() {
     assert_eq!(catalog.hits(&HitFilter::default(), 10).await.unwrap().len(), 2);
     assert_eq!(catalog.watermarks().await.unwrap(), [mark]);
     let grown = Detected { alerts: vec![alert(3, 55)], ..Detected::default() };
-    let changed = catalog.store_detected(at(7), grown).await.unwrap();
+    let changed = catalog.store_detected(at(7), grown).await.unwrap().changed;
     assert_eq!((changed[0].alert.revision, changed[0].alert.score), (2, 55));
     let groups = catalog.hit_groups(at(0), at(10)).await.unwrap();
     assert_eq!((groups.len(), groups[0].count), (1, 2));
@@ -317,6 +317,9 @@ async fn alerts_and_plans_page_behind_a_place_whatever_comes_before_it() {
     assert_eq!(ids, [1, 2, 3]);
 }
 
+/// A first page that holds all there are.
+const FIRST: (Option<&(Timestamp, String)>, u64) = (None, 100);
+
 #[tokio::test]
 async fn tokens_are_listed_and_revoked_without_their_secret() {
     let world = world().await;
@@ -326,10 +329,11 @@ async fn tokens_are_listed_and_revoked_without_their_secret() {
     let bob = catalog.create_account(at(0), "x", ("bob", Role::Admin), password()).await.unwrap();
     let made = catalog.create_api_token(at(1), &ann, "cli", 10_000_000_000).await.unwrap();
     catalog.create_api_token(at(2), &bob, "script", 99_000_000_000).await.unwrap();
-    let all = catalog.api_tokens(at(3), None).await.unwrap();
+    let all = catalog.api_tokens(at(3), None, FIRST).await.unwrap();
     assert_eq!(all.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["script", "cli"]);
-    let own = catalog.api_tokens(at(3), Some("ann")).await.unwrap();
+    let own = catalog.api_tokens(at(3), Some("ann"), FIRST).await.unwrap();
     assert_eq!(own, all[1..]);
+    assert_eq!(own[0].id, made.id);
     assert!(!format!("{all:?}").contains(&made.secret));
 
     let foreign = catalog.revoke_api_token(at(3), "ann", &all[0].id, Some("ann")).await;
@@ -343,13 +347,15 @@ async fn tokens_are_listed_and_revoked_without_their_secret() {
     assert!(catalog.api_token(at(3), &made.secret).await.unwrap().is_none());
     let entry = catalog.audit_entries(None, 1).await.unwrap().remove(0);
     let said = (&*entry.actor, &*entry.action, &*entry.target, &*entry.detail);
-    assert_eq!(said, ("bob", "token.revoke", "cli", "of ann"));
-    assert_eq!(catalog.api_tokens(at(200), None).await.unwrap(), [], "the other one has ended");
+    let detail = format!("of ann, id {}", made.id);
+    assert_eq!(said, ("bob", "token.revoke", "cli", &*detail));
+    let late = catalog.api_tokens(at(200), None, FIRST).await.unwrap();
+    assert_eq!(late, [], "the other one has ended");
 
     let open = catalog.create_enrolment_token(at(1), "bob", 10_000_000_000).await.unwrap();
     let used = catalog.create_enrolment_token(at(1), "bob", 10_000_000_000).await.unwrap();
     catalog.enrol(at(2), &used.secret, "h").await.unwrap().unwrap();
-    let listed = catalog.enrolment_tokens(at(3)).await.unwrap();
+    let listed = catalog.enrolment_tokens(at(3), FIRST).await.unwrap();
     assert_eq!(listed.len(), 1, "the used one enrols nobody any more");
     catalog.revoke_enrolment_token(at(3), "bob", &listed[0].id).await.unwrap();
     let late = catalog.enrol(at(4), &open.secret, "h").await.unwrap();
@@ -371,5 +377,6 @@ async fn a_server_that_is_started_often_has_one_token_of_its_own() {
         assert!(catalog.api_token(at(3), &good.secret).await.unwrap().is_some());
     }
     let entry = catalog.audit_entries(None, 1).await.unwrap().remove(0);
-    assert_eq!((&*entry.target, &*entry.detail), (BOOTSTRAP_TOKEN, "in place of 1 so called"));
+    let detail = format!("id {}, in place of 1 so called", last.id);
+    assert_eq!((&*entry.target, &*entry.detail), (BOOTSTRAP_TOKEN, &*detail));
 }

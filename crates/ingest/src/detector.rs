@@ -49,6 +49,7 @@ pub enum DetectorError {
 struct State {
     engine: Engine,
     names: Names,
+    /// Up to where each boot was seen, of those the catalog has a watermark of.
     seen: HashMap<(EndpointId, BootId), u64>,
 }
 
@@ -124,16 +125,20 @@ impl Detector {
         self.store(found).await
     }
 
-    async fn store(&self, found: Detected) -> Result<(), DetectorError> {
+    async fn store(&mut self, found: Detected) -> Result<(), DetectorError> {
         if found.watermarks.is_empty() {
             return Ok(());
         }
         let hits = found.hits.len();
         loop {
             match self.catalog.store_detected(now(), found.clone()).await {
-                Ok(changed) => {
+                Ok(stored) => {
                     add(&self.metrics.hits, hits);
-                    add(&self.metrics.alerts, changed.len());
+                    add(&self.metrics.alerts, stored.changed.len());
+                    // Intake knows those boots still, so nothing of them comes twice.
+                    if let Some(state) = &mut self.state {
+                        state.seen.retain(|boot, _| !stored.forgotten.contains(boot));
+                    }
                     return Ok(());
                 }
                 Err(error) => {
@@ -235,4 +240,28 @@ async fn is_forgotten(
     let last = store.events_after(boot, high.saturating_sub(1), 1).await?;
     let oldest = of_endpoint().map(|mark| mark.received).min();
     Ok(last.last().zip(oldest).is_some_and(|(last, oldest)| received(last) < oldest))
+}
+
+#[cfg(test)]
+mod tests {
+    use metsuke_event::{EventId, Kind};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_boots_are_remembered_than_have_a_watermark() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+        let (rules, _) = metsuke_detect::compile([]);
+        let mut detector = Detector::new(rules, catalog, Arc::default(), CancellationToken::new());
+        for boot in 1..=u128::try_from(MAX_BOOTS).unwrap() + 6 {
+            let mut event = Event::empty(Kind::ProcessExec);
+            let boot = BootId::from_u128(boot);
+            event.id = EventId { boot, seq: 1, ..EventId::default() };
+            event.received = Some(now());
+            detector.observe(vec![event]).await.unwrap();
+        }
+        let state = detector.state.as_ref().unwrap();
+        assert_eq!(state.seen.len(), MAX_BOOTS);
+    }
 }

@@ -186,7 +186,10 @@ impl Handler for SensorHandler {
         let taken = taking.await.map_err(|error| unavailable(&error))?;
         taken.map_err(|error| match error {
             IntakeError::Disorder(_) => HandlerError::Refused(error.to_string()),
-            IntakeError::Store(StoreError::Later(_) | StoreError::Failed(_)) => unavailable(&error),
+            IntakeError::TooManyBoots
+            | IntakeError::Store(StoreError::Later(_) | StoreError::Failed(_)) => {
+                unavailable(&error)
+            }
         })
     }
 

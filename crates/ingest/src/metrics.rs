@@ -24,6 +24,8 @@ pub struct Metrics {
     pub batches: AtomicU64,
     /// Batches the store could not take.
     pub append_failures: AtomicU64,
+    /// Batches not taken because their endpoint brought too many boots.
+    pub boots_refused: AtomicU64,
     /// Batches that had to wait because detection was behind.
     pub waits: AtomicU64,
     /// Activities stored that detection has not yet seen (a gauge).
@@ -115,6 +117,7 @@ impl Metrics {
             ("duplicates_total", "Activities that came again.", read(&self.duplicates)),
             ("batches_total", "Batches taken in.", read(&self.batches)),
             ("append_failures_total", "Batches not stored.", read(&self.append_failures)),
+            ("boots_refused_total", "Batches of too many boots.", read(&self.boots_refused)),
             ("backpressure_waits_total", "Batches that waited.", read(&self.waits)),
             ("detect_waiting", "Stored, not yet detected on.", read(&self.detect_waiting)),
             ("detected_total", "Activities detected on.", read(&self.detected)),

@@ -354,6 +354,36 @@ async fn a_boot_whose_clock_was_set_back_is_detected_on_after_a_death() {
 }
 
 #[tokio::test]
+async fn a_sensor_that_invents_boots_is_told_to_stop() {
+    let world = World::new().await;
+    let (server, _) = world.start().await;
+    let Server { handler, queue, detector, catalog, metrics } = server;
+    let ((), ran) = tokio::join!(invent_boots(&world, handler, &metrics), detector.run(queue));
+    ran.unwrap();
+    catalog.close().await;
+}
+
+async fn invent_boots(world: &World, handler: SensorHandler, metrics: &Metrics) {
+    let send = async |endpoint: EndpointId, boot: u128, seq: u64| {
+        handler.batch(endpoint, BootId::from_u128(boot), batch(endpoint, seq..=seq)).await
+    };
+    let most = 64;
+    for boot in 1..=most {
+        send(world.endpoint, boot, 1).await.unwrap();
+    }
+    for boot in most + 1..=most + 3 {
+        let refused = send(world.endpoint, boot, 1).await;
+        let Err(HandlerError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("new boots"), "{why}");
+    }
+    let counted = metrics.list().into_iter().find(|(name, ..)| *name == "boots_refused_total");
+    assert_eq!(counted.map(|(_, _, count)| count), Some(3));
+    assert_eq!(metrics.refusals.now(), None, "the store is not to blame");
+    assert_eq!(send(world.endpoint, 1, 2).await.unwrap(), 2, "boots that are known go on");
+    assert_eq!(send(EndpointId::from_u128(9), most + 1, 1).await.unwrap(), 1, "and others'");
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_and_survived() {
     let world = World::new().await;
     let (server, _) = world.start().await;

@@ -1,5 +1,7 @@
 //! Pages: what comes between two of them neither doubles an item nor hides one.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use metsuke_event::EventId;
 use serde_json::Value;
@@ -105,6 +107,30 @@ async fn hits_and_the_audit_log_page_to_their_end() {
     let whole = world.get(&browser, path).await.json()["items"].clone();
     let paged = pages(&world, &browser, &format!("{path}limit=1"), async || ()).await;
     assert_eq!(Value::from(paged), whole);
+}
+
+#[tokio::test]
+async fn tokens_page_to_their_end() {
+    let world = World::new().await;
+    let browser = world.sign_in("admin").await;
+    let account = world.catalog.account("admin").await.unwrap().unwrap();
+    let (now, day) = (metsuke_catalog::clock::now(), 86_400 * 1_000_000_000);
+    // Some made at the same moment.
+    let mut made = BTreeSet::new();
+    let mut open = BTreeSet::new();
+    for moment in [0, 0, 0, 1, 1] {
+        let now = now.plus_nanos(moment);
+        made.insert(world.catalog.create_api_token(now, &account, "x", day).await.unwrap().id);
+        open.insert(world.catalog.create_enrolment_token(now, "x", day).await.unwrap().id);
+    }
+    for (path, made) in [("/api/v1/tokens", made), ("/api/v1/enrolment-tokens", open)] {
+        let whole = world.get(&browser, path).await.json();
+        assert_eq!(whole["next"], Value::Null, "{path}");
+        let paged = pages(&world, &browser, &format!("{path}?limit=2"), async || ()).await;
+        assert_eq!(Value::from(paged.clone()), whole["items"], "{path}");
+        assert_eq!(paged.len(), made.len(), "{path}");
+        assert_eq!(ids(&paged).into_iter().collect::<BTreeSet<_>>(), made, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -53,9 +53,10 @@ async fn api_tokens_are_listed_and_revoked() {
     assert_eq!(list(&ann).await, Vec::<Value>::new());
     let audit = world.get(&admin, "/api/v1/audit?limit=1").await.json();
     let entry = &audit["items"][0];
+    let said = format!("of ann, id {}", own[0]["id"].as_str().unwrap());
     assert_eq!(
         (&entry["actor"], &entry["action"], &entry["target"], &entry["detail"]),
-        (&json!("admin"), &json!("token.revoke"), &json!("cli"), &json!("of ann"))
+        (&json!("admin"), &json!("token.revoke"), &json!("cli"), &json!(said))
     );
 }
 
@@ -71,6 +72,7 @@ async fn enrolment_tokens_are_an_administrators() {
     let listed = listed.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "the used one is not among them");
     assert_eq!(listed["items"][0]["expires"], made["expires"]);
+    assert_eq!(listed["items"][0]["id"], made["id"]);
     let one = format!("{path}/{}", listed["items"][0]["id"].as_str().unwrap());
     let refused = world.send(ann.request("DELETE", &one, &Value::Null)).await;
     refused.problem(StatusCode::FORBIDDEN, "role");
