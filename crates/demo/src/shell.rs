@@ -23,8 +23,11 @@ const STEP_LIMIT: Duration = Duration::from_mins(1);
 /// Lines of standard error that may wait to be read; a step writes a few dozen.
 const LINES_WAITING: usize = 4096;
 
-/// The function `r`, as the shell reads it.
-pub const REPORTER: &str = r#"r() { "$@" & p=$!; { printf '@P\t%s\t%s\t%s' "$p" "$$" "$PWD"; printf '\t%s' "$@"; printf '\n'; } >&2; wait "$p"; c=$?; [ "$c" = 0 ] || printf '@F\t%s\t%s\n' "$c" "$*" >&2; return 0; }"#;
+/// The function `r`, as the shell reads it. A line is written by one `printf`, so that one from a
+/// script that was just started cannot come in between.
+pub const REPORTER: &str = "r() { \"$@\" & p=$!; l=\"@P\t$p\t$$\t$PWD\"; \
+    for a in \"$@\"; do l=\"$l\t$a\"; done; printf '%s\\n' \"$l\" >&2; wait \"$p\"; c=$?; \
+    [ \"$c\" = 0 ] || printf '@F\\t%s\\t%s\\n' \"$c\" \"$*\" >&2; return 0; }";
 
 /// A running operator's shell.
 #[derive(Debug)]
@@ -168,7 +171,7 @@ impl Drop for OperatorShell {
 
 #[cfg(test)]
 mod tests {
-    use super::OperatorShell;
+    use super::{OperatorShell, REPORTER};
 
     #[test]
     fn a_shell_reports_what_it_started_and_what_failed() {
@@ -182,6 +185,24 @@ mod tests {
         assert_eq!(report.failures, ["ended with status 3: sh -c exit 3"]);
         assert!(report.processes.iter().all(|p| Some(p.parent_pid) == shell.truth.pid));
         assert!(folder.path().join("out").exists());
+        shell.close().expect("closes");
+    }
+
+    #[test]
+    fn reports_of_a_script_and_of_its_starter_do_not_mix() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let script = folder.path().join("inner.sh");
+        std::fs::write(&script, format!("{REPORTER}\nr true 1 2 3\n")).expect("written");
+        let mut shell = OperatorShell::start(folder.path(), folder.path()).expect("starts");
+        let long = "x ".repeat(100);
+        let outer = format!("r sh {} {long}", script.display());
+        for round in 0..100 {
+            let report = shell.run(std::slice::from_ref(&outer)).expect("runs");
+            let mut argv: Vec<_> = report.processes.iter().map(|p| p.argv.join(" ")).collect();
+            argv.sort();
+            let expect = [outer[2..].trim_end().to_owned(), "true 1 2 3".to_owned()];
+            assert_eq!(argv, expect, "round {round}");
+        }
         shell.close().expect("closes");
     }
 }
