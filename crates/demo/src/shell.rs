@@ -171,7 +171,11 @@ impl Drop for OperatorShell {
 
 #[cfg(test)]
 mod tests {
-    use super::{OperatorShell, REPORTER};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::process::{Command, Stdio};
+
+    use super::{OperatorShell, REPORTER, STEP_LIMIT};
 
     #[test]
     fn a_shell_reports_what_it_started_and_what_failed() {
@@ -188,21 +192,20 @@ mod tests {
         shell.close().expect("closes");
     }
 
+    /// A datagram socket keeps writes apart: what comes in one piece was written in one piece.
     #[test]
-    fn reports_of_a_script_and_of_its_starter_do_not_mix() {
-        let folder = tempfile::tempdir().expect("temp dir");
-        let script = folder.path().join("inner.sh");
-        std::fs::write(&script, format!("{REPORTER}\nr true 1 2 3\n")).expect("written");
-        let mut shell = OperatorShell::start(folder.path(), folder.path()).expect("starts");
-        let long = "x ".repeat(100);
-        let outer = format!("r sh {} {long}", script.display());
-        for round in 0..100 {
-            let report = shell.run(std::slice::from_ref(&outer)).expect("runs");
-            let mut argv: Vec<_> = report.processes.iter().map(|p| p.argv.join(" ")).collect();
-            argv.sort();
-            let expect = [outer[2..].trim_end().to_owned(), "true 1 2 3".to_owned()];
-            assert_eq!(argv, expect, "round {round}");
-        }
-        shell.close().expect("closes");
+    fn a_report_is_one_write() {
+        let (ours, theirs) = UnixDatagram::pair().expect("a pair of sockets");
+        ours.set_read_timeout(Some(STEP_LIMIT)).expect("set");
+        let ended = Command::new("/bin/sh")
+            .args(["-c", &format!("{REPORTER}\nr true 'a b' c")])
+            .stderr(Stdio::from(OwnedFd::from(theirs)))
+            .status()
+            .expect("runs");
+        assert!(ended.success());
+        let mut piece = [0; 4096];
+        let length = ours.recv(&mut piece).expect("a report");
+        let line = String::from_utf8_lossy(&piece[..length]);
+        assert!(line.starts_with("@P\t") && line.ends_with("\ttrue\ta b\tc\n"), "{line:?}");
     }
 }
