@@ -26,5 +26,5 @@ mod world;
 pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, default_sensitive};
 pub use error::ProbeError;
 pub use host::{boot_id, cgroup_root};
-pub use run::{Meter, Probe, start, trial};
+pub use run::{Meter, Probe, ProbeEnd, start, trial};
 pub use stats::Stats;

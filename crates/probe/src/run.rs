@@ -36,6 +36,15 @@ impl Meter {
     }
 }
 
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeEnd {
+    /// When it was told to: everything it held is with the sink, or was shed and counted.
+    InOrder,
+    /// By a panic, or before it was told to: what it held may be lost, and nobody watched since.
+    ByItself,
+}
+
 /// A running probe. Dropping it stops it.
 #[derive(Debug)]
 pub struct Probe {
@@ -66,18 +75,20 @@ impl Probe {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Takes its hooks away, drains what is queued and hands it over. Waits for the thread.
-    pub fn stop(mut self) {
-        self.end();
+    /// Takes its hooks away, drains what is queued and hands it over. Waits for the thread, and
+    /// says how it ended.
+    pub fn stop(mut self) -> ProbeEnd {
+        self.end()
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> ProbeEnd {
+        let ran = self.is_running();
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let joined = self.thread.take().map_or(Ok(()), JoinHandle::join);
+        if joined.is_err() {
             tracing::error!("the probe's thread ended by a panic; its last events are lost");
         }
+        if ran && joined.is_ok() { ProbeEnd::InOrder } else { ProbeEnd::ByItself }
     }
 }
 
@@ -202,4 +213,39 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
 fn say(world: &mut World, reason: &'static str) {
     let now = host::now();
     world.emitter.notice(Notice { part: "probe", reason, from: now, to: now, ..Notice::default() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, AtomicBool, Builder, Counters, Ordering, Probe, ProbeEnd, Tier, coverage};
+
+    /// A probe whose thread does `body`, which is given the word to stop.
+    fn probe(body: impl FnOnce(&AtomicBool) + Send + 'static) -> Probe {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = Builder::new().spawn(move || body(&stopped)).expect("starts");
+        let coverage = coverage::report(Tier::Interfaces, Vec::new(), &[]);
+        Probe { coverage, counters: Arc::new(Counters::default()), stop, thread: Some(thread) }
+    }
+
+    fn wait_for(stop: &AtomicBool) {
+        while !stop.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn only_a_probe_that_was_told_to_end_and_did_ended_in_order() {
+        assert_eq!(probe(wait_for).stop(), ProbeEnd::InOrder);
+        let breaks = |stop: &AtomicBool| {
+            wait_for(stop);
+            panic!("a fault of the test")
+        };
+        assert_eq!(probe(breaks).stop(), ProbeEnd::ByItself, "while it handed over what it held");
+        let early = probe(|_| {});
+        while early.is_running() {
+            std::thread::yield_now();
+        }
+        assert_eq!(early.stop(), ProbeEnd::ByItself, "before it was told");
+    }
 }

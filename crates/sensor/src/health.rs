@@ -77,6 +77,20 @@ impl Note {
         }
     }
 
+    /// The probe broke down: what it saw since `kept` may be lost, and nothing is seen any more.
+    pub(crate) fn broken(kept: Timestamp) -> Self {
+        let now = facts::now();
+        Self {
+            part: "probe",
+            reason: "probe_failed",
+            lost: None,
+            // A clock set back must not turn the interval inside out.
+            from: kept.min(now),
+            to: kept.max(now),
+            detail: "the probe broke down, and the sensor stopped; its log says why".to_owned(),
+        }
+    }
+
     /// As an activity.
     pub(crate) fn event(self) -> Event {
         let mut event = Event::empty(Kind::SensorHealth);

@@ -15,6 +15,7 @@ use metsuke_link::codec::{CodecError, encode};
 use metsuke_link::message::Evictions;
 use metsuke_link::spool::Sequence;
 use metsuke_link::spool::watch::Watch;
+use metsuke_probe::ProbeEnd;
 
 use crate::delegate::Shared;
 use crate::evictions::Teller;
@@ -80,8 +81,14 @@ impl Dropped {
 }
 
 impl Pipeline {
-    /// Works until the probe has stopped and everything it sent is in the spool.
-    pub(crate) fn run(self, probe: &Receiver<Vec<Event>>, notes: &Receiver<Note>) {
+    /// Works until the probe is gone, everything it sent is in the spool, and `end` says how it
+    /// went. Until that is said nothing more counts as watched.
+    pub(crate) fn run(
+        self,
+        probe: &Receiver<Vec<Event>>,
+        notes: &Receiver<Note>,
+        end: &Receiver<ProbeEnd>,
+    ) {
         let content = self.shared.content();
         let mut running = Running {
             engine: Engine::new(content.rules),
@@ -94,14 +101,19 @@ impl Pipeline {
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
-        loop {
+        let end = loop {
             let looked = facts::now();
             let received = probe.recv_timeout(TICK);
             let idle = matches!(received, Err(RecvTimeoutError::Timeout));
             match received {
                 Ok(events) => running.take(events),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => match end.recv_timeout(TICK) {
+                    Ok(end) => break end,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // Who does not know how it ended does not call it in order.
+                    Err(RecvTimeoutError::Disconnected) => break ProbeEnd::ByItself,
+                },
             }
             running.take_notes(notes);
             running.flush_if_due();
@@ -109,12 +121,16 @@ impl Pipeline {
                 running.kept = running.kept.max(looked.plus_nanos(-PROBE_DELAY_NS));
             }
             running.maintain();
-        }
+        };
         running.take_notes(notes);
         let evicted = running.evictions();
         let note = running.evictions.tell(evicted);
         running.take(note.map(Note::event).into_iter().collect());
         running.flush();
+        if end == ProbeEnd::ByItself {
+            running.take(vec![Note::broken(running.kept()).event()]);
+            running.flush();
+        }
         running.stop();
     }
 }
@@ -176,7 +192,9 @@ impl Running {
     fn flush(&mut self) {
         self.since = None;
         let events = std::mem::take(&mut self.pending);
-        let newest = events.iter().map(|event| event.time).max();
+        // The sensor's own word does not tell how far the probe has come.
+        let seen = events.iter().filter(|event| !matches!(event.activity, Activity::Health(_)));
+        let newest = seen.map(|event| event.time).max();
         self.spool(&events);
         if let Some(newest) = newest {
             self.kept = self.kept.max(newest.plus_nanos(-BUSY_DELAY_NS));
@@ -245,6 +263,11 @@ impl Running {
         shared.evictions()
     }
 
+    /// Everything of this run before this is in the spool.
+    fn kept(&self) -> Timestamp {
+        self.kept.max(self.parts.shared.setup.started)
+    }
+
     fn trouble(&self, what: Option<String>) {
         self.parts.shared.trouble("spool", what);
     }
@@ -260,7 +283,7 @@ impl Running {
         };
         let set = match memory {
             None => self.parts.watch.stopped(facts::now()),
-            Some(oldest) => self.parts.watch.kept(oldest),
+            Some(oldest) => self.parts.watch.kept(oldest.min(self.kept())),
         };
         if let Err(error) = set {
             tracing::warn!(%error, "the watch is not set");

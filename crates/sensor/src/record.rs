@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use metsuke_event::{Event, Value, ocsf};
-use metsuke_probe::{ProbeConfig, SINK_BATCHES, Scope, start};
+use metsuke_probe::{ProbeConfig, ProbeEnd, SINK_BATCHES, Scope, start};
 use serde_json::{Map, Value as Json};
 
 use crate::probe_cmd::tier;
@@ -77,9 +77,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return failed(error);
         }
     }
-    probe.stop();
+    let end = probe.stop();
     if let Err(error) = recorder.rest() {
         return failed(error);
+    }
+    if end == ProbeEnd::ByItself {
+        anyhow::bail!("the probe broke down while it stopped; the end of {name} is missing");
     }
     eprintln!("recorded {} activities", recorder.seq);
     Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use metsuke_link::Identity;
 use metsuke_link::client::{Backoff, Client, Delegate};
 use metsuke_link::spool::watch::{Ending, Watch};
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope};
+use metsuke_probe::{Probe, ProbeConfig, ProbeEnd, SINK_BATCHES, Scope};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -84,12 +84,32 @@ struct Sensor {
     parts: Parts,
 }
 
+/// The probe, as far as keeping it and letting it go is concerned; a test has one of its own.
+trait Eyes: Send {
+    /// Whether it watches.
+    fn are_open(&self) -> bool;
+    /// Lets it hand over what it holds, and end.
+    fn close(self: Box<Self>) -> ProbeEnd;
+}
+
+impl Eyes for Probe {
+    fn are_open(&self) -> bool {
+        self.is_running()
+    }
+
+    fn close(self: Box<Self>) -> ProbeEnd {
+        self.stop()
+    }
+}
+
 /// What runs beside the link.
 struct Parts {
     shared: Arc<Shared>,
-    probe: Option<Probe>,
+    probe: Option<Box<dyn Eyes>>,
     /// Keeps the pipeline going while there is no probe.
     sink: Option<SyncSender<Vec<Event>>>,
+    /// Tells the pipeline how the probe ended.
+    end: SyncSender<ProbeEnd>,
     work: SyncSender<()>,
     pipeline: JoinHandle<()>,
     executor: JoinHandle<()>,
@@ -111,7 +131,7 @@ impl Sensor {
         let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
 
         let (sink, events) = sync_channel(SINK_BATCHES);
-        let (work, jobs) = sync_channel(1);
+        let ((end, told), (work, jobs)) = (sync_channel(1), sync_channel(1));
         let (notes, said) = sync_channel(NOTES_MAX);
         let probe = metsuke_probe::start(probe_config(args, config), sink.clone());
         let coverage = probe.as_ref().ok().map(Probe::coverage);
@@ -160,8 +180,9 @@ impl Sensor {
             },
             parts: Parts {
                 sink: probe.is_err().then_some(sink),
-                probe: probe.ok(),
-                pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said))?,
+                probe: probe.ok().map(|probe| Box::new(probe) as Box<dyn Eyes>),
+                end,
+                pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said, &told))?,
                 executor: thread("metsuke-executor", move || executor.run(&jobs))?,
                 work,
                 shared,
@@ -212,10 +233,10 @@ impl Parts {
 
     /// The part that ended although nobody had stopped it.
     fn ended(&self) -> Option<&'static str> {
-        // The probe first: without it the pipeline ends in order.
+        // The pipeline first: without it the probe ends too.
         let parts = [
-            ("the probe", self.probe.as_ref().is_some_and(|probe| !probe.is_running())),
             ("the pipeline", self.pipeline.is_finished()),
+            ("the probe", self.probe.as_ref().is_some_and(|probe| !probe.are_open())),
             ("the executor of plans", self.executor.is_finished()),
         ];
         parts.into_iter().find_map(|(name, is_over)| is_over.then_some(name))
@@ -223,14 +244,21 @@ impl Parts {
 
     /// Probe, then pipeline, then link; each gets its time.
     async fn stop(self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, probe, sink, work, pipeline, executor } = self;
-        let pipeline = tokio::task::spawn_blocking(move || {
-            drop(probe);
+        let Self { shared, probe, sink, end, work, pipeline, executor } = self;
+        let kept = tokio::task::spawn_blocking(move || {
+            let ended = probe.map_or(ProbeEnd::InOrder, Eyes::close);
             drop(sink);
-            pipeline.join()
+            // A pipeline that broke down hears nothing; that is told below.
+            let _ = end.send(ended);
+            let pipeline = pipeline.join().map_err(|_| broke_down("the pipeline"));
+            match ended {
+                ProbeEnd::InOrder => pipeline,
+                ProbeEnd::ByItself => pipeline.and(Err(broke_down("the probe"))),
+            }
         })
-        .await?
-        .map_err(|_| anyhow::anyhow!("the pipeline broke down; the log says where"));
+        .await
+        // Not returned at once: the link, too, is to be stopped.
+        .unwrap_or_else(|error| Err(error).context("stopping broke down"));
         let drained = async {
             while shared.is_connected() && shared.spool.depth().events > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
@@ -246,7 +274,7 @@ impl Parts {
         // The shared state holds the other sender, so the executor ends with the process.
         drop(work);
         drop(executor);
-        pipeline
+        kept
     }
 }
 
@@ -278,9 +306,13 @@ fn note_limits(
 
 fn by_itself(part: &str) -> anyhow::Error {
     anyhow::anyhow!(
-        "{part} ended by itself, and the sensor with it; the log says why. What it had seen is in \
-         the spool: start it again"
+        "{part} ended by itself, and the sensor with it; the log says why. Start it again: what \
+         is in the spool is kept, and of what may be missing the time is told to the server"
     )
+}
+
+fn broke_down(part: &str) -> anyhow::Error {
+    anyhow::anyhow!("{part} broke down; the log says where")
 }
 
 fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {

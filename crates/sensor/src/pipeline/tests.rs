@@ -7,10 +7,10 @@ use std::thread;
 
 use metsuke_detect::{Document, compile};
 use metsuke_event::activity::{Activity, ProcessActivity};
-use metsuke_event::{BootId, EndpointId, Event, Kind, Process, Timestamp};
+use metsuke_event::{BootId, EndpointId, Event, Health, Kind, Process, Timestamp};
 use metsuke_link::spool::watch::Watch;
 use metsuke_link::spool::{Position, Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::Stats;
+use metsuke_probe::{ProbeEnd, Stats};
 
 use super::Pipeline;
 use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
@@ -42,7 +42,7 @@ level: high
 model: {timespan: 1h, threshold: 1000}
 ";
 
-fn exec(pid: u32) -> Event {
+pub(crate) fn exec(pid: u32) -> Event {
     let mut event = Event::empty(Kind::ProcessExec);
     event.time = Timestamp::from_millis(1_790_000_000_000 + i64::from(pid));
     event.activity = Activity::Process(ProcessActivity::Exec);
@@ -87,23 +87,43 @@ pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
     (Arc::new(shared), said)
 }
 
+/// What keeps what a probe sends, for `shared`.
+pub(crate) fn pipeline(shared: &Arc<Shared>) -> Pipeline {
+    let spool = shared.setup.state.join("spool");
+    Pipeline {
+        shared: Arc::clone(shared),
+        sequence: Sequence::open(&spool, BOOT).expect("a folder"),
+        watch: Watch::open(&spool).expect("a folder"),
+        live: Arc::new(Live::new(0, Timestamp::from_millis(1))),
+    }
+}
+
+/// What the sensor says of itself in the spool with this reason.
+pub(crate) fn told(shared: &Shared, reason: &str) -> Vec<Health> {
+    let (mut found, mut at) = (Vec::new(), Position::default());
+    while let Some((batch, next)) = shared.spool.next(at) {
+        at = next;
+        let (_, events) = metsuke_link::codec::decode(&batch.to_proto()).expect("our own");
+        found.extend(events.into_iter().filter_map(|event| match event.activity {
+            Activity::Health(health) if health.reason.as_deref() == Some(reason) => Some(health),
+            _ => None,
+        }));
+    }
+    found
+}
+
 #[test]
 fn what_any_table_lets_go_is_in_heartbeat_status_and_activities() {
     let dir = tempfile::tempdir().expect("a folder");
     let (shared, said) = shared(dir.path());
-    let spool = dir.path().join("spool");
-    let pipeline = Pipeline {
-        shared: Arc::clone(&shared),
-        sequence: Sequence::open(&spool, BOOT).expect("a folder"),
-        watch: Watch::open(&spool).expect("a folder"),
-        live: Arc::new(Live::new(0, Timestamp::from_millis(1))),
-    };
-    let (sink, events) = sync_channel(4);
-    let running = thread::spawn(move || pipeline.run(&events, &said));
+    let pipeline = pipeline(&shared);
+    let ((sink, events), (end, ended)) = (sync_channel(4), sync_channel(1));
+    let running = thread::spawn(move || pipeline.run(&events, &said, &ended));
     for first in (0..PROCESSES).step_by(BATCH as usize) {
         sink.send((first..PROCESSES.min(first + BATCH)).map(exec).collect()).expect("it runs");
     }
     drop(sink);
+    end.send(ProbeEnd::InOrder).expect("it runs");
     running.join().expect("no panic");
 
     let evictions = shared.health().evictions;
@@ -114,21 +134,12 @@ fn what_any_table_lets_go_is_in_heartbeat_status_and_activities() {
     let status = Status::load(dir.path()).expect("written");
     assert_eq!(status.health.evictions, evictions, "what `metsuke-sensor status` shows");
 
-    let mut told = String::new();
-    let mut at = Position::default();
-    while let Some((batch, next)) = shared.spool.next(at) {
-        at = next;
-        let (_, events) = metsuke_link::codec::decode(&batch.to_proto()).expect("our own");
-        for event in events {
-            if let Activity::Health(health) = &event.activity
-                && health.reason.as_deref() == Some("evicted")
-            {
-                assert_eq!((health.lost, health.from), (None, health.to), "no loss of activities");
-                told.push_str(health.detail.as_deref().unwrap_or_default());
-            }
-        }
+    let mut said = String::new();
+    for health in told(&shared, "evicted") {
+        assert_eq!((health.lost, health.from), (None, health.to), "no loss of activities");
+        said.push_str(health.detail.as_deref().unwrap_or_default());
     }
     for (name, ..) in evictions.list().iter().filter(|(name, ..)| !name.contains("spool")) {
-        assert!(told.contains(name), "{name} in {told}");
+        assert!(said.contains(name), "{name} in {said}");
     }
 }
