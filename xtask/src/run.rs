@@ -97,7 +97,7 @@ fn until_it_ends(
     options: &Options,
     stop: &AtomicBool,
 ) -> Result<ExitCode> {
-    show::welcome(world)?;
+    show::welcome(world);
     let outcome =
         if options.demo { demo::play(world, options, stop) } else { Ok(ExitCode::SUCCESS) };
     if !options.once && !stop.load(Ordering::Acquire) {

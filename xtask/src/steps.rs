@@ -114,6 +114,11 @@ pub(crate) fn say(text: &str) {
     put(&format!("    {text}\n"));
 }
 
+/// A line as it is, for what is laid out by its caller.
+pub(crate) fn line(text: &str) {
+    put(&format!("{text}\n"));
+}
+
 /// Whether there are eyes for a line that is drawn again and again.
 pub(crate) fn has_terminal() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")

@@ -62,8 +62,8 @@ pub(crate) fn play(world: &mut World, options: &Options, stop: &AtomicBool) -> R
     bystander.kill9()?;
     let verdict = verdict(&failures);
     if !failures.is_empty() && world.endpoint["tier"].as_u64().is_none_or(|tier| tier > 2) {
-        println!(
-            "  The sensor is not at tier 2: what it was blind to, listed above, is part of this."
+        steps::line(
+            "  The sensor is not at tier 2: what it was blind to, listed above, is part of this.",
         );
     }
     Ok(verdict)
@@ -116,26 +116,26 @@ fn perform(world: &World, scenario: &str, seed: u64) -> Result<Truth> {
 }
 
 fn show_alerts(world: &World, caught: &Caught) {
-    println!();
+    steps::line("");
     for alert in &caught.alerts {
         let tactics: Vec<&str> = alert.tactics.iter().map(String::as_str).collect();
-        println!(
+        steps::line(&format!(
             "  {:>2} {:<8} {}  ({} highlights: {})",
             alert.score,
             alert.level,
             plain(&alert.title.as_str().into()),
             alert.highlights,
             tactics.join(", ")
-        );
+        ));
         let console = world.server().ready().console_url.trim_end_matches('/');
-        println!("     {console}/alerts/{}", alert.id);
+        steps::line(&format!("     {console}/alerts/{}", alert.id));
     }
-    println!();
+    steps::line("");
     for met in &caught.met {
         let by = met.by.as_deref().unwrap_or("MISSING");
-        println!("  {:<20} {}", met.expected.step, plain(&by.into()));
+        steps::line(&format!("  {:<20} {}", met.expected.step, plain(&by.into())));
     }
-    println!();
+    steps::line("");
 }
 
 fn alert_failures(caught: &Caught) -> Vec<String> {
@@ -199,12 +199,12 @@ fn bystander_failures(
 
 fn verdict(failures: &[String]) -> ExitCode {
     if failures.is_empty() {
-        println!("DEMO OK");
+        steps::line("DEMO OK");
         return ExitCode::SUCCESS;
     }
-    println!("DEMO FAILED");
+    steps::line("DEMO FAILED");
     for failure in failures {
-        println!("  - {}", plain(&failure.as_str().into()));
+        steps::line(&format!("  - {}", plain(&failure.as_str().into())));
     }
     ExitCode::FAILURE
 }

@@ -1,8 +1,5 @@
 //! What `./x run` says: where the console is, what is blind, and the live status line.
 
-use std::io::Write;
-
-use anyhow::Result;
 use serde_json::Value;
 
 use super::world::World;
@@ -15,52 +12,60 @@ const BLIND_SHOWN: usize = 12;
 const NEVER_ACTS: &str = "no plan can end a process";
 
 /// Console, password, tier, blind spots.
-pub(crate) fn welcome(world: &World) -> Result<()> {
+pub(crate) fn welcome(world: &World) {
     let ready = world.server().ready();
-    println!();
-    println!("  console    {}", ready.console_url);
+    steps::line("");
+    steps::line(&format!("  console    {}", ready.console_url));
     match world.server().first_admin() {
         Some(admin) => {
-            println!("  sign in    {}  with the one-time password  {}", admin.user, admin.password);
+            steps::line(&format!(
+                "  sign in    {}  with the one-time password  {}",
+                admin.user, admin.password
+            ));
         }
         None => {
-            println!("  sign in    as before (the first password was printed at the first run)");
+            steps::line("  sign in    as before (the first password was printed at the first run)");
         }
     }
     let endpoint = &world.endpoint;
-    println!("  sensor     {} on {}", plain(&endpoint["id"]), plain(&endpoint["host"]));
-    println!(
+    steps::line(&format!(
+        "  sensor     {} on {}",
+        plain(&endpoint["id"]),
+        plain(&endpoint["host"])
+    ));
+    steps::line(&format!(
         "  watches    {}",
         world.scope.as_ref().map_or("this host".into(), |p| p.display().to_string())
-    );
-    println!("  tier       {}", tier(endpoint));
+    ));
+    steps::line(&format!("  tier       {}", tier(endpoint)));
     for line in refusals(endpoint) {
-        println!("             {line}");
+        steps::line(&format!("             {line}"));
     }
     let blind = endpoint["coverage"]["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
     let nothing = if endpoint["coverage"].is_null() { "everything" } else { "nothing it knows of" };
-    println!("  blind to   {}", if blind.is_empty() { nothing } else { "" });
+    steps::line(&format!("  blind to   {}", if blind.is_empty() { nothing } else { "" }));
     for spot in blind.iter().take(BLIND_SHOWN) {
-        println!("             {}: {}", plain(&spot["code"]), plain(&spot["reason"]));
+        steps::line(&format!("             {}: {}", plain(&spot["code"]), plain(&spot["reason"])));
     }
     if blind.len() > BLIND_SHOWN {
-        println!("             and {} more, see the endpoint's page", blind.len() - BLIND_SHOWN);
+        steps::line(&format!(
+            "             and {} more, see the endpoint's page",
+            blind.len() - BLIND_SHOWN
+        ));
     }
     for reason in endpoint["degraded"].as_array().into_iter().flatten() {
         // Why it may not act is said below.
         if !reason.as_str().is_some_and(|reason| reason.starts_with(NEVER_ACTS)) {
-            println!("  degraded   {}", plain(reason));
+            steps::line(&format!("  degraded   {}", plain(reason)));
         }
     }
-    println!("  policy     detect, never block");
+    steps::line("  policy     detect, never block");
     for (number, line) in
         responses(world.enforcement.as_deref(), endpoint, Right::own()).iter().enumerate()
     {
-        println!("  {:<9}  {line}", if number == 0 { "responses" } else { "" });
+        steps::line(&format!("  {:<9}  {line}", if number == 0 { "responses" } else { "" }));
     }
-    println!();
-    std::io::stdout().flush()?;
-    Ok(())
+    steps::line("");
 }
 
 /// What this program, and so the sensor it started, may do on the host.
