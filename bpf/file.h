@@ -38,7 +38,9 @@ struct {
 /*
  * How many of these entries there are by the lowest bits of a process's id, so that most closes are
  * told by a glance. Of processes that share these bits one's end may hide another's close: its
- * writes are then told as those through a duplicate are.
+ * writes are then told as those through a duplicate are. A count set to 0 between a close's glance
+ * and its subtraction wraps: until a process of these bits ends, closes are looked up in vain, or
+ * one more is hidden.
  */
 #define WRITER_SLOTS 65536
 __u32 writing[WRITER_SLOTS];
