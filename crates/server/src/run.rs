@@ -274,12 +274,11 @@ impl Tasks {
     async fn stop(self, stop: &CancellationToken, give_up: &CancellationToken) -> Result<()> {
         stop.cancel();
         let link = end("the link", self.link.await);
-        let http = match tokio::time::timeout(HTTP_DRAIN, self.http).await {
-            Ok(http) => end("HTTP", http),
-            Err(_) => {
-                tracing::warn!("requests were still open; they are cut off");
-                Ok(())
-            }
+        let http = if let Ok(http) = tokio::time::timeout(HTTP_DRAIN, self.http).await {
+            end("HTTP", http)
+        } else {
+            tracing::warn!("requests were still open; they are cut off");
+            Ok(())
         };
         let upkeep = end("upkeep", self.upkeep.await.map(Ok::<(), DetectorError>));
         // The handler is gone, and with it the queue's sender: detection ends by itself.
