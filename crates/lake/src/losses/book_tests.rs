@@ -100,12 +100,14 @@ fn one_endpoint_with_many_costs_the_others_nothing() {
     book.add(loss(1, "sensor_down", 5, 10));
     for number in 0..100_000 {
         book.add(loss(2, "queue_full", number * 100, 10));
+        // Also where all gaps are alike, no more are joined than must be.
+        assert!(number < 256 || book.len() > 190, "{number}: {}", book.len());
     }
     let answer = book.overlapping(TimeRange::ALL);
     let of_one: Vec<_> =
         answer.iter().filter(|loss| loss.endpoint == EndpointId::from_u128(1)).collect();
     assert_eq!(of_one, [&loss(1, "sensor_down", 5, 10)]);
-    assert!((150..=257).contains(&answer.len()), "{}", answer.len());
+    assert!(answer.len() <= 257, "{}", answer.len());
     let newest: Vec<_> = answer.iter().rev().take(100).map(|loss| loss.reason.as_str()).collect();
     assert_eq!(newest, ["queue_full"; 100], "what is recent stays as it was told");
     assert!(book.joined() > 99_000, "{}", book.joined());
