@@ -4,7 +4,6 @@ import '@xyflow/react/dist/base.css';
 
 import { Background, Controls, Handle, Position, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react';
 import type { Edge, Node, NodeProps } from '@xyflow/react';
-import { hierarchy, tree as layout } from 'd3-hierarchy';
 import { useEffect, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -32,48 +31,42 @@ interface Datum extends Record<string, unknown> {
   lit: 'chosen' | 'path' | 'no';
 }
 type ProcessNode = Node<Datum, 'process'>;
-interface Item {
-  node?: TreeNode;
-  children: Item[];
-}
-
-function toItem(forest: Forest, node: TreeNode, left: { count: number }): Item {
-  left.count -= 1;
-  const kids = (forest.children.get(node.uid) ?? []).filter(() => left.count > 0);
-  return { node, children: kids.flatMap((kid) => (left.count > 0 ? [toItem(forest, kid, left)] : [])) };
-}
-
+/** Nodes and edges; a process stands level with its first child, so that a long row of children
+ * begins beside its parent and not far above it. */
 function place(forest: Forest, focus: string | undefined): { nodes: ProcessNode[]; edges: Edge[] } {
-  const left = { count: NODES_MAX };
-  const root = hierarchy<Item>({
-    children: forest.roots.flatMap((node) => (left.count > 0 ? [toItem(forest, node, left)] : [])),
-  });
-  const placed = layout<Item>().nodeSize([NODE_HEIGHT + GAP_Y, NODE_WIDTH + GAP_X])(root);
   const path = new Set(focus ? ancestors(forest, focus) : []);
   const nodes: ProcessNode[] = [];
   const edges: Edge[] = [];
-  for (const point of placed.descendants()) {
-    const process = point.data.node;
-    if (!process) continue;
+  let row = 0;
+  const visit = (process: TreeNode, depth: number, parent: string | undefined) => {
     const lit = process.uid === focus ? 'chosen' : path.has(process.uid) ? 'path' : 'no';
+    const children = forest.children.get(process.uid) ?? [];
     nodes.push({
       id: process.uid,
       type: 'process',
-      position: { x: point.y, y: point.x },
-      data: { process, children: forest.children.get(process.uid)?.length ?? 0, lit },
+      position: { x: depth * (NODE_WIDTH + GAP_X), y: row * (NODE_HEIGHT + GAP_Y) },
+      data: { process, children: children.length, lit },
       width: NODE_WIDTH,
       height: NODE_HEIGHT,
     });
-    const parent = point.parent?.data.node;
     if (parent) {
       edges.push({
-        id: `${parent.uid}>${process.uid}`,
-        source: parent.uid,
+        id: `${parent}>${process.uid}`,
+        source: parent,
         target: process.uid,
+        type: 'smoothstep',
         className: lit === 'no' ? 'edge' : 'edge edge--lit',
         focusable: false,
       });
     }
+    const first = row;
+    for (const child of children) {
+      if (nodes.length < NODES_MAX) visit(child, depth + 1, process.uid);
+    }
+    if (row === first) row += 1;
+  };
+  for (const root of forest.roots) {
+    if (nodes.length < NODES_MAX) visit(root, 0, undefined);
   }
   return { nodes, edges };
 }
