@@ -1271,7 +1271,7 @@ export interface components {
             next: string | null;
             /**
              * Format: int64
-             * @description Rows looked at.
+             * @description Rows that were read to answer.
              */
             scanned_rows: number;
             /**

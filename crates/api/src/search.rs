@@ -56,7 +56,7 @@ pub struct SearchAnswer {
     pub facets: BTreeMap<String, Vec<FacetValue>>,
     /// What was lost in the range: "not found" is only as good as what was seen.
     pub loss: Vec<Loss>,
-    /// Rows looked at.
+    /// Rows that were read to answer.
     pub scanned_rows: u64,
     /// Time it took, in milliseconds.
     pub took_ms: u64,
