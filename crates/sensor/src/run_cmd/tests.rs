@@ -2,6 +2,7 @@
 //! the time is told.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use metsuke_event::{Event, Health, Timestamp};
@@ -19,7 +20,7 @@ use crate::task::Task;
 enum Fault {
     Returns,
     Panics,
-    /// Only when it is told to stop.
+    /// Only when it is told to stop; the probe.
     PanicsAtLast,
 }
 
@@ -27,11 +28,7 @@ fn commit(fault: Option<Fault>, wait: impl FnOnce()) {
     match fault {
         None => wait(),
         Some(Fault::Returns) => {}
-        Some(Fault::Panics) => panic!("a fault of the test"),
-        Some(Fault::PanicsAtLast) => {
-            wait();
-            panic!("a fault of the test, at last")
-        }
+        Some(_) => panic!("a fault of the test"),
     }
 }
 
@@ -42,11 +39,23 @@ struct Probe {
 }
 
 impl Probe {
-    fn start(sink: SyncSender<Vec<Event>>, fault: Option<Fault>, seen: Event) -> Self {
+    /// `gone` is set when nothing can come from it any more.
+    fn start(
+        sink: SyncSender<Vec<Event>>,
+        fault: Option<Fault>,
+        gone: &Arc<OnceLock<Timestamp>>,
+    ) -> Self {
         let (stop, stopped) = sync_channel(1);
+        let gone = Arc::clone(gone);
         let body = move || {
+            let seen = Event { time: facts::now(), ..exec(7) };
             sink.send(vec![seen]).expect("the pipeline waits");
-            commit(fault, || assert!(stopped.recv().is_err(), "dropped"));
+            if matches!(fault, None | Some(Fault::PanicsAtLast)) {
+                assert!(stopped.recv().is_err(), "dropped");
+            }
+            drop(sink);
+            gone.set(facts::now()).expect("once");
+            assert!(matches!(fault, None | Some(Fault::Returns)), "a fault of the test");
         };
         Self { stop, thread: thread("probe", body).expect("starts") }
     }
@@ -68,8 +77,8 @@ impl Eyes for Probe {
 /// How a sensor ended.
 struct Ended {
     says: String,
-    /// When the probe saw its activity.
-    seen: Timestamp,
+    /// When the probe's last word could have come.
+    gone: Option<Timestamp>,
     /// What it told of its probe.
     told: Vec<Health>,
     /// What the next run will know of it.
@@ -86,11 +95,10 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
     let (end, ended) = sync_channel(1);
     let (shared, said) = shared(dir.path());
     let keeps = pipeline(&shared);
-    let seen = Event { time: facts::now(), ..exec(7) };
-    let time = seen.time;
+    let gone = Arc::default();
     let parts = Parts {
         shared: shared.clone(),
-        probe: Some(Box::new(Probe::start(sink, fault_of("the probe"), seen))),
+        probe: Some(Box::new(Probe::start(sink, fault_of("the probe"), &gone))),
         sink: None,
         end,
         work,
@@ -115,7 +123,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
         parts.run(link, stop).await
     });
     Ended {
-        seen: time,
+        gone: gone.get().copied(),
         says: format!("{:#}", ran.expect_err("nobody stopped it")),
         told: told(&shared, "probe_failed"),
         watch: Watch::open(&dir.path().join("spool")).expect("a folder").before(),
@@ -145,9 +153,8 @@ fn what_a_probe_held_that_broke_down_is_told_as_lost() {
         let [loss] = ended.told.as_slice() else { panic!("{fault:?}: {:?}", ended.told) };
         assert_eq!((loss.part.as_deref(), loss.lost), (Some("probe"), None), "{fault:?}");
         let (from, to) = (loss.from.expect("told"), loss.to.expect("told"));
-        assert!(from < to, "{fault:?}: {from:?} {to:?}");
-        // One that breaks down at last may have been idle, and all it saw kept.
-        assert!(at_last || (from <= ended.seen && ended.seen <= to), "{fault:?}: {from:?} {to:?}");
+        let gone = ended.gone.expect("it ended");
+        assert!(from < gone && gone <= to, "{fault:?}: {from:?} {gone:?} {to:?}");
         let (watched, ending) = ended.watch.expect("set");
         // What comes after is told by the next run.
         assert!(ending == Ending::Stopped && watched >= to, "{fault:?}: {watched:?} {ending:?}");
