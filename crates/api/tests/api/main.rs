@@ -419,30 +419,6 @@ async fn metrics_need_an_account() {
 }
 
 #[tokio::test]
-async fn the_stream_tells_of_changes_and_of_missed_ones() {
-    use futures::StreamExt;
-    let world = World::new().await;
-    let browser = world.sign_in("ann").await;
-    let mut request = browser.request("GET", "/api/v1/stream", &Value::Null);
-    request.headers_mut().insert("last-event-id", "7".parse().unwrap());
-    let response = world.raw(request).await;
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-    let mut body = response.into_body().into_data_stream();
-    world.raise(1, 60).await;
-    let mut text = String::new();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    // In which order the two come is not promised.
-    while !(text.contains("event: alert") && text.contains("event: stats")) {
-        let more = tokio::time::timeout_at(deadline, body.next()).await.expect("in time");
-        text.push_str(&String::from_utf8_lossy(&more.unwrap().unwrap()));
-    }
-    assert!(text.starts_with("event: resync"), "{text}");
-    // The stream ends with the server.
-    world.stop.cancel();
-    while tokio::time::timeout_at(deadline, body.next()).await.expect("in time").is_some() {}
-}
-
-#[tokio::test]
 async fn an_unknown_endpoint_is_not_found() {
     let world = World::new().await;
     let browser = world.sign_in("ann").await;

@@ -1,4 +1,4 @@
-//! A stream ends when what opened it is good no longer.
+//! The live stream: what it tells, and that it ends when what opened it is good no longer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, header};
 use futures::StreamExt;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::world::{World, json_request};
 
@@ -56,4 +56,27 @@ async fn a_stream_ends_when_its_session_does() {
     let out = world.send(ann.request("DELETE", "/api/v1/session", &Value::Null)).await;
     assert_eq!(out.status, StatusCode::NO_CONTENT);
     ends(stream).await;
+}
+
+#[tokio::test]
+async fn the_stream_tells_of_changes_and_of_missed_ones() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let mut request = browser.request("GET", "/api/v1/stream", &Value::Null);
+    request.headers_mut().insert("last-event-id", "7".parse().unwrap());
+    let response = world.raw(request).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut body = response.into_body().into_data_stream();
+    world.raise(1, 60).await;
+    let mut text = String::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // In which order the two come is not promised.
+    while !(text.contains("event: alert") && text.contains("event: stats")) {
+        let more = timeout_at(deadline, body.next()).await.expect("in time");
+        text.push_str(&String::from_utf8_lossy(&more.unwrap().unwrap()));
+    }
+    assert!(text.starts_with("event: resync"), "{text}");
+    // The stream ends with the server.
+    world.stop.cancel();
+    while timeout_at(deadline, body.next()).await.expect("in time").is_some() {}
 }
