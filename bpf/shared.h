@@ -40,7 +40,7 @@ struct {
 
 /*
  * Reads `field` of the kernel's `type` at `from`, an address that may be anything. Since Linux 6.2
- * this is one load, checked by the fault handler; before, a call that costs ten times as much.
+ * this is one load, checked by the fault handler; before, it is a call of a helper.
  */
 extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
 

@@ -1,14 +1,12 @@
 //! Enrolment tokens: one endpoint each, once, until they expire.
 
 use metsuke_event::{EndpointId, Timestamp};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Select, Set};
 
 use crate::audit::{Deed, append};
 use crate::endpoint::{EndpointRecord, insert};
 use crate::schema::enrolment_token::{ActiveModel, Column, Entity, Model};
-use crate::token::{Credential, behind_token, check_id, id_of};
+use crate::token::{Credential, check_id, id_of, page_of};
 use crate::{Catalog, CatalogError, Change, Result, database, hashed, secret};
 
 /// Why a token enrols nobody.
@@ -53,24 +51,15 @@ fn open(now: Timestamp) -> Select<Entity> {
 }
 
 impl Catalog {
-    /// The tokens that still enrol somebody at `now`; newest first, at most `limit`, behind the one
-    /// made at `after` with that identity.
+    /// The tokens that still enrol somebody at `now`; newest first, one page: at most so many,
+    /// behind the one made then with that identity.
     pub async fn enrolment_tokens(
         &self,
         now: Timestamp,
-        (after, limit): (Option<&(Timestamp, String)>, u64),
+        page: (Option<&(Timestamp, String)>, u64),
     ) -> Result<Vec<EnrolmentRecord>> {
-        let mut query = open(now);
-        if let Some(after) = after {
-            query = query.filter(behind_token((Column::Created, Column::Hash), after));
-        }
-        let rows = query
-            .order_by_desc(Column::Created)
-            .order_by_asc(Column::Hash)
-            .limit(limit)
-            .all(&self.read)
-            .await
-            .map_err(database("read enrolment tokens"))?;
+        let tokens = page_of(open(now), (Column::Created, Column::Hash), page);
+        let rows = tokens.all(&self.read).await.map_err(database("read enrolment tokens"))?;
         Ok(rows.into_iter().map(EnrolmentRecord::from).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use metsuke_event::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set,
 };
 
@@ -53,14 +53,20 @@ pub(crate) fn id_of(hash: &str) -> String {
     hash.chars().take(ID_CHARS).collect()
 }
 
-/// Tokens behind the place of one in a list by time, newest first, then by identity. A hash begins
-/// with its identity, so that the end of all hashes that begin so is where the list goes on.
-pub(crate) fn behind_token<C: ColumnTrait>(
-    (created, hash): (C, C),
-    (at, id): &(Timestamp, String),
-) -> Condition {
+/// One page of tokens by time, newest first, then by identity: at most `limit`, behind the one made
+/// at `after` with that identity. A hash begins with its identity, so that the end of all hashes that
+/// begin so is where the list goes on.
+pub(crate) fn page_of<E: EntityTrait>(
+    mut tokens: Select<E>,
+    (created, hash): (E::Column, E::Column),
+    (after, limit): (Option<&(Timestamp, String)>, u64),
+) -> Select<E> {
     const BEHIND_EVERY_DIGIT: char = 'g';
-    behind(&[(created, at.as_nanos())], (hash, &format!("{id}{BEHIND_EVERY_DIGIT}")))
+    if let Some((at, id)) = after {
+        let last = format!("{id}{BEHIND_EVERY_DIGIT}");
+        tokens = tokens.filter(behind(&[(created, at.as_nanos())], (hash, &last)));
+    }
+    tokens.order_by_desc(created).order_by_asc(hash).limit(limit)
 }
 
 /// Checks that `id` can be a token's identity, so that it can stand in a pattern.
@@ -170,25 +176,16 @@ impl Catalog {
         Ok(row.filter(|row| row.expires > now.as_nanos()))
     }
 
-    /// The API tokens of `account` that are good at `now`, or everybody's; newest first, at most
-    /// `limit`, behind the one made at `after` with that identity.
+    /// The API tokens of `account` that are good at `now`, or everybody's; newest first, one
+    /// page: at most so many, behind the one made then with that identity.
     pub async fn api_tokens(
         &self,
         now: Timestamp,
         account: Option<&str>,
-        (after, limit): (Option<&(Timestamp, String)>, u64),
+        page: (Option<&(Timestamp, String)>, u64),
     ) -> Result<Vec<TokenRecord>> {
-        let mut query = good(now, account);
-        if let Some(after) = after {
-            query = query.filter(behind_token((Column::Created, Column::Hash), after));
-        }
-        let rows = query
-            .order_by_desc(Column::Created)
-            .order_by_asc(Column::Hash)
-            .limit(limit)
-            .all(&self.read)
-            .await
-            .map_err(database("read tokens"))?;
+        let tokens = page_of(good(now, account), (Column::Created, Column::Hash), page);
+        let rows = tokens.all(&self.read).await.map_err(database("read tokens"))?;
         Ok(rows.into_iter().map(TokenRecord::from).collect())
     }
 

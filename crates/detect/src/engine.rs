@@ -35,10 +35,26 @@ pub struct Counters {
     pub rule_hits: u64,
     /// Alerts and revisions of alerts.
     pub alerts: u64,
-    /// Correlation keys dropped because [`crate::bounds::CORRELATION_KEYS`] were held.
-    pub evicted_keys: u64,
-    /// Storylines dropped because [`crate::bounds::STORYLINES`] were held.
-    pub evicted_storylines: u64,
+    /// What was dropped for want of room.
+    pub evicted: Evicted,
+}
+
+/// What an engine dropped since it was made, or several together. Whoever passes it on takes it apart
+/// field by field, so that a new kind cannot be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Correlation keys, because [`crate::bounds::CORRELATION_KEYS`] were held.
+    pub keys: u64,
+    /// Storylines, because [`crate::bounds::STORYLINES`] were held.
+    pub storylines: u64,
+}
+
+impl std::ops::Add for Evicted {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { keys: self.keys + other.keys, storylines: self.storylines + other.storylines }
+    }
 }
 
 /// Matches activities against a [`RuleSet`] and keeps the state of its rules and models.
@@ -108,8 +124,7 @@ impl Engine {
     /// What it has counted.
     pub fn counters(&self) -> Counters {
         Counters {
-            evicted_keys: self.correlator.evicted,
-            evicted_storylines: self.weigher.evicted,
+            evicted: Evicted { keys: self.correlator.evicted, storylines: self.weigher.evicted },
             ..self.counters
         }
     }

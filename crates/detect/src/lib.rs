@@ -19,5 +19,5 @@ mod yaml;
 
 pub use compile::compile;
 pub use document::{Document, Position, Reason, Refused};
-pub use engine::{Counters, Engine, Findings};
+pub use engine::{Counters, Engine, Evicted, Findings};
 pub use ruleset::{Meta, RuleSet};

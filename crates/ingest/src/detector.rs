@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, Detected, MAX_BOOTS, Watermark};
-use metsuke_detect::{Counters, Engine, RuleSet};
+use metsuke_detect::{Engine, Evicted, RuleSet};
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -109,17 +109,9 @@ impl Detector {
             (state, found, events.len())
         });
         let (state, found, count) = work.await?;
-        // Every counter is named, so that a new kind of eviction cannot be left out.
-        let Counters {
-            evicted_keys,
-            evicted_storylines,
-            events: _,
-            filter_hits: _,
-            rule_hits: _,
-            alerts: _,
-        } = state.engine.counters();
-        set(&self.metrics.evicted_keys, evicted_keys);
-        set(&self.metrics.evicted_storylines, evicted_storylines);
+        let Evicted { keys, storylines } = state.engine.counters().evicted;
+        set(&self.metrics.evicted_keys, keys);
+        set(&self.metrics.evicted_storylines, storylines);
         self.state = Some(state);
         add(&self.metrics.detected, count);
         self.store(found).await

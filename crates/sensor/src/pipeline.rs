@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use metsuke_detect::{Counters, Engine};
+use metsuke_detect::{Engine, Evicted};
 use metsuke_event::activity::Activity;
 use metsuke_event::{Event, Timestamp};
 use metsuke_link::codec::{CodecError, encode};
@@ -53,31 +53,9 @@ struct Running {
     synced: Instant,
     evictions: Teller,
     /// What engines before this one dropped.
-    dropped: Dropped,
+    dropped: Evicted,
     /// Everything before this is in the spool.
     kept: Timestamp,
-}
-
-/// What engines dropped: keys of rules, storylines of models.
-#[derive(Clone, Copy, Debug, Default)]
-struct Dropped {
-    keys: u64,
-    storylines: u64,
-}
-
-impl Dropped {
-    fn with(self, engine: &Engine) -> Self {
-        // Every counter is named, so that a new kind of eviction cannot be left out.
-        let Counters {
-            evicted_keys,
-            evicted_storylines,
-            events: _,
-            filter_hits: _,
-            rule_hits: _,
-            alerts: _,
-        } = engine.counters();
-        Self { keys: self.keys + evicted_keys, storylines: self.storylines + evicted_storylines }
-    }
 }
 
 impl Pipeline {
@@ -97,7 +75,7 @@ impl Pipeline {
             since: None,
             synced: Instant::now(),
             evictions: Teller::default(),
-            dropped: Dropped::default(),
+            dropped: Evicted::default(),
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
@@ -141,7 +119,7 @@ impl Running {
         let content = shared.content();
         if content.serial != self.serial {
             self.serial = content.serial;
-            self.dropped = self.dropped.with(&self.engine);
+            self.dropped = self.dropped + self.engine.counters().evicted;
             self.engine = Engine::new(content.rules);
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
@@ -256,10 +234,10 @@ impl Running {
     /// Counts what this thread's tables let go; all of the sensor's.
     fn evictions(&self) -> Evictions {
         let shared = &self.parts.shared;
-        let dropped = self.dropped.with(&self.engine);
+        let Evicted { keys, storylines } = self.dropped + self.engine.counters().evicted;
         set(&shared.counters.storylines, self.parts.live.evicted());
-        set(&shared.counters.detection_keys, dropped.keys);
-        set(&shared.counters.detection_storylines, dropped.storylines);
+        set(&shared.counters.detection_keys, keys);
+        set(&shared.counters.detection_storylines, storylines);
         shared.evictions()
     }
 
