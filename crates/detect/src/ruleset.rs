@@ -34,6 +34,16 @@ pub struct Meta {
     pub log_source: String,
 }
 
+/// One plan for each kind of activity, built when first asked for.
+#[derive(Debug)]
+pub(crate) struct Plans([OnceLock<Arc<Plan>>; Kind::ALL.len()]);
+
+impl Default for Plans {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+}
+
 /// Compiled filters, rules and models.
 #[derive(Debug, Default)]
 pub struct RuleSet {
@@ -52,7 +62,7 @@ pub struct RuleSet {
     /// Fields by the name that imported events may use.
     pub(crate) fields_named: HashMap<Box<str>, Vec<FieldIx>>,
     /// Plans by kind of activity, built when first asked for.
-    pub(crate) plans: [OnceLock<Arc<Plan>>; Kind::ALL.len()],
+    pub(crate) plans: Plans,
     /// Plans of imported events.
     pub(crate) imported: RwLock<HashMap<Vec<Source>, Arc<Plan>>>,
 }
@@ -91,7 +101,7 @@ impl RuleSet {
         let kind = event.activity.kind();
         let build =
             || Arc::new(Plan::build(&self.compiled, &self.predicates, logsource::of_kind(kind)));
-        Arc::clone(self.plans[kind as usize].get_or_init(build))
+        Arc::clone(self.plans.0[kind as usize].get_or_init(build))
     }
 
     /// The plan for imported events of `sources`.

@@ -25,6 +25,7 @@ fn path(spec: &FieldSpec) -> String {
 }
 
 /// ECS `event.category` and `event.type` of a kind.
+#[expect(clippy::match_same_arms, reason = "a table, in the order of the kinds")]
 const fn category(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::ProcessFork | Kind::ProcessExec => ("process", "start"),
@@ -38,7 +39,44 @@ const fn category(kind: Kind) -> (&'static str, &'static str) {
         Kind::DnsQuery => ("network", "protocol"),
         Kind::ModuleLoad => ("driver", "start"),
         Kind::ModuleUnload => ("driver", "end"),
-        Kind::SensorHealth => ("host", "info"),
+        Kind::ProcessSetUser | Kind::ProcessRename | Kind::ProcessNamespace => {
+            ("process", "change")
+        }
+        Kind::ProcessAccess | Kind::ProcessInject | Kind::ProcessSignal => ("process", "access"),
+        Kind::MemoryMap | Kind::MemoryProtect | Kind::MemoryFile => ("process", "info"),
+        Kind::ImageLoad => ("library", "start"),
+        Kind::FileLink => ("file", "creation"),
+        Kind::FileAttributes | Kind::FileMount | Kind::FileUnmount => ("file", "change"),
+        Kind::FileRawAccess => ("file", "access"),
+        Kind::NetworkBind | Kind::NetworkRaw => ("network", "start"),
+        Kind::NetworkClose => ("network", "end"),
+        Kind::TlsHello => ("network", "protocol"),
+        Kind::BpfLoad | Kind::BpfAttach | Kind::KernelExec | Kind::KernelRing => {
+            ("driver", "start")
+        }
+        Kind::BpfDetach => ("driver", "end"),
+        Kind::KernelSetting => ("configuration", "change"),
+        Kind::ScriptExecute => ("process", "start"),
+        Kind::UserLogon => ("authentication", "start"),
+        Kind::UserLogoff => ("authentication", "end"),
+        Kind::UserLogonFailed => ("authentication", "denied"),
+        Kind::AccountCreate => ("iam", "creation"),
+        Kind::AccountModify => ("iam", "change"),
+        Kind::AccountDelete => ("iam", "deletion"),
+        Kind::JobCreate | Kind::PersistenceCreate | Kind::ServiceCreate => {
+            ("configuration", "creation")
+        }
+        Kind::JobModify | Kind::PersistenceModify | Kind::ServiceModify => {
+            ("configuration", "change")
+        }
+        Kind::JobDelete | Kind::PersistenceDelete | Kind::ServiceDelete => {
+            ("configuration", "deletion")
+        }
+        Kind::ServiceStart => ("process", "start"),
+        Kind::ServiceStop => ("process", "end"),
+        Kind::Denial => ("intrusion_detection", "denied"),
+        Kind::Discrepancy | Kind::SensorTamper => ("intrusion_detection", "info"),
+        Kind::SensorStart | Kind::SensorStop | Kind::SensorHealth => ("host", "info"),
     }
 }
 

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::entity::{Dns, File, Health, Module, Network, Process};
+use crate::entity::{
+    Account, Denial, Discrepancy, Dns, File, Health, Kernel, Logon, Memory, Module, Network,
+    Persistence, Process, Script, Service, Target, Tls, Transition,
+};
 use crate::value::FieldType;
 
 /// Number of a field: stable for ever, used on the wire and in stored rows.
@@ -30,6 +33,30 @@ pub enum Group {
     Module,
     /// The sensor itself.
     Health,
+    /// What a process changed about itself.
+    Transition,
+    /// The process acted upon.
+    Target,
+    /// The memory acted upon.
+    Memory,
+    /// The script.
+    Script,
+    /// The kernel.
+    Kernel,
+    /// The logon.
+    Logon,
+    /// The account or group.
+    Account,
+    /// What starts by itself.
+    Persistence,
+    /// The service.
+    Service,
+    /// The TLS client.
+    Tls,
+    /// What was denied.
+    Denial,
+    /// What two views differ in.
+    Discrepancy,
 }
 
 /// One row of the field table.
@@ -111,7 +138,7 @@ const META: &[FieldSpec] = &[
 
 /// Every field, ordered by number.
 pub static FIELDS: LazyLock<Vec<&'static FieldSpec>> = LazyLock::new(|| {
-    let tables: [&'static [FieldSpec]; 7] = [
+    let tables: [&'static [FieldSpec]; 19] = [
         META,
         Process::SPECS,
         File::SPECS,
@@ -119,6 +146,18 @@ pub static FIELDS: LazyLock<Vec<&'static FieldSpec>> = LazyLock::new(|| {
         Dns::SPECS,
         Module::SPECS,
         Health::SPECS,
+        Transition::SPECS,
+        Target::SPECS,
+        Memory::SPECS,
+        Script::SPECS,
+        Kernel::SPECS,
+        Logon::SPECS,
+        Account::SPECS,
+        Persistence::SPECS,
+        Service::SPECS,
+        Tls::SPECS,
+        Denial::SPECS,
+        Discrepancy::SPECS,
     ];
     let mut fields: Vec<_> = tables.into_iter().flatten().collect();
     fields.sort_by_key(|spec| spec.id);

@@ -4,9 +4,11 @@ pub mod activity;
 pub mod coverage;
 pub mod ecs;
 pub mod entity;
+pub mod event;
 pub mod field;
 pub mod finding;
 pub mod id;
+pub mod kind;
 pub mod logsource;
 pub mod loss;
 pub mod ocsf;
@@ -15,7 +17,10 @@ pub mod time;
 pub mod value;
 
 pub use activity::{Activity, Event, Kind};
-pub use entity::{Dns, File, Health, Module, Network, Process};
+pub use entity::{
+    Account, Denial, Discrepancy, Dns, File, Health, Kernel, Logon, Memory, Module, Network,
+    Persistence, Process, Script, Service, Target, Tls, Transition,
+};
 pub use field::{FIELDS, FieldId, FieldSpec};
 pub use id::{AlertId, BootId, EndpointId, EventId, ProcessKey, TenantId};
 pub use loss::LossInterval;

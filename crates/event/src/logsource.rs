@@ -57,6 +57,59 @@ pub const fn of_kind(kind: Kind) -> &'static [LogSource<'static>] {
         Kind::ModuleLoad => const { &[linux("driver_load")] },
         Kind::ModuleUnload => const { &[linux("driver_unload")] },
         Kind::SensorHealth => const { &[linux("sensor_health")] },
+        _ => of_wider_kind(kind),
+    }
+}
+
+/// The log sources that Sigma has no common name for on Linux, by the product's own categories, and
+/// those of Sigma that Windows rules know (`process_access`, `image_load`, `process_tampering`).
+const fn of_wider_kind(kind: Kind) -> &'static [LogSource<'static>] {
+    match kind {
+        Kind::ProcessSetUser | Kind::ProcessRename | Kind::ProcessNamespace => {
+            const { &[linux("process_transition")] }
+        }
+        Kind::ProcessAccess => const { &[linux("process_access")] },
+        Kind::ProcessInject => const { &[linux("process_tampering"), linux("process_access")] },
+        Kind::ProcessSignal => const { &[linux("process_signal")] },
+        Kind::MemoryMap | Kind::MemoryProtect => const { &[linux("memory_executable")] },
+        Kind::MemoryFile => const { &[linux("memory_file")] },
+        Kind::ImageLoad => const { &[linux("image_load")] },
+        Kind::FileLink => {
+            const { &[linux("file_event"), linux("file_create"), linux("file_link")] }
+        }
+        Kind::FileAttributes => const { &[linux("file_attributes")] },
+        Kind::FileMount | Kind::FileUnmount => const { &[linux("mount")] },
+        Kind::FileRawAccess => const { &[linux("raw_access_thread"), linux("raw_access")] },
+        Kind::NetworkBind => const { &[linux("network_bind")] },
+        Kind::NetworkClose => const { &[linux("network_close")] },
+        Kind::NetworkRaw => const { &[linux("raw_socket")] },
+        Kind::TlsHello => const { &[linux("tls")] },
+        Kind::BpfLoad | Kind::BpfAttach | Kind::BpfDetach => const { &[linux("bpf")] },
+        Kind::KernelExec => const { &[linux("kexec")] },
+        Kind::KernelSetting => const { &[linux("kernel_setting")] },
+        Kind::KernelRing => const { &[linux("io_uring")] },
+        Kind::ScriptExecute => const { &[linux("script")] },
+        Kind::UserLogon | Kind::UserLogoff | Kind::UserLogonFailed => {
+            const { &[linux("authentication")] }
+        }
+        Kind::AccountCreate | Kind::AccountModify | Kind::AccountDelete => {
+            const { &[linux("account")] }
+        }
+        Kind::JobCreate | Kind::JobModify | Kind::JobDelete => {
+            const { &[linux("scheduled_job"), linux("persistence")] }
+        }
+        Kind::PersistenceCreate | Kind::PersistenceModify | Kind::PersistenceDelete => {
+            const { &[linux("persistence")] }
+        }
+        Kind::ServiceCreate
+        | Kind::ServiceModify
+        | Kind::ServiceDelete
+        | Kind::ServiceStart
+        | Kind::ServiceStop => const { &[linux("service")] },
+        Kind::Denial => const { &[linux("prevention")] },
+        Kind::Discrepancy => const { &[linux("discrepancy")] },
+        Kind::SensorStart | Kind::SensorStop | Kind::SensorTamper => const { &[linux("sensor")] },
+        _ => &[],
     }
 }
 

@@ -57,6 +57,8 @@ pub fn to_ocsf(event: &Event) -> Json {
     object.insert("severity_id".to_owned(), json!(1));
     set(&mut object, "metadata.version", json!(VERSION));
     set(&mut object, "metadata.product.name", json!("Metsuke"));
+    // Several kinds can share a class and activity of OCSF; this tells them apart.
+    set(&mut object, "metadata.event_code", json!(kind.name()));
     set(
         &mut object,
         "metadata.profiles",
@@ -152,13 +154,18 @@ const fn file_type(mode: Option<u64>) -> u32 {
 pub fn from_ocsf(document: &Json) -> Result<Event, ProjectionError> {
     let object = document.as_object().ok_or(ProjectionError::NotAnObject)?;
     let number = |name: &str| object.get(name).and_then(Json::as_u64);
-    let kind = Kind::ALL.iter().copied().find(|kind| {
-        let (class, activity, label) = kind.ocsf();
-        number("class_uid") == Some(u64::from(class))
-            && number("activity_id") == Some(u64::from(activity))
-            && (activity != 99 || object.get("activity_name").and_then(Json::as_str) == Some(label))
-    });
-    let kind = kind.ok_or_else(|| ProjectionError::UnknownKind {
+    let code = get(object, "metadata.event_code").and_then(Json::as_str).and_then(Kind::from_name);
+    let of_code = code.filter(|kind| number("class_uid") == Some(u64::from(kind.ocsf().0)));
+    let of_class = || {
+        Kind::ALL.iter().copied().find(|kind| {
+            let (class, activity, label) = kind.ocsf();
+            number("class_uid") == Some(u64::from(class))
+                && number("activity_id") == Some(u64::from(activity))
+                && (activity != 99
+                    || object.get("activity_name").and_then(Json::as_str) == Some(label))
+        })
+    };
+    let kind = of_code.or_else(of_class).ok_or_else(|| ProjectionError::UnknownKind {
         path: "class_uid and activity_id",
         found: format!("{:?}, {:?}", object.get("class_uid"), object.get("activity_id")),
     })?;

@@ -102,7 +102,7 @@ impl Tree {
             Activity::File(..) => node.counts.file += 1,
             Activity::Network(..) => node.counts.network += 1,
             Activity::Dns(_) => node.counts.dns += 1,
-            Activity::Process(_) | Activity::Module(..) | Activity::Health(_) => {}
+            _ => {}
         }
         if let Some(parent) = node.parent_uid.clone() {
             self.children.entry(parent).or_default().insert(uid);

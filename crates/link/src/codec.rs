@@ -9,11 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metsuke_event::activity::Activity;
 use metsuke_event::field::{FieldSpec, by_id, meta};
-use metsuke_event::{
-    BootId, Dns, Event, FieldId, File, Health, Module, Network, Process, Timestamp, Value,
-};
+use metsuke_event::{BootId, Event, FieldId, Process, Timestamp, Value};
 use prost::Message;
 
 use crate::limits::{
@@ -271,7 +268,7 @@ fn address(bytes: &[u8]) -> Result<IpAddr, CodecError> {
 }
 
 fn activity(event: &Event, process: u32) -> proto::Activity {
-    let mut fields = fields(event, entity(&event.activity));
+    let mut fields = fields(event, event.activity.specs().into_iter().flatten());
     fields.truncate(FIELDS_MAX);
     let room = FIELDS_MAX - fields.len();
     proto::Activity {
@@ -293,20 +290,9 @@ fn activity(event: &Event, process: u32) -> proto::Activity {
     }
 }
 
-const fn entity(activity: &Activity) -> &'static [FieldSpec] {
-    match activity {
-        Activity::Process(_) => &[],
-        Activity::File(..) => File::SPECS,
-        Activity::Network(..) => Network::SPECS,
-        Activity::Dns(_) => Dns::SPECS,
-        Activity::Module(..) => Module::SPECS,
-        Activity::Health(_) => Health::SPECS,
-    }
-}
-
-fn fields(event: &Event, specs: &'static [FieldSpec]) -> Vec<proto::Field> {
+fn fields(event: &Event, specs: impl IntoIterator<Item = &'static FieldSpec>) -> Vec<proto::Field> {
     specs
-        .iter()
+        .into_iter()
         .filter_map(|spec| {
             let value = to_wire(event.get(spec.id)?);
             Some(proto::Field { id: u32::from(spec.id.0), value: Some(value) })

@@ -85,6 +85,7 @@ impl Emitter {
             to: Some(notice.to),
             detail: notice.detail.map(Into::into),
             tier: Some(u64::from(self.tier)),
+            object: None,
         };
         self.push(notice.to, &Arc::new(Process::default()), Activity::Health(health));
     }
@@ -130,6 +131,7 @@ impl Emitter {
             to: Some(to),
             detail: None,
             tier: Some(u64::from(self.tier)),
+            object: None,
         });
         self.batch.push(event);
     }

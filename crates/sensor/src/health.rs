@@ -104,6 +104,7 @@ impl Note {
             to: Some(self.to),
             detail: (!self.detail.is_empty()).then(|| self.detail.into()),
             tier: None,
+            object: None,
         });
         event
     }

@@ -104,10 +104,10 @@ pub(crate) fn nodes(events: &[Event], hits: Vec<HitRecord>) -> (Vec<TreeNode>, C
         describe(node, &event.process);
         match &event.activity {
             Activity::Process(ProcessActivity::Exit) => node.end = Some(event.time.into()),
-            Activity::Process(_) | Activity::Module(..) | Activity::Health(_) => {}
             Activity::File(..) => node.counts.file += 1,
             Activity::Network(..) => node.counts.network += 1,
             Activity::Dns(_) => node.counts.dns += 1,
+            _ => {}
         }
     }
     for event in events {

@@ -204,7 +204,7 @@ impl State {
                 (network.dst_ip, network.dst_port) = (network.src_ip, network.src_port);
                 (network.src_ip, network.src_port) = remote;
             }
-            NetworkActivity::Listen => {}
+            _ => {}
         }
         network
     }
@@ -265,7 +265,7 @@ fn tell_sum(world: &mut World, opened: Opened, sum: Sum) {
             // Each of them had a port of its own.
             match what {
                 NetworkActivity::Connect | NetworkActivity::Accept => network.src_port = None,
-                NetworkActivity::Listen => {}
+                _ => {}
             }
             world.push(time, &opened.process, Activity::Network(what, network));
         }

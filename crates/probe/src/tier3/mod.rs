@@ -203,7 +203,7 @@ impl Interfaces {
                 file.device = meta.as_ref().map(MetadataExt::dev);
                 file.mode = meta.as_ref().map(|meta| u64::from(meta.mode()));
             }
-            FileActivity::Delete => {}
+            _ => {}
         }
         world.push(host::now(), &process, Activity::File(touched.what, file));
     }

@@ -97,7 +97,7 @@ impl Sockets {
             let (source, destination) = match what {
                 NetworkActivity::Accept => (line.remote, Some(line.local)),
                 NetworkActivity::Connect => (line.local, Some(line.remote)),
-                NetworkActivity::Listen => (line.local, None),
+                _ => (line.local, None),
             };
             let network = Network {
                 src_ip: Some(source.0),
