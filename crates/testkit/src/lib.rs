@@ -12,6 +12,7 @@ pub mod process;
 pub mod sensor;
 pub mod server;
 pub mod small_disk;
+pub mod table;
 pub mod wait;
 
 pub use api::Api;

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 use metsuke_event::coverage::{Coverage, Tier};
 use metsuke_event::{Activity, Event, Kind};
 use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, Stats, cgroup_root, start};
+/// A row of the generated tables; called last in a test.
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use metsuke_testkit::table::{Outcome as Shown, Table, row};
 
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
