@@ -8,7 +8,7 @@ use std::sync::mpsc::SyncSender;
 
 use metsuke_event::activity::{Activity, ProcessActivity};
 use metsuke_event::{BootId, Event, Process, ProcessKey, Text, Timestamp};
-use metsuke_scan::Hasher;
+use metsuke_scan::{Content, Fuzzy, Hasher};
 
 use crate::cgroups::{Bounds, Cgroups};
 use crate::config::ProbeConfig;
@@ -343,10 +343,26 @@ impl World {
             file.mode = Some(u64::from(facts.mode));
             file.owner_id = Some(u64::from(facts.owner));
         }
+        if let Some(content) = outcome.content {
+            fill_content(file, &content);
+        }
         match outcome.sha256 {
             Ok(hash) => file.sha256 = Some(hash),
             Err(missing) => file.hash_missing = Some(missing.name().into()),
         }
+    }
+}
+
+/// What a file's content says of it.
+fn fill_content(file: &mut metsuke_event::File, content: &Content) {
+    file.md5 = Some(content.md5());
+    file.sha1 = Some(content.sha1());
+    file.tlsh = content.tlsh();
+    file.entropy = Some(content.entropy());
+    file.header = content.header();
+    file.content_type = Some(content.kind().name().into());
+    if content.fuzzy() == Fuzzy::Spared {
+        file.hash_missing = Some("tlsh_budget".into());
     }
 }
 

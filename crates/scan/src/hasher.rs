@@ -1,4 +1,4 @@
-//! SHA-256 of files by descriptor or path.
+//! Facts of files by descriptor or path: digests and the rest of `content`, within budgets.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use sha2::{Digest, Sha256};
-
 use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::content::{Content, Digester, Fuzzy};
 
 /// Read in pieces of this many bytes.
 const PIECE: usize = 128 * 1024;
@@ -24,7 +23,12 @@ pub struct Limits {
     pub bytes_per_second: u64,
     /// Bytes that may be read at once after a quiet time.
     pub burst_bytes: u64,
-    /// Hashes remembered.
+    /// Bytes per second on average for which the fuzzy hash is made too, which costs several times
+    /// what all others cost together.
+    pub fuzzy_bytes_per_second: u64,
+    /// Bytes of it after a quiet time.
+    pub fuzzy_burst_bytes: u64,
+    /// Contents remembered, of about 200 bytes each.
     pub cache_entries: usize,
 }
 
@@ -34,6 +38,9 @@ impl Default for Limits {
             max_file_bytes: 64 << 20,
             bytes_per_second: 100 << 20,
             burst_bytes: 512 << 20,
+            // About a twentieth of a core.
+            fuzzy_bytes_per_second: 4 << 20,
+            fuzzy_burst_bytes: 128 << 20,
             cache_entries: 16_384,
         }
     }
@@ -100,6 +107,8 @@ pub struct Outcome {
     pub facts: Option<FileFacts>,
     /// The hash in lower-case hexadecimal, or why there is none.
     pub sha256: Result<Arc<str>, Missing>,
+    /// Everything that its content says; there when the hash is.
+    pub content: Option<Content>,
 }
 
 /// What a hasher has done so far.
@@ -113,16 +122,19 @@ pub struct Stats {
     pub cached: u64,
     /// Requests without a hash, for whatever reason.
     pub missing: u64,
+    /// Files whose fuzzy hash was left out for want of budget.
+    pub fuzzy_spared: u64,
     /// Hashes forgotten because [`Limits::cache_entries`] were remembered.
     pub evicted: u64,
 }
 
-/// Hashes files; remembers what it hashed.
+/// Reads files once for all facts of their content; remembers what it read.
 #[derive(Debug)]
 pub struct Hasher {
     limits: Limits,
-    cache: Cache<Identity, [u8; 32]>,
+    cache: Cache<Identity, Content>,
     budget: Budget,
+    fuzzy: Budget,
     began: Instant,
     piece: Vec<u8>,
     stats: Stats,
@@ -134,6 +146,7 @@ impl Hasher {
         Self {
             cache: Cache::new(limits.cache_entries.max(1)),
             budget: Budget::new(limits.bytes_per_second, limits.burst_bytes),
+            fuzzy: Budget::new(limits.fuzzy_bytes_per_second, limits.fuzzy_burst_bytes),
             began: Instant::now(),
             piece: vec![0; PIECE],
             stats: Stats::default(),
@@ -166,60 +179,64 @@ impl Hasher {
             .open(path);
         let Ok(file) = opened else {
             self.stats.missing += 1;
-            return Outcome { facts: None, sha256: Err(Missing::Gone) };
+            return Outcome { facts: None, sha256: Err(Missing::Gone), content: None };
         };
         self.file(file, expected)
     }
 
     /// Hashes an open file from its beginning.
     pub fn file(&mut self, mut file: File, expected: Option<u64>) -> Outcome {
-        let (facts, sha256) = match facts_of(&file) {
+        let (facts, content) = match facts_of(&file) {
             Err(_) => (None, Err(Missing::Gone)),
             Ok((facts, regular)) => {
                 let id = facts.identity;
-                let sha256 = match expected {
+                let content = match expected {
                     Some(wanted) if wanted != id.inode => Err(Missing::Changed),
                     _ if !regular => Err(Missing::NotRegular),
                     _ => self.content(&mut file, id),
                 };
                 // Facts of another file than the one meant would mislead.
-                (Some(facts).filter(|_| sha256 != Err(Missing::Changed)), sha256)
+                (Some(facts).filter(|_| content != Err(Missing::Changed)), content)
             }
         };
-        if sha256.is_err() {
+        if content.is_err() {
             self.stats.missing += 1;
         }
-        Outcome { facts, sha256: sha256.map(|digest| hex(&digest)) }
+        let sha256 = content.map(|content| content.sha256());
+        Outcome { facts, sha256, content: content.ok() }
     }
 
-    fn content(&mut self, file: &mut File, id: Identity) -> Result<[u8; 32], Missing> {
-        if let Some(digest) = self.cache.get(id) {
+    fn content(&mut self, file: &mut File, id: Identity) -> Result<Content, Missing> {
+        if let Some(content) = self.cache.get(id) {
             self.stats.cached += 1;
-            return Ok(digest);
+            return Ok(content);
         }
         if id.size > self.limits.max_file_bytes {
             return Err(Missing::TooLarge);
         }
-        if !self.budget.take(id.size, self.began.elapsed()) {
+        let now = self.began.elapsed();
+        if !self.budget.take(id.size, now) {
             return Err(Missing::Budget);
         }
-        let digest =
-            self.read(file, id.size).map_err(|_| Missing::Gone)?.ok_or(Missing::Changed)?;
+        let fuzzy = if self.fuzzy.take(id.size, now) { Fuzzy::Wanted } else { Fuzzy::Spared };
+        let content =
+            self.read(file, id.size, fuzzy).map_err(|_| Missing::Gone)?.ok_or(Missing::Changed)?;
         let (after, _) = facts_of(file).map_err(|_| Missing::Gone)?;
         if after.identity != id {
             return Err(Missing::Changed);
         }
         self.stats.hashed += 1;
         self.stats.bytes += id.size;
+        self.stats.fuzzy_spared += u64::from(fuzzy == Fuzzy::Spared);
         if settled(id.ctime) {
-            self.cache.insert(id, digest);
+            self.cache.insert(id, content);
         }
-        Ok(digest)
+        Ok(content)
     }
 
     /// `None` when the file is not `size` bytes long (it grew or shrank meanwhile).
-    fn read(&mut self, file: &mut File, size: u64) -> io::Result<Option<[u8; 32]>> {
-        let mut digest = Sha256::new();
+    fn read(&mut self, file: &mut File, size: u64, fuzzy: Fuzzy) -> io::Result<Option<Content>> {
+        let mut digester = Digester::new(fuzzy);
         let mut total: u64 = 0;
         loop {
             let count = match file.read(&mut self.piece) {
@@ -232,9 +249,9 @@ impl Hasher {
             if total > size {
                 return Ok(None);
             }
-            digest.update(&self.piece[..count]);
+            digester.update(&self.piece[..count]);
         }
-        Ok((total == size).then(|| digest.finalize().into()))
+        Ok((total == size).then(|| digester.finish()))
     }
 }
 
@@ -256,21 +273,11 @@ fn facts_of(file: &File) -> io::Result<(FileFacts, bool)> {
     Ok((facts, regular))
 }
 
-fn hex(digest: &[u8; 32]) -> Arc<str> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(64);
-    for byte in digest {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Hasher, Limits, Missing};
+    use super::{Fuzzy, Hasher, Limits, Missing};
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{FileExt, symlink};
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -311,5 +318,57 @@ mod tests {
         assert_eq!(hasher.path(&path, Some(0)).sha256, Err(Missing::Changed));
         assert_eq!(hasher.path(&link, None).sha256, Err(Missing::Gone), "links are not followed");
         assert_eq!(hasher.link(&link, None).sha256.as_deref(), Ok(ABC));
+    }
+
+    #[test]
+    fn the_fuzzy_hash_has_a_budget_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let text = (0..200_u32).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
+        fs::write(&path, &text).unwrap();
+        let mut free = Hasher::new(Limits::default());
+        let content = free.path(&path, None).content.unwrap();
+        assert!(content.tlsh().is_some_and(|tlsh| tlsh.starts_with("T1") && tlsh.len() == 72));
+        let limits =
+            Limits { fuzzy_bytes_per_second: 0, fuzzy_burst_bytes: 10, ..Limits::default() };
+        let mut spare = Hasher::new(limits);
+        let spared = spare.path(&path, None).content.unwrap();
+        assert_eq!((spared.tlsh(), spared.sha1()), (None, content.sha1()));
+        assert_eq!((spared.fuzzy(), spare.stats().fuzzy_spared), (Fuzzy::Spared, 1));
+    }
+
+    /// A file that is written while it is read has no facts, or those of one of its states: never a
+    /// mixture.
+    #[test]
+    fn facts_are_never_of_a_mixture() {
+        /// Several pieces, and few enough states to know them all.
+        const SIZE: usize = 3 * super::PIECE;
+        const STATES: u8 = 4;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, vec![0; SIZE]).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let whole: Vec<_> =
+            (0..STATES).map(|byte| crate::content::of_bytes(&vec![byte; SIZE]).sha256()).collect();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for byte in (0..STATES).cycle() {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    file.write_all_at(&vec![byte; SIZE], 0).unwrap();
+                }
+            });
+            let mut hasher = Hasher::new(Limits::default());
+            let outcomes: Vec<_> = (0..20).map(|_| hasher.path(&path, None).sha256).collect();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            for outcome in outcomes {
+                match outcome {
+                    Ok(hash) => assert!(whole.contains(&hash), "a mixture was hashed"),
+                    Err(missing) => assert_eq!(missing, Missing::Changed),
+                }
+            }
+        });
     }
 }

@@ -2,6 +2,10 @@
 
 mod budget;
 mod cache;
+mod content;
 mod hasher;
+mod magic;
 
+pub use content::{Content, Digester, Fuzzy, HEADER_BYTES, of_bytes};
 pub use hasher::{FileFacts, Hasher, Identity, Limits, Missing, Outcome, Stats};
+pub use magic::ContentType;

@@ -31,7 +31,7 @@ entity! {
         79 bytes_read: U64 = "file.bytes_read" @unfit;
         #[doc = "What makes it sensitive: credential, key, token or account database."]
         80 sensitivity: Text = "file.sensitivity", sigma "Sensitivity" @unfit;
-        #[doc = "Why the hash is missing, when it is: too_large, not_regular, gone, changed or budget."]
+        #[doc = "Why the hash is missing, when it is: too_large, not_regular, gone, changed or budget; tlsh_budget when only the fuzzy one is."]
         81 hash_missing: Text = "file.hash_missing" @unfit;
         #[doc = "How many kernel operations this activity stands for."]
         82 operations: U64 = "file.operations" @unfit;
