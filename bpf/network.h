@@ -3,7 +3,13 @@
 #ifndef METSUKE_NETWORK_H
 #define METSUKE_NETWORK_H
 
+#include "calls.h"
 #include "file.h"
+
+/* struct mmsghdr: a message header and its length. */
+#define MESSAGE_STRIDE 64
+/* Messages looked at in one sendmmsg or recvmmsg: a resolver sends two. */
+#define MAX_MESSAGES 4
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -169,6 +175,53 @@ static __noinline int message(int fd, __u64 header, long length, __u32 flags)
 	if (vector.length < (__u64)length)
 		length = vector.length;
 	return datagram(fd, vector.base, length, given.name, flags);
+}
+
+static __noinline int messages(int fd, __u64 vector, long count, __u32 flags)
+{
+	__u32 length;
+
+	for (int i = 0; i < MAX_MESSAGES && i < count; i++) {
+		length = 0;
+		bpf_probe_read_user(&length, sizeof(length),
+				    (const void *)(vector + sizeof(struct user_message)));
+		message(fd, vector, length, flags);
+		vector += MESSAGE_STRIDE;
+	}
+	return 0;
+}
+
+/* Group of socket calls, and of writes to sockets. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_network, struct pt_regs *regs, long result)
+{
+	struct call call;
+
+	read_call(&call, regs, result);
+	switch (call.number) {
+	case CALL_connect:
+		return flow(call.a, call.b, call.result, RECORD_CONNECT);
+	case CALL_accept:
+	case CALL_accept4:
+		return flow(call.result, 0, 0, RECORD_ACCEPT);
+	case CALL_listen:
+		return flow(call.a, 0, 0, RECORD_LISTEN);
+	case CALL_write:
+		return datagram(call.a, call.b, call.result, 0, 0);
+	case CALL_sendto:
+		return datagram(call.a, call.b, call.result, call.e, 0);
+	case CALL_recvfrom:
+		return datagram(call.a, call.b, call.result, call.e, FLAG_ANSWER);
+	case CALL_sendmsg:
+		return message(call.a, call.b, call.result, 0);
+	case CALL_recvmsg:
+		return message(call.a, call.b, call.result, FLAG_ANSWER);
+	case CALL_sendmmsg:
+		return messages(call.a, call.b, call.result, 0);
+	case CALL_recvmmsg:
+		return messages(call.a, call.b, call.result, FLAG_ANSWER);
+	}
+	return 0;
 }
 
 #endif

@@ -22,7 +22,7 @@ enum record_kind {
 	RECORD_DNS = 30,
 	RECORD_MODULE_LOAD = 40,
 	RECORD_MODULE_UNLOAD = 41,
-	RECORD_KINDS = 64,
+	RECORD_KINDS = 128,
 };
 
 /* Flags of a record. */

@@ -94,9 +94,9 @@ fn blind_tracing() -> Vec<BlindSpot> {
             "files and sockets that a program uses through io_uring make no system calls of their own",
         ),
         spot(
-            "32_bit_system_calls",
-            &calls,
-            "32-bit programs number their system calls otherwise; their processes are seen, their files and flows are not",
+            "32_bit_messages",
+            &["dns.query", "network.connect"],
+            "of 32-bit programs message headers (sendmsg, recvmsg) are not read: DNS asked that way, and datagrams' destinations, are missed; their files, connections and processes are seen",
         ),
         spot(
             "mapped_writes",

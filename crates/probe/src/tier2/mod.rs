@@ -35,7 +35,7 @@ const ROUND: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Kinds counted by the kernel (`RECORD_KINDS`).
-const KINDS: u32 = 64;
+const KINDS: u32 = 128;
 
 /// Losses are read this often, in nanoseconds.
 const LOSS_NANOS: u64 = 1_000_000_000;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Group of operations on names of files: removed, renamed, linked, made, cut. */
+#ifndef METSUKE_NAMES_H
+#define METSUKE_NAMES_H
+
+#include "calls.h"
+#include "file.h"
+
+static __always_inline int one_name(int base, __u64 path, __u32 kind)
+{
+	struct names names = { .base = base, .path = path, .kind = kind };
+
+	return named(&names);
+}
+
+static __always_inline int two_names(int base, __u64 path, int base2, __u64 path2, __u32 kind)
+{
+	struct names names = {
+		.base = base, .path = path, .base2 = base2, .path2 = path2, .kind = kind,
+	};
+
+	return named(&names);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_names, struct pt_regs *regs, long result)
+{
+	struct call call;
+
+	read_call(&call, regs, result);
+	switch (call.number) {
+	case CALL_unlink:
+	case CALL_rmdir:
+		return one_name(AT_FDCWD, call.a, RECORD_DELETE);
+	case CALL_unlinkat:
+		return one_name(call.a, call.b, RECORD_DELETE);
+	case CALL_rename:
+		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_RENAME);
+	case CALL_renameat:
+	case CALL_renameat2:
+		return two_names(call.a, call.b, call.c, call.d, RECORD_RENAME);
+	case CALL_link:
+	case CALL_symlink:
+		return one_name(AT_FDCWD, call.b, RECORD_LINK);
+	case CALL_linkat:
+		return one_name(call.c, call.d, RECORD_LINK);
+	case CALL_symlinkat:
+		return one_name(call.b, call.c, RECORD_LINK);
+	case CALL_mkdir:
+	case CALL_mknod:
+		return one_name(AT_FDCWD, call.a, RECORD_LINK);
+	case CALL_mkdirat:
+	case CALL_mknodat:
+		return one_name(call.a, call.b, RECORD_LINK);
+	case CALL_truncate:
+		return one_name(AT_FDCWD, call.a, RECORD_TRUNCATE);
+	}
+	return 0;
+}
+
+#endif
