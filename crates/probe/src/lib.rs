@@ -7,7 +7,6 @@
 mod cgroups;
 mod config;
 mod coverage;
-mod dns;
 mod emit;
 mod ended;
 mod error;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use metsuke_event::activity::{Activity, FileActivity, ModuleActivity, NetworkActivity};
 use metsuke_event::{File, Module, Network, Process, ProcessKey, Text, Timestamp};
+use metsuke_packet::dns;
 
 use super::State;
 use super::names::Told;
 use super::record::{Body, Exec, FileRecord, Flow, Fork, Head, device, flag, kind, path, resolve};
 use super::sums::{Key, Opened, Subject, Sum, file_key, flow_key};
-use crate::dns;
 use crate::procfs;
 use crate::world::{Ending, World};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use metsuke_event::{Dns, Process, Text};
 
-use crate::dns::{Answer, Message, rcode_name, type_name};
+use metsuke_packet::dns::{Answer, Message, rcode_name, type_name};
 
 /// How long a question waits for its answer.
 const WAIT_NANOS: u64 = 400_000_000;
@@ -72,14 +72,7 @@ impl Names {
         }
         let mut told = self.waiting.remove(&question).unwrap_or_else(new);
         told.dns.response_code = Some(rcode_name(message.rcode).into());
-        let texts: Vec<String> = message
-            .answers
-            .iter()
-            .map(|answer| match answer {
-                Answer::Address(address) => address.to_string(),
-                Answer::Name(name) => name.clone(),
-            })
-            .collect();
+        let texts: Vec<String> = message.answers.iter().map(Answer::to_string).collect();
         told.dns.answers = (!texts.is_empty()).then(|| texts.join(" ").into());
         self.remember(message);
         Some(told)
@@ -113,7 +106,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Names, WAIT_NANOS};
-    use crate::dns::{Answer, Message};
+    use metsuke_packet::dns::{Answer, Message};
 
     fn message(response: bool) -> Message {
         let answers =

@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+pub mod dns;
+mod fingerprint;
+mod read;
+pub mod tls;
