@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people in front of a terminal")]
 
+mod atomics;
 mod bench;
 mod build;
 mod check;
@@ -53,6 +54,8 @@ enum Command {
     Codegen(codegen::Options),
     /// Measure: sensor, detect, ingest or search (docs/benchmarks.md).
     Bench(bench::Options),
+    /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
+    Atomics(atomics::Options),
     /// Fuzz one parser of untrusted bytes; without a target, list them.
     Fuzz(fuzz::Options),
     /// The console in a real browser against a real server and sensor.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Fix => check::fix(),
         Command::Codegen(options) => codegen::main(&options),
         Command::Bench(options) => bench::main(&options),
+        Command::Atomics(options) => atomics::main(&options),
         Command::Fuzz(options) => fuzz::main(&options),
         Command::E2e => e2e::main(),
         Command::Doctor(options) => doctor::main(&options),

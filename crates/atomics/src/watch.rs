@@ -1,0 +1,92 @@
+//! The sensor's eyes over all rooms, and what they told of each.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use metsuke_event::coverage::Tier;
+use metsuke_event::{Activity, Event, Kind};
+use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start};
+
+/// How long the last record of a room may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A control group above those of the rooms, watched.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    group: PathBuf,
+    probe: Option<Probe>,
+    events: Receiver<Vec<Event>>,
+    /// Events by the name of the room's control group.
+    told: HashMap<String, Vec<Event>>,
+    /// Losses the sensor told of.
+    pub(crate) lost: u64,
+}
+
+impl Watch {
+    /// Makes the group and watches it with tier 2.
+    pub(crate) fn start() -> Result<Self> {
+        let root = cgroup_root().ok_or_else(|| anyhow!("there is no cgroup v2 hierarchy here"))?;
+        let group = root.join(format!("metsuke-atomics-{}", std::process::id()));
+        std::fs::create_dir(&group).context("cannot make a control group; run as root")?;
+        let (sink, events) = sync_channel(SINK_BATCHES);
+        let mut watch = Self { group, probe: None, events, told: HashMap::new(), lost: 0 };
+        let mut config = ProbeConfig::new(Scope::Cgroup(watch.group.clone()));
+        config.max_tier = Some(Tier::Tracing);
+        let probe = start(config, sink)?;
+        let tier = probe.coverage().tier;
+        watch.probe = Some(probe);
+        if tier != Tier::Tracing {
+            bail!("tier 2 is not to be had here (`metsuke-sensor probe` says why)");
+        }
+        Ok(watch)
+    }
+
+    /// The control group above all rooms.
+    pub(crate) fn group(&self) -> &Path {
+        &self.group
+    }
+
+    /// What was told of the room whose control group is `group`, everything included that happened
+    /// before this call: a program with a name of its own is run there and waited for.
+    pub(crate) fn of(&mut self, group: &Path) -> Result<Vec<Event>> {
+        let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mark = format!("metsuke-mark-{name}");
+        let join = format!("echo $$ > {}/cgroup.procs && exec true {mark}", group.display());
+        Command::new("/bin/sh").args(["-c", &join]).status()?;
+        let deadline = Instant::now() + PATIENCE;
+        let ended = |event: &Event| {
+            event.activity.kind() == Kind::ProcessExit
+                && event.process.cmd_line.as_deref().is_some_and(|line| line.ends_with(&mark))
+        };
+        while !self.told.get(&name).is_some_and(|events| events.iter().any(ended)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(batch) => batch.into_iter().for_each(|event| self.take(event)),
+                Err(RecvTimeoutError::Timeout) => bail!("the sensor did not tell of {mark}"),
+                Err(RecvTimeoutError::Disconnected) => bail!("the sensor's probe ended"),
+            }
+        }
+        Ok(self.told.remove(&name).unwrap_or_default())
+    }
+
+    fn take(&mut self, event: Event) {
+        if let Activity::Health(health) = &event.activity {
+            self.lost += health.lost.unwrap_or(0);
+        }
+        let group = event.process.cgroup.as_deref().unwrap_or_default();
+        let name = group.rsplit('/').next().unwrap_or_default().to_owned();
+        self.told.entry(name).or_default().push(event);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.probe.take());
+        // Rooms have removed theirs; a failure here leaves an empty group behind and nothing else.
+        let _ = std::fs::remove_dir(&self.group);
+    }
+}
