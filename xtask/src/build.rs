@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{node, place, steps};
 
@@ -59,6 +59,50 @@ pub(crate) fn product() -> Result<()> {
     let mut command = cargo("build");
     command.args(["--workspace", "--bins", "--test", "one_build"]).args(locked());
     steps::step("build the binaries", &mut command)
+}
+
+/// The only target of static builds: the BPF programs are written for it.
+const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Where Debian keeps `libelf.a` and `libz.a`, which a static binary holds.
+const STATIC_LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
+
+/// Builds binaries without any shared library, so that they run on any Linux, also where there is
+/// nothing else: the sensor, and the programs that test it in virtual machines. Each is named by
+/// package and binary; the packages must include one that depends on libbpf-rs. They lie apart from
+/// those of [`product`], since everything in them is compiled anew.
+///
+/// # Errors
+/// Something does not build; the log is named.
+#[allow(dead_code, reason = "for the packages, which are built by another command")]
+pub(crate) fn static_binaries(wanted: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+    let mut command = cargo("build");
+    command
+        // An explicit target, so that build scripts and macros are not linked statically.
+        .args(["--target", STATIC_TARGET, "--features", "libbpf-rs/static"])
+        // The package whose dependency the feature belongs to.
+        .args(["--package", "metsuke-probe"])
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("LIBBPF_SYS_LIBRARY_PATH", STATIC_LIBRARIES)
+        // Linting is for the build that is tested.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .args(locked());
+    for (package, binary) in wanted {
+        command.args(["--package", package, "--bin", binary]);
+    }
+    steps::step("build the static binaries", &mut command)?;
+    let folder = place::target().join(STATIC_TARGET).join("debug");
+    Ok(wanted.iter().map(|(_, binary)| folder.join(binary)).collect())
+}
+
+/// Builds the static sensor; returns its path.
+///
+/// # Errors
+/// As [`static_binaries`].
+#[allow(dead_code, reason = "for the packages, which are built by another command")]
+pub(crate) fn static_sensor() -> Result<PathBuf> {
+    let built = static_binaries(&[("metsuke-sensor", "metsuke-sensor")])?;
+    built.into_iter().next().context("cargo built no sensor")
 }
 
 /// Builds `console/dist` when its sources changed. Without a Node.js to be had the server embeds
