@@ -74,7 +74,6 @@ const STATIC_LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 ///
 /// # Errors
 /// Something does not build; the log is named.
-#[allow(dead_code, reason = "for the packages, which are built by another command")]
 pub(crate) fn static_binaries(wanted: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
     let mut command = cargo("build");
     command

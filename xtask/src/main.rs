@@ -23,6 +23,7 @@ mod run;
 mod steps;
 mod tally;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 

@@ -17,12 +17,20 @@ pub(crate) struct Options {
     /// Only this package; give it several times for several.
     #[arg(short, long, value_name = "PACKAGE")]
     package: Vec<String>,
+    /// Only the tests in virtual machines: tier 1 and drivers, on Debian's kernels.
+    #[arg(long)]
+    vm: bool,
     /// Only tests whose name holds this text.
     filter: Option<String>,
 }
 
 /// Runs the command; the exit code tells whether all that ran passed.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    if options.vm {
+        let tally = crate::vm::main()?;
+        println!("{}", tally.closing());
+        return Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let mut tally = Tally::default();
     let narrowed = !options.package.is_empty() || options.filter.is_some();
     if !narrowed {
@@ -42,7 +50,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// The tests do not build.
 pub(crate) fn all() -> Result<Tally> {
     let mut tally = console();
-    tally.add(rust(&Options { package: Vec::new(), filter: None })?);
+    tally.add(rust(&Options { package: Vec::new(), vm: false, filter: None })?);
     Ok(tally)
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod deny;
 pub mod host;
 pub mod pidfd;
 pub mod poc;
