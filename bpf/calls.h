@@ -28,6 +28,10 @@ enum group {
 	GROUP_COMPAT,  /* 32-bit calls, brought to the common form */
 	GROUP_NAMES,   /* operations on names of files */
 	GROUP_NETWORK, /* sockets */
+	GROUP_PROC,    /* writes to files of procfs and binfmt_misc */
+	GROUP_PROCESS, /* who a process is, and what it does to others */
+	GROUP_MEMORY,  /* executable memory, libraries */
+	GROUP_KERNEL,  /* BPF, kexec, io_uring */
 	GROUPS,
 	/* With this bit: a call that failed is of no interest. */
 	SUCCESS = 0x80,
@@ -68,7 +72,27 @@ enum group {
 	row(accept4, 288, 364, GROUP_NETWORK | SUCCESS)                                            \
 	row(listen, 50, 363, GROUP_NETWORK | SUCCESS)                                              \
 	row(sendto, 44, 369, GROUP_NETWORK | SUCCESS)                                              \
-	row(recvfrom, 45, 371, GROUP_NETWORK | SUCCESS)
+	row(recvfrom, 45, 371, GROUP_NETWORK | SUCCESS)                                            \
+	row(setuid, 105, 213, GROUP_PROCESS | SUCCESS)                                             \
+	row(setgid, 106, 214, GROUP_PROCESS | SUCCESS)                                             \
+	row(setreuid, 113, 203, GROUP_PROCESS | SUCCESS)                                           \
+	row(setregid, 114, 204, GROUP_PROCESS | SUCCESS)                                           \
+	row(setresuid, 117, 208, GROUP_PROCESS | SUCCESS)                                          \
+	row(setresgid, 119, 210, GROUP_PROCESS | SUCCESS)                                          \
+	row(capset, 126, 185, GROUP_PROCESS | SUCCESS)                                             \
+	row(unshare, 272, 310, GROUP_PROCESS | SUCCESS)                                            \
+	row(setns, 308, 346, GROUP_PROCESS | SUCCESS)                                              \
+	row(ptrace, 101, 26, GROUP_PROCESS | SUCCESS)                                              \
+	row(process_vm_readv, 310, 347, GROUP_PROCESS | SUCCESS)                                   \
+	row(process_vm_writev, 311, 348, GROUP_PROCESS | SUCCESS)                                  \
+	row(mmap, 9, 192, GROUP_HOT | SUCCESS)                                                     \
+	row(mprotect, 10, 125, GROUP_HOT | SUCCESS)                                                \
+	row(pkey_mprotect, 329, 380, GROUP_HOT | SUCCESS)                                          \
+	row(memfd_create, 319, 356, GROUP_MEMORY | SUCCESS)                                        \
+	row(bpf, 321, 357, GROUP_KERNEL | SUCCESS)                                                 \
+	row(ioctl, 16, 54, GROUP_HOT | SUCCESS)                                                    \
+	row(setsockopt, 54, 366, GROUP_HOT | SUCCESS)                                              \
+	row(kexec_load, 246, 283, GROUP_KERNEL)
 
 /* Without another number for i386: there is none, its number is the same, or its layout differs. */
 #define CALLS_64(row)                                                                              \
@@ -77,13 +101,23 @@ enum group {
 	row(sendmsg, 46, GROUP_NETWORK | SUCCESS)                                                  \
 	row(recvmsg, 47, GROUP_NETWORK | SUCCESS)                                                  \
 	row(sendmmsg, 307, GROUP_NETWORK | SUCCESS)                                                \
-	row(recvmmsg, 299, GROUP_NETWORK | SUCCESS)
+	row(recvmmsg, 299, GROUP_NETWORK | SUCCESS)                                                \
+	row(pidfd_getfd, 438, GROUP_PROCESS | SUCCESS)                                             \
+	row(memfd_secret, 447, GROUP_MEMORY | SUCCESS)                                             \
+	row(io_uring_setup, 425, GROUP_KERNEL | SUCCESS)                                           \
+	row(kexec_file_load, 320, GROUP_KERNEL)
 
 /* Further numbers that i386 has for a call: name, number. */
 #define CALLS_ALSO(row)                                                                            \
 	row(sendfile, 239)                                                                         \
 	row(truncate, 193)                                                                         \
-	row(ftruncate, 194)
+	row(ftruncate, 194)                                                                        \
+	row(setuid, 23)                                                                            \
+	row(setgid, 46)                                                                            \
+	row(setreuid, 70)                                                                          \
+	row(setregid, 71)                                                                          \
+	row(setresuid, 164)                                                                        \
+	row(setresgid, 170)
 
 enum call_number {
 #define ROW(name, number, ...) CALL_##name = number,
@@ -111,7 +145,7 @@ static const __u16 from_i386[COMMON_NUMBERS] = {
 #define SOCKET_CALLS 20
 static const __u16 from_socketcall[SOCKET_CALLS] = {
 	[3] = CALL_connect, [4] = CALL_listen,  [5] = CALL_accept,
-	[11] = CALL_sendto, [12] = CALL_recvfrom, [18] = CALL_accept4,
+	[11] = CALL_sendto, [12] = CALL_recvfrom, [14] = CALL_setsockopt, [18] = CALL_accept4,
 };
 
 /* A system call that has returned. */

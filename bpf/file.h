@@ -3,7 +3,8 @@
 #ifndef METSUKE_FILE_H
 #define METSUKE_FILE_H
 
-#include "text.h"
+#include "acts.h"
+#include "reach.h"
 
 #define MAX_NAME 32
 
@@ -11,6 +12,10 @@ struct name_key {
 	char name[MAX_NAME];
 	__u32 folder; /* 0: the file's own name; 1: its folder's */
 };
+
+/* What a name stands for. */
+#define NAME_SENSITIVE 1
+#define NAME_MEMORY 2 /* a process's memory, when it is a file of procfs */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -62,6 +67,14 @@ static __always_inline void fill_file_key(struct file_key *key, struct inode *in
 	key->pid = bpf_get_current_pid_tgid() >> 32;
 	key->kind = kind;
 	key->pad = 0;
+}
+
+/* Whether what is written there sets up a process or the kernel: procfs, binfmt_misc. */
+static __always_inline bool is_setup(struct inode *inode)
+{
+	__u64 magic = READ(struct super_block, READ(struct inode, inode, i_sb), s_magic);
+
+	return magic == PROC_SUPER_MAGIC || magic == BINFMTFS_MAGIC;
 }
 
 /* Sends a record of an open file, with its path. */
@@ -118,31 +131,32 @@ static __noinline int touch(struct file *file, __u32 kind, __u64 bytes)
 	return tell_file(file, &key, bytes, flags);
 }
 
-/* Whether the name of `dentry` is sensitive: as a file's, or as a folder's (1). */
-static __always_inline bool sensitive_as(struct dentry *dentry, __u32 folder)
+/* What the name of `dentry` stands for: as a file's, or as a folder's (1); 0 for nothing. */
+static __always_inline __u32 sensitive_as(struct dentry *dentry, __u32 folder)
 {
 	const void *name = READ(struct dentry, dentry, d_name.name);
 	__u32 length = READ(struct dentry, dentry, d_name.len);
 	struct name_key key = {};
 	__u64 looks;
-	__u8 first = 0;
+	__u8 first = 0, *means;
 
 	if (length >= NAME_LENGTHS)
 		length = NAME_LENGTHS - 1;
 	looks = config.looks[folder][length];
 	if (!looks)
-		return false;
+		return 0;
 	bpf_probe_read_kernel(&first, sizeof(first), name);
 	if (!(looks >> (first & 63) & 1))
-		return false;
+		return 0;
 	key.folder = folder;
 	bpf_probe_read_kernel_str(key.name, MAX_NAME, name);
-	return bpf_map_lookup_elem(&sensitive, &key) != NULL;
+	means = bpf_map_lookup_elem(&sensitive, &key);
+	return means ? *means : 0;
 }
 
-static __always_inline bool sensitive_name(struct dentry *dentry)
+static __always_inline __u32 sensitive_name(struct dentry *dentry)
 {
-	return sensitive_as(dentry, 0) || sensitive_as(READ(struct dentry, dentry, d_parent), 1);
+	return sensitive_as(dentry, 0) ?: sensitive_as(READ(struct dentry, dentry, d_parent), 1);
 }
 
 static __noinline int opened(long fd, __u64 flags)
@@ -150,7 +164,7 @@ static __noinline int opened(long fd, __u64 flags)
 	struct file *file;
 	struct inode *inode;
 	struct file_key key;
-	__u32 mode;
+	__u32 mode, means;
 	__u64 at;
 
 	if (fd < 0 || !in_scope())
@@ -162,6 +176,11 @@ static __noinline int opened(long fd, __u64 flags)
 	if ((READ(struct inode, inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
 	mode = READ(struct file, file, f_mode);
+	means = sensitive_name(READ(struct file, file, f_path.dentry));
+	if (means == NAME_MEMORY && is_setup(inode))
+		return reached_memory(file, RECORD_ACCESS, 0);
+	if ((mode & FMODE_WRITE) && is_setup(inode))
+		return 0;
 	if (mode & FMODE_WRITE) {
 		at = descriptor(fd);
 		fill_file_key(&key, inode, RECORD_WRITE);
@@ -174,7 +193,7 @@ static __noinline int opened(long fd, __u64 flags)
 	} else if ((flags & O_TRUNC) && (mode & FMODE_WRITE)) {
 		touch(file, RECORD_WRITE, 0);
 	}
-	if ((mode & FMODE_READ) && sensitive_name(READ(struct file, file, f_path.dentry)))
+	if ((mode & FMODE_READ) && means == NAME_SENSITIVE)
 		touch(file, RECORD_READ, 0);
 	return 0;
 }

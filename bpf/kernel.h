@@ -55,12 +55,29 @@ enum {
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define S_IFREG 0100000
+#define S_IFDIR 0040000
 #define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define SB_KERNMOUNT (1 << 22)
 #define SIGNAL_GROUP_EXIT 0x4
 #define TS_COMPAT 0x2
+#define PIDTYPE_TGID 1
 #define PIDTYPE_SID 3
+#define SO_ATTACH_FILTER 26
+#define SO_ATTACH_BPF 50
+#define SO_ATTACH_REUSEPORT_EBPF 52
+#define SOL_SOCKET 1
+#define PROT_WRITE 0x2
+#define PROT_EXEC 0x4
+#define MAP_ANONYMOUS 0x20
+#define VM_GROWSDOWN 0x100
+#define SIGCHLD 17
+#define PF_KTHREAD 0x00200000
+#define PERF_EVENT_IOC_SET_BPF 0x40042408
+#define PROC_SUPER_MAGIC 0x9fa0
+#define PIDFS_MAGIC 0x50494446
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define BINFMTFS_MAGIC 0x42494e4d
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -76,6 +93,14 @@ struct qstr {
 struct super_block {
 	unsigned int s_dev;
 	unsigned long s_flags;
+	unsigned long s_magic;
+};
+
+typedef long long time64_t;
+
+struct timespec64 {
+	time64_t tv_sec;
+	long tv_nsec;
 };
 
 struct inode {
@@ -85,6 +110,14 @@ struct inode {
 	unsigned int i_nlink;
 	unsigned int i_rdev;
 	long long i_size;
+	void *i_private;
+	time64_t i_mtime_sec; /* since Linux 6.11 */
+	unsigned int i_mtime_nsec;
+};
+
+/* As it was before. */
+struct inode___old {
+	struct timespec64 i_mtime;
 };
 
 struct dentry {
@@ -156,6 +189,22 @@ struct mnt_namespace {
 	struct ns_common ns;
 };
 
+struct uts_namespace {
+	struct ns_common ns;
+};
+
+struct ipc_namespace {
+	struct ns_common ns;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
 struct pid_namespace {
 	struct ns_common ns;
 };
@@ -168,13 +217,26 @@ struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 	struct pid_namespace *pid_ns_for_children;
 	struct net *net_ns;
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
+	struct cgroup_namespace *cgroup_ns;
 };
 
 struct upid {
 	int nr;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
 	struct upid numbers[1];
 };
 
@@ -198,6 +260,8 @@ struct signal_struct {
 	unsigned int flags;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+	unsigned long maxrss;
+	unsigned long long sum_sched_runtime;
 };
 
 typedef struct {
@@ -212,13 +276,33 @@ struct cred {
 	kuid_t uid;
 	kgid_t gid;
 	kuid_t euid;
+	kgid_t egid;
 	struct {
 		__u64 val;
 	} cap_effective;
+	struct user_namespace *user_ns;
 };
 
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long start_brk, brk, start_stack;
+	struct file *exe_file;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	struct anon_vma *anon_vma;
+	struct file *vm_file;
+};
+
+struct seccomp {
+	int mode;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
 };
 
 struct thread_info {
@@ -242,6 +326,39 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	kuid_t loginuid;
+	unsigned int flags;
+	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
+	struct seccomp seccomp;
+	struct sched_entity se;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
+struct bpf_prog_aux {
+	__u32 id;
+	char name[16];
+	const char *attach_func_name;
+};
+
+enum bpf_prog_type { BPF_PROG_TYPE_UNSPEC };
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	__u32 len;
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_link {
+	__u32 id;
+	struct bpf_prog *prog;
 };
 
 struct linux_binprm {
@@ -300,6 +417,10 @@ struct user_message {
 	__u64 control_length;
 	__u32 flags;
 	__u32 pad2;
+};
+
+struct user_bpf {
+	__u32 words[4]; /* what all commands of interest have within: descriptors and attach type */
 };
 
 struct user_vector {

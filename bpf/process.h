@@ -4,6 +4,7 @@
 #define METSUKE_PROCESS_H
 
 #include "file.h"
+#include "identity.h"
 
 /* What a descriptor is; user mode names these. */
 enum stream { STREAM_CLOSED, STREAM_TTY, STREAM_PIPE, STREAM_SOCKET, STREAM_FILE, STREAM_NULL };
@@ -42,6 +43,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	record->cgroup = group_of(child);
 	record->session = session_of(child);
 	send(&record->head, sizeof(*record));
+	if (child->nsproxy != parent->nsproxy || READ(struct cred, child->cred, user_ns) !=
+						 READ(struct cred, parent->cred, user_ns))
+		tell_change(child, RECORD_NAMESPACE, CLONE, 0);
 	return 0;
 }
 
@@ -91,8 +95,28 @@ static __always_inline void fill_ids(struct record_exec *record, struct task_str
 	record->pid_namespace = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
 	record->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	record->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	record->user_namespace = BPF_CORE_READ(cred, user_ns, ns.inum);
+	record->cgroup_namespace = BPF_CORE_READ(task, nsproxy, cgroup_ns, ns.inum);
+	record->uts_namespace = BPF_CORE_READ(task, nsproxy, uts_ns, ns.inum);
+	record->ipc_namespace = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum);
+	record->seccomp = 0;
+	if (bpf_core_field_exists(task->seccomp))
+		record->seccomp = BPF_CORE_READ(task, seccomp.mode);
 	record->stdio = stream_of(task, 0) | stream_of(task, 1) << 8;
 	bpf_probe_read_kernel_str(record->name, sizeof(record->name), &task->comm);
+}
+
+/*
+ * The layer of an overlay that a file lies in. The overlay's own inode holds the kernel's, and after
+ * it the entry of the upper layer, if there is one (struct ovl_inode, Linux 4.8 to 6.18).
+ */
+static __always_inline __u16 layer_of(struct inode *inode)
+{
+	void *upper = NULL;
+
+	bpf_probe_read_kernel(&upper, sizeof(upper),
+			      (void *)inode + bpf_core_type_size(struct inode));
+	return upper ? FLAG_UPPER : FLAG_LOWER;
 }
 
 static __always_inline void fill_executable(struct record_exec *record, struct linux_binprm *bprm)
@@ -105,6 +129,8 @@ static __always_inline void fill_executable(struct record_exec *record, struct l
 		record->head.flags |= FLAG_MEMORY;
 	if (BPF_CORE_READ(inode, i_nlink) == 0)
 		record->head.flags |= FLAG_GONE;
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+		record->head.flags |= layer_of(inode);
 	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
 		record->head.flags |= FLAG_SCRIPT;
 }
@@ -115,7 +141,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	struct scratch *space = scratch();
 	struct record_exec *record;
 	__u32 at = sizeof(*record), next;
-	__u64 from;
+	__u64 from, length;
 
 	if (!space || !in_scope())
 		return 0;
@@ -137,7 +163,10 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	record->script = next - at;
 	at = next;
 	from = BPF_CORE_READ(task, mm, arg_start);
-	next = put_bytes(space, at, from, BPF_CORE_READ(task, mm, arg_end) - from, MAX_ARGS);
+	length = BPF_CORE_READ(task, mm, arg_end) - from;
+	if (length > MAX_ARGS)
+		record->head.flags |= FLAG_CUT;
+	next = put_bytes(space, at, from, length, MAX_ARGS);
 	record->args = next - at;
 	at = next;
 	from = BPF_CORE_READ(task, mm, env_start);
@@ -162,6 +191,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		status = BPF_CORE_READ(task, signal, group_exit_code);
 	fill_head(&record.head, task, RECORD_EXIT);
 	record.status = status;
+	record.cpu = BPF_CORE_READ(task, signal, sum_sched_runtime) +
+		     BPF_CORE_READ(task, se.sum_exec_runtime);
+	record.peak = BPF_CORE_READ(task, signal, maxrss);
 	send(&record.head, sizeof(record));
 	return 0;
 }

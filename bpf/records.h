@@ -8,6 +8,9 @@ enum record_kind {
 	RECORD_EXEC = 2,
 	RECORD_EXIT = 3,
 	RECORD_MOVED = 4,
+	RECORD_IDENTITY = 5,
+	RECORD_RENAMED = 6,
+	RECORD_NAMESPACE = 7,
 	RECORD_CREATE = 10,
 	RECORD_WRITE = 11,
 	RECORD_READ = 12,
@@ -22,6 +25,18 @@ enum record_kind {
 	RECORD_DNS = 30,
 	RECORD_MODULE_LOAD = 40,
 	RECORD_MODULE_UNLOAD = 41,
+	RECORD_ACCESS = 50,
+	RECORD_INJECT = 51,
+	RECORD_SIGNAL = 52,
+	RECORD_MAP = 53,
+	RECORD_PROTECT = 54,
+	RECORD_MEMORY_FILE = 55,
+	RECORD_IMAGE = 56,
+	RECORD_BPF = 57,
+	RECORD_KEXEC = 58,
+	RECORD_RING = 59,
+	RECORD_SETTING = 60,
+	/* 70 to 89: files' attributes and sockets. */
 	RECORD_KINDS = 128,
 };
 
@@ -32,12 +47,17 @@ enum record_kind {
 #define FLAG_GONE 8   /* the executable has no name any more */
 #define FLAG_SCRIPT 16 /* an interpreter was started for a script */
 #define FLAG_ANSWER 32 /* DNS: received, not sent */
+#define FLAG_VIRTUAL 64 /* the target's number is that of the caller's pid namespace */
+#define FLAG_UPPER 128 /* the executable lies in the upper layer of an overlay */
+#define FLAG_LOWER 256 /* the executable lies in a lower layer of an overlay */
+#define FLAG_RING 512 /* asked for through an io_uring */
 
 /* Bounds of texts, in bytes. */
 #define MAX_ARGS 4096
 #define MAX_ENV 4096
 #define MAX_USER_PATH 2048
 #define MAX_DNS 512
+#define MAX_VALUE 256
 
 struct record_head {
 	__u32 size; /* of the whole record */
@@ -73,20 +93,84 @@ struct record_exec {
 	__u32 pid_namespace;
 	__u32 mount_namespace;
 	__u32 network_namespace;
+	__u32 user_namespace;
+	__u32 cgroup_namespace;
+	__u32 uts_namespace;
+	__u32 ipc_namespace;
+	__u32 seccomp;
 	__u32 stdio; /* two bytes: what 0 and 1 are */
 	__u16 exe;    /* lengths of the texts that follow, in this order */
 	__u16 cwd;
 	__u16 script;
 	__u16 args;
 	__u16 env;
-	__u16 pad;
+	__u16 pad[3];
 	char name[16];
 };
 
 struct record_exit {
 	struct record_head head;
+	__u64 cpu;  /* nanoseconds */
+	__u64 peak; /* pages resident at most */
 	__u32 status;
 	__u32 pad;
+};
+
+/* What a process changed about itself: who it is, its name, its namespaces; as it is afterwards. */
+struct record_change {
+	struct record_head head;
+	__u64 capabilities;
+	__u32 call;
+	__u32 asked; /* kinds of namespaces that were asked for, as CLONE_NEW… */
+	__u32 euid;
+	__u32 gid;
+	__u32 egid;
+	__u32 namespaces[7]; /* pid mount net user cgroup uts ipc */
+	char name[16];
+	char old_name[16];
+};
+
+/* What a process did to another one. */
+struct record_reach {
+	struct record_head head;
+	__u64 target_start; /* nanoseconds since boot; 0 where it could not be had */
+	__u64 bytes;
+	__u32 target;
+	__u32 target_uid;
+	__u16 call;   /* a system call; PROC_MEMORY for a file */
+	__u16 detail; /* ptrace: request; signals: number */
+	__u32 pad;
+};
+
+/* Memory made executable, a file made of memory, an executable file mapped. */
+struct record_memory {
+	struct record_head head;
+	__u64 address;
+	__u64 length;
+	__u64 inode;
+	__u64 operations; /* images: since last told */
+	__u32 device;
+	__u16 call;
+	__u16 protection;
+	__u16 backing;
+	__u16 path; /* length of the path that follows */
+	__u32 pad;
+};
+
+/* Something done to the kernel. */
+struct record_kernel {
+	struct record_head head;
+	__u64 size;
+	__u32 call;
+	__u32 command; /* bpf: its command */
+	__u32 id;
+	__u32 type;
+	__u32 attach_type;
+	__u32 word; /* attach: what the caller gave as its target */
+	__s32 error;
+	__u16 path; /* lengths of the texts that follow, in this order */
+	__u16 text;
+	char name[16];
 };
 
 struct record_file {
@@ -118,6 +202,9 @@ struct record_flow {
 struct record_module {
 	struct record_head head;
 	__u64 taints;
+	__u32 call;
+	__u16 path; /* length of the path that follows */
+	__u16 pad;
 	char name[56];
 };
 
@@ -137,6 +224,13 @@ struct flow_key {
 	__u16 local_port;
 	__u16 protocol;
 	__u16 kind;
+};
+
+struct act_key {
+	__u64 object;
+	__u32 pid;
+	__u16 kind;
+	__u16 detail;
 };
 
 struct sum {

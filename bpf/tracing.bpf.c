@@ -14,10 +14,17 @@
 #include "file.h"
 #include "names.h"
 #include "network.h"
+#include "identity.h"
+#include "memory.h"
+#include "objects.h"
 
 int on_compat(unsigned long long *ctx);
 int on_names(unsigned long long *ctx);
 int on_network(unsigned long long *ctx);
+int on_proc(unsigned long long *ctx);
+int on_process(unsigned long long *ctx);
+int on_memory(unsigned long long *ctx);
+int on_kernel(unsigned long long *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -29,6 +36,10 @@ struct {
 		[GROUP_COMPAT] = (void *)&on_compat,
 		[GROUP_NAMES] = (void *)&on_names,
 		[GROUP_NETWORK] = (void *)&on_network,
+		[GROUP_PROC] = (void *)&on_proc,
+		[GROUP_PROCESS] = (void *)&on_process,
+		[GROUP_MEMORY] = (void *)&on_memory,
+		[GROUP_KERNEL] = (void *)&on_kernel,
 	},
 };
 
@@ -42,9 +53,20 @@ static __noinline int wrote(int fd, long count)
 		return GROUP_NONE;
 	file = file_of(bpf_get_current_task_btf(), fd);
 	mode = file ? mode_of(file) & S_IFMT : 0;
-	if (mode == S_IFREG)
-		touch(file, RECORD_WRITE, count);
-	return mode == S_IFSOCK ? GROUP_NETWORK : GROUP_NONE;
+	if (mode == S_IFSOCK)
+		return GROUP_NETWORK;
+	if (mode != S_IFREG)
+		return GROUP_NONE;
+	if (is_setup(inode_of(file)))
+		return GROUP_PROC;
+	touch(file, RECORD_WRITE, count);
+	return GROUP_NONE;
+}
+
+static __always_inline bool attaches_filter(__u64 option)
+{
+	return option == SO_ATTACH_FILTER ||
+	       (option >= SO_ATTACH_BPF && option <= SO_ATTACH_REUSEPORT_EBPF);
 }
 
 /* The calls handled in place, which did not fail; the group that goes on, if any. */
@@ -65,19 +87,26 @@ static __always_inline int hot(struct call *call)
 	case CALL_close:
 		return closed(call->a);
 	case CALL_write:
-		return wrote(call->a, call->result);
 	case CALL_pwrite64:
 	case CALL_writev:
 	case CALL_pwritev:
 	case CALL_pwritev2:
 	case CALL_sendfile:
-		return call->result > 0 ? written(call->a, call->result) : 0;
+		return wrote(call->a, call->result);
 	case CALL_copy_file_range:
 	case CALL_splice:
 		return call->result > 0 ? written(call->c, call->result) : 0;
 	case CALL_ftruncate:
 	case CALL_fallocate:
 		return written(call->a, 0);
+	case CALL_mmap:
+	case CALL_mprotect:
+	case CALL_pkey_mprotect:
+		return call->c & PROT_EXEC ? GROUP_MEMORY : GROUP_NONE;
+	case CALL_ioctl:
+		return call->b == PERF_EVENT_IOC_SET_BPF ? GROUP_KERNEL : GROUP_NONE;
+	case CALL_setsockopt:
+		return call->b == SOL_SOCKET && attaches_filter(call->c) ? GROUP_KERNEL : GROUP_NONE;
 	}
 	return GROUP_NONE;
 }

@@ -37,6 +37,8 @@ pub struct ProbeConfig {
     pub max_tier: Option<Tier>,
     /// Files whose reading is reported; at most 256 are used.
     pub sensitive: Vec<Sensitive>,
+    /// Settings of the kernel whose writing is reported, by name with dots; `*` stands for one part.
+    pub settings: Vec<String>,
     /// Bounds of hashing.
     pub hash: Limits,
     /// UDP ports on which DNS is read; at most four are used.
@@ -53,6 +55,7 @@ impl ProbeConfig {
             scope,
             max_tier: None,
             sensitive: default_sensitive(),
+            settings: default_settings(),
             hash: Limits::default(),
             dns_ports: vec![53],
         }
@@ -121,4 +124,51 @@ pub fn default_sensitive() -> Vec<Sensitive> {
             })
         })
         .collect()
+}
+
+/// The settings of the kernel whose writing is reported unless the configuration says otherwise:
+/// those that weaken it, load code into it, or route through it.
+pub fn default_settings() -> Vec<String> {
+    const NAMES: &[&str] = &[
+        "fs.binfmt_misc.*",
+        "fs.protected_*",
+        "fs.suid_dumpable",
+        "kernel.core_pattern",
+        "kernel.core_pipe_limit",
+        "kernel.dmesg_restrict",
+        "kernel.ftrace_enabled",
+        "kernel.hotplug",
+        "kernel.io_uring_disabled",
+        "kernel.kexec_load_disabled",
+        "kernel.kptr_restrict",
+        "kernel.modprobe",
+        "kernel.modules_disabled",
+        "kernel.perf_event_paranoid",
+        "kernel.poweroff_cmd",
+        "kernel.printk",
+        "kernel.randomize_va_space",
+        "kernel.sysrq",
+        "kernel.unprivileged_bpf_disabled",
+        "kernel.unprivileged_userns_clone",
+        "kernel.yama.ptrace_scope",
+        "net.core.bpf_jit_*",
+        "net.ipv4.conf.*.accept_redirects",
+        "net.ipv4.conf.*.accept_source_route",
+        "net.ipv4.conf.*.arp_*",
+        "net.ipv4.conf.*.forwarding",
+        "net.ipv4.conf.*.proxy_arp",
+        "net.ipv4.conf.*.rp_filter",
+        "net.ipv4.conf.*.send_redirects",
+        "net.ipv4.icmp_echo_ignore_all",
+        "net.ipv4.ip_forward",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv6.conf.*.accept_ra",
+        "net.ipv6.conf.*.accept_redirects",
+        "net.ipv6.conf.*.disable_ipv6",
+        "net.ipv6.conf.*.forwarding",
+        "user.max_user_namespaces",
+        "vm.mmap_min_addr",
+        "vm.unprivileged_userfaultfd",
+    ];
+    NAMES.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -15,14 +15,18 @@ mod pins;
 mod procfs;
 mod run;
 mod sensitive;
+mod settings;
 mod stats;
 mod table;
+mod target;
 mod tier2;
 mod tier3;
 mod users;
 mod world;
 
-pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, default_sensitive};
+pub use config::{
+    ProbeConfig, SINK_BATCHES, Scope, Sensitive, default_sensitive, default_settings,
+};
 pub use error::ProbeError;
 pub use host::{boot_id, cgroup_root};
 pub use run::{Meter, Probe, ProbeEnd, start, trial};

@@ -70,16 +70,22 @@ pub(crate) fn describe(pid: u32, stat: &Stat) -> Process {
     }
     let login = String::from_utf8_lossy(&file("loginuid")).trim().parse::<u64>().ok();
     process.login_user_id = login.filter(|id| *id != u64::from(u32::MAX));
-    let namespace = |name: &str| {
-        let link = link(name)?;
-        link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse::<u64>().ok()
-    };
-    process.pid_namespace = namespace("ns/pid");
-    process.mount_namespace = namespace("ns/mnt");
-    process.network_namespace = namespace("ns/net");
+    process.pid_namespace = namespace(pid, "pid_for_children");
+    process.mount_namespace = namespace(pid, "mnt");
+    process.network_namespace = namespace(pid, "net");
+    process.user_namespace = namespace(pid, "user");
+    process.cgroup_namespace = namespace(pid, "cgroup");
+    process.uts_namespace = namespace(pid, "uts");
+    process.ipc_namespace = namespace(pid, "ipc");
     process.stdio = Some(format!("{}/{}", stream(pid, 0), stream(pid, 1)).into());
     process.environment = interesting(&file("environ"));
     process
+}
+
+/// The inode of a namespace of process `pid`: pid, mnt, net, user, cgroup, uts or ipc.
+pub(crate) fn namespace(pid: u32, kind: &str) -> Option<u64> {
+    let link = fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
+    link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse().ok()
 }
 
 fn read_status(process: &mut Process, text: &str) {
@@ -92,7 +98,11 @@ fn read_status(process: &mut Process, text: &str) {
                 process.user_id = id();
                 process.effective_user_id = id();
             }
-            "Gid" => process.group_id = id(),
+            "Gid" => {
+                process.group_id = id();
+                process.effective_group_id = id();
+            }
+            "Seccomp" => process.seccomp = id(),
             "CapEff" => process.capabilities = u64::from_str_radix(rest.trim(), 16).ok(),
             _ => {}
         }

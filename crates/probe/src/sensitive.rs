@@ -68,7 +68,8 @@ pub(crate) fn looks(names: &[KernelName]) -> Looks {
     looks
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
+/// Whether `path` meets `pattern`: `*` for any characters but `/`, a leading `**/` for any folder.
+pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     if let Some(rest) = pattern.strip_prefix("**/") {
         let mut tail = path;
         while let Some((_, after)) = tail.split_once('/') {

@@ -18,6 +18,7 @@ use crate::host;
 use crate::pins::Pins;
 use crate::procfs::{self, Stat};
 use crate::sensitive::Patterns;
+use crate::settings::Settings;
 use crate::stats::{Counters, add, set};
 use crate::table::Table;
 use crate::users::Users;
@@ -36,14 +37,16 @@ const SWEEP_NANOS: u64 = 30_000_000_000;
 pub(crate) struct Ending {
     pub(crate) code: Option<i64>,
     pub(crate) signal: Option<u64>,
+    /// Milliseconds of processor time, and bytes resident at most.
+    pub(crate) used: Option<(u64, u64)>,
 }
 
 impl Ending {
     /// From a wait status (wait(2)).
     pub(crate) fn from_status(status: u32) -> Self {
         match status & 0x7f {
-            0 => Self { code: Some(i64::from((status >> 8) & 0xff)), signal: None },
-            signal => Self { code: None, signal: Some(u64::from(signal)) },
+            0 => Self { code: Some(i64::from((status >> 8) & 0xff)), ..Self::default() },
+            signal => Self { signal: Some(u64::from(signal)), ..Self::default() },
         }
     }
 }
@@ -57,6 +60,7 @@ pub(crate) struct World {
     pub(crate) hasher: Hasher,
     pub(crate) emitter: Emitter,
     pub(crate) patterns: Patterns,
+    pub(crate) settings: Settings,
     pub(crate) counters: Arc<Counters>,
     pub(crate) pins: Pins,
     ended: Ended,
@@ -85,6 +89,7 @@ impl World {
             hasher: Hasher::new(config.hash.clone()),
             emitter: Emitter::new(sink, boot, Arc::clone(&counters)),
             patterns: Patterns::new(&config.sensitive),
+            settings: Settings::new(&config.settings),
             counters,
             pins: Pins::default(),
             ended: Ended::default(),
@@ -202,7 +207,7 @@ impl World {
         match procfs::stat(key.pid) {
             Some(stat) if stat.start_ticks == key.start_ticks => self.adopt(key.pid, &stat),
             _ => {
-                let mut process = Process::default();
+                let mut process = Process { missing: Some("ended".into()), ..Process::default() };
                 self.table.identify(&mut process, key, None);
                 Arc::new(process)
             }
@@ -305,6 +310,7 @@ impl World {
         let mut process = Process::clone(&self.find(key));
         process.exit_code = ending.code;
         process.exit_signal = ending.signal;
+        (process.cpu_ms, process.rss_peak) = ending.used.unzip();
         self.table.remove(key);
         self.push(time, &Arc::new(process), Activity::Process(ProcessActivity::Exit));
     }

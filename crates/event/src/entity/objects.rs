@@ -145,6 +145,8 @@ entity! {
         156 origin: Text = "driver.file.origin" @unfit;
         #[doc = "How it was loaded: init_module, finit_module, mmap."]
         157 call: Text = "driver.call" @unfit;
+        #[doc = "How many loads of a library by this executable this activity stands for."]
+        158 operations: U64 = "driver.operations" @unfit;
     }
 }
 

@@ -99,6 +99,10 @@ entity! {
         64 rss_peak: U64 = "process.rss_peak" @unfit;
         #[doc = "Why an actor is not known, when it is not: ended, out_of_scope, kernel."]
         65 missing: Text = "process.missing" @unfit;
+        #[doc = "Effective group id."]
+        66 effective_group_id: U64 = "process.egid" @unfit;
+        #[doc = "True when the arguments were longer than the command line kept of them."]
+        67 cmd_line_truncated: Bool = "process.cmd_line_truncated" @unfit;
     }
 }
 
@@ -149,6 +153,8 @@ entity! {
         187 bytes: U64 = "target.bytes" @unfit;
         #[doc = "User id of the target."]
         188 user_id: U64 = "target.process.user.uid" @unfit;
+        #[doc = "How many operations this activity stands for, when not one."]
+        189 operations: U64 = "target.operations" @unfit;
     }
 }
 

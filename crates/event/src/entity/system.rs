@@ -29,6 +29,8 @@ entity! {
         218 path: Text = "kernel.path" @unfit;
         #[doc = "How it is attached, for example cgroup_inet4_connect."]
         219 attach_type: Text = "kernel.attach_type" @unfit;
+        #[doc = "Error number of an attempt that failed."]
+        220 error: I64 = "kernel.error" @unfit;
     }
 }
 

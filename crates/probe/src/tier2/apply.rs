@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
-use metsuke_event::activity::{Activity, FileActivity, ModuleActivity, NetworkActivity};
-use metsuke_event::{File, Module, Network, Process, ProcessKey, Text, Timestamp};
+use metsuke_event::activity::{Activity, FileActivity, NetworkActivity};
+use metsuke_event::{File, Network, Process, ProcessKey, Text, Timestamp};
 use metsuke_packet::dns;
 
-use super::State;
+use super::acts::{tell_reached, tell_regions};
 use super::names::Told;
 use super::record::{Body, Exec, FileRecord, Flow, Fork, Head, device, flag, kind, path, resolve};
 use super::sums::{Key, Opened, Subject, Sum, file_key, flow_key};
+use super::{State, changes, objects};
 use crate::procfs;
 use crate::world::{Ending, World};
 
+const NANOS_PER_MS: u64 = 1_000_000;
+
+/// Bytes of a page: x86-64's only base size.
+const PAGE: u64 = 4_096;
+
 /// Longest text taken from a record's small fields.
-fn text(bytes: &[u8]) -> Option<Text> {
+pub(super) fn text(bytes: &[u8]) -> Option<Text> {
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into())
 }
 
@@ -33,9 +39,17 @@ impl State {
                 }
                 apply_exec(world, head, &exec, time);
             }
-            Body::Exit { status } => {
+            Body::Exit(exit) => {
                 self.settle(world, &self.sums.of_process(head.pid));
-                world.exit(key, Ending::from_status(status), time);
+                let used = Some((exit.cpu / NANOS_PER_MS, exit.peak.saturating_mul(PAGE)));
+                world.exit(key, Ending { used, ..Ending::from_status(exit.status) }, time);
+            }
+            Body::Change(change) => changes::apply(world, head, &change, (key, time)),
+            Body::Reach(reach) => self.apply_reach(world, head, &reach),
+            Body::Region(region) => self.apply_region(world, head, &region),
+            Body::Object(object) => {
+                let process = world.find(key);
+                objects::apply(world, head, &object, (process, time));
             }
             Body::Moved => {
                 world.find(key);
@@ -43,14 +57,9 @@ impl State {
             Body::File(file) => self.apply_file(world, head, &file),
             Body::Flow(flow) if head.kind == kind::DNS => self.apply_dns(world, head, &flow),
             Body::Flow(flow) => self.apply_flow(world, head, &flow),
-            Body::Module { taints, name } => {
-                let what = match head.kind {
-                    kind::MODULE_LOAD => ModuleActivity::Load,
-                    _ => ModuleActivity::Unload,
-                };
-                let module = Module { name: text(name), taints: Some(taints), ..Module::default() };
+            Body::Module(module) => {
                 let process = world.find(key);
-                world.push(time, &process, Activity::Module(what, module));
+                objects::apply_module(world, head, &module, (process, time));
             }
         }
     }
@@ -260,6 +269,8 @@ fn tell_sum(world: &mut World, opened: Opened, sum: Sum) {
             file.operations = Some(sum.operations - 1);
             world.push(time, &opened.process, Activity::File(FileActivity::Read, file));
         }
+        Subject::Reach(what, target) => tell_reached(world, &opened.process, (what, target), sum),
+        Subject::Memory(what, memory) => tell_regions(world, &opened.process, (what, memory), sum),
         Subject::Flow(what, mut network) => {
             network.flows = Some(sum.operations - 1);
             // Each of them had a port of its own.
@@ -306,9 +317,8 @@ fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) 
         exe_inode: Some(exec.inode),
         exe_device: Some(exec.device),
         capabilities: Some(exec.capabilities),
-        pid_namespace: Some(u64::from(exec.namespaces[0])),
-        mount_namespace: Some(u64::from(exec.namespaces[1])),
-        network_namespace: Some(u64::from(exec.namespaces[2])),
+        seccomp: Some(u64::from(exec.seccomp)),
+        cmd_line_truncated: head.has(flag::CUT).then_some(true),
         environment: procfs::interesting(exec.env),
         stdio: Some(format!("{}/{}", stream(exec.stdio[0]), stream(exec.stdio[1])).into()),
         parent_pid: Some(u64::from(exec.parent)),
@@ -321,7 +331,16 @@ fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) 
         (false, false) => "disk",
     };
     process.exe_kind = Some(origin.into());
+    for (field, inode) in changes::namespaces(&mut process).into_iter().zip(exec.namespaces) {
+        *field = Some(u64::from(inode));
+    }
+    process.exe_layer = match (head.has(flag::UPPER), head.has(flag::LOWER)) {
+        (true, _) => Some("upper".into()),
+        (false, true) => Some("lower".into()),
+        (false, false) => None,
+    };
     if head.has(flag::SCRIPT) {
+        process.interpreter.clone_from(&process.exe);
         process.script = Some(resolve(exec.cwd, exec.script).into());
     }
     if let Some(group) = world.cgroups.by_id(exec.cgroup) {

@@ -1,5 +1,6 @@
 //! Loads and attaches the BPF objects.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
 // Named for its build metadata only: build.rs finds libbpf's C headers by it.
@@ -24,8 +25,11 @@ const MISSING: &str = env!("METSUKE_BPF_MISSING");
 /// Longest file or folder name that the kernel looks up, its NUL included (`MAX_NAME`).
 const NAME_BYTES: usize = 32;
 
+const NAME_SENSITIVE: u8 = 1;
+const NAME_MEMORY: u8 = 2;
+
 /// The hooks of `tracing.bpf.c` and what each is for.
-const HOOKS: [(&str, &str, &str); 5] = [
+const HOOKS: [(&str, &str, &str); 7] = [
     ("on_fork", "tp_btf/sched_process_fork", "processes: fork"),
     (
         "on_exec",
@@ -34,7 +38,13 @@ const HOOKS: [(&str, &str, &str); 5] = [
     ),
     ("on_exit", "tp_btf/sched_process_exit", "processes: exit"),
     ("on_move", "tp_btf/cgroup_attach_task", "processes that enter the scope"),
-    ("on_system_call", "tp_btf/sys_exit", "files, flows, DNS"),
+    ("on_rename", "tp_btf/task_rename", "processes that give themselves another name"),
+    ("on_signal", "tp_btf/signal_generate", "signals to other processes"),
+    (
+        "on_system_call",
+        "tp_btf/sys_exit",
+        "files, flows, DNS; users and namespaces changed; memory, other processes, BPF, settings",
+    ),
 ];
 
 /// The loaded objects with what user mode needs of them. Dropping it takes the hooks away.
@@ -44,6 +54,7 @@ pub(super) struct Loaded {
     pub(super) lost: MapHandle,
     pub(super) files: MapHandle,
     pub(super) flows: MapHandle,
+    pub(super) acts: MapHandle,
     pub(super) modules: bool,
     links: Vec<Link>,
     objects: Vec<Object>,
@@ -119,7 +130,7 @@ fn try_tracing(
             MapHandle::try_from(&found).map_err(|error| explain(&error))
         };
         name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
-        Ok((map("records")?, map("lost")?, map("files")?, map("flows")?))
+        Ok((map("records")?, map("lost")?, map("files")?, map("flows")?, map("acts")?))
     })();
     let mut links = Vec::new();
     let mut works = true;
@@ -129,11 +140,12 @@ fn try_tracing(
         trials.push(hook(Tier::Tracing, name, purpose, outcome(attached.map(|l| links.push(l)))));
     }
     match loaded {
-        Ok((records, lost, files, flows)) if works => Some(Loaded {
+        Ok((records, lost, files, flows, acts)) if works => Some(Loaded {
             records,
             lost,
             files,
             flows,
+            acts,
             modules: false,
             links,
             objects: vec![object],
@@ -186,15 +198,23 @@ fn configure(object: &mut OpenObject, config: &ProbeConfig, bounds: &Bounds) -> 
     for index in 0..4 {
         value.extend(config.dns_ports.get(index).copied().unwrap_or(0).to_ne_bytes());
     }
-    let names = Patterns::new(&config.sensitive).kernel_names();
+    let names: Vec<_> = kernel_names(&Patterns::new(&config.sensitive)).into_keys().collect();
     value.extend(looks(&names).iter().flatten().flat_map(|bits| bits.to_ne_bytes()));
     let map = object.maps_mut().find(|map| map.name().to_string_lossy().ends_with(".config"));
     let mut map = map.ok_or("the object has no configuration section")?;
     map.set_initial_value(&value).map_err(|error| explain(&error))
 }
 
+/// The names that the kernel looks up, with what each stands for (`NAME_…` of `file.h`).
+fn kernel_names(patterns: &Patterns) -> BTreeMap<KernelName, u8> {
+    let mut names: BTreeMap<_, _> =
+        patterns.kernel_names().into_iter().map(|name| (name, NAME_SENSITIVE)).collect();
+    names.insert(KernelName::File("mem".to_owned()), NAME_MEMORY);
+    names
+}
+
 fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
-    for name in patterns.kernel_names() {
+    for (name, means) in kernel_names(patterns) {
         let (name, folder) = match &name {
             KernelName::File(name) => (name, 0_u32),
             KernelName::Folder(name) => (name, 1),
@@ -204,7 +224,7 @@ fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
         let length = name.len().min(NAME_BYTES - 1);
         key[..length].copy_from_slice(&name.as_bytes()[..length]);
         key[NAME_BYTES..].copy_from_slice(&folder.to_ne_bytes());
-        map.update(&key, &[1], MapFlags::ANY).map_err(|error| explain(&error))?;
+        map.update(&key, &[means], MapFlags::ANY).map_err(|error| explain(&error))?;
     }
     Ok(())
 }

@@ -2,9 +2,13 @@
 //!
 //! Invariant: records are applied in the order in which the kernel queued them.
 
+mod acts;
 mod apply;
+mod changes;
+mod labels;
 mod load;
 mod names;
+mod objects;
 mod record;
 mod sums;
 
@@ -88,7 +92,11 @@ impl Tracing {
         })?;
         let ring = builder.build()?;
         let duplicate = |map: &MapHandle| MapHandle::try_from(map);
-        let sums = Sums::new(duplicate(&loaded.files)?, duplicate(&loaded.flows)?);
+        let sums = Sums::new(
+            duplicate(&loaded.files)?,
+            duplicate(&loaded.flows)?,
+            duplicate(&loaded.acts)?,
+        );
         let lost = Lost { map: duplicate(&loaded.lost)?, seen: 0, since: host::now(), next: 0 };
         Ok(Self {
             queue: Queue { ring, bytes },

@@ -2,7 +2,11 @@
 //!
 //! Invariant: any bytes whatever give a record or `None`, never a panic.
 
+mod acts;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub(crate) use acts::{Change, ModuleRecord, Object, Reach, Region};
 
 /// Kinds, as in `records.h`.
 pub(crate) mod kind {
@@ -10,6 +14,9 @@ pub(crate) mod kind {
     pub(crate) const EXEC: u16 = 2;
     pub(crate) const EXIT: u16 = 3;
     pub(crate) const MOVED: u16 = 4;
+    pub(crate) const IDENTITY: u16 = 5;
+    pub(crate) const RENAMED: u16 = 6;
+    pub(crate) const NAMESPACE: u16 = 7;
     pub(crate) const CREATE: u16 = 10;
     pub(crate) const WRITE: u16 = 11;
     pub(crate) const READ: u16 = 12;
@@ -23,15 +30,29 @@ pub(crate) mod kind {
     pub(crate) const DNS: u16 = 30;
     pub(crate) const MODULE_LOAD: u16 = 40;
     pub(crate) const MODULE_UNLOAD: u16 = 41;
+    pub(crate) const ACCESS: u16 = 50;
+    pub(crate) const INJECT: u16 = 51;
+    pub(crate) const SIGNAL: u16 = 52;
+    pub(crate) const MAP: u16 = 53;
+    pub(crate) const PROTECT: u16 = 54;
+    pub(crate) const IMAGE: u16 = 56;
+    pub(crate) const BPF: u16 = 57;
+    pub(crate) const KEXEC: u16 = 58;
+    pub(crate) const RING: u16 = 59;
+    pub(crate) const SETTING: u16 = 60;
 }
 
 /// Flags, as in `records.h`.
 pub(crate) mod flag {
+    pub(crate) const CUT: u16 = 1;
     pub(crate) const SINGLE: u16 = 2;
     pub(crate) const MEMORY: u16 = 4;
     pub(crate) const GONE: u16 = 8;
     pub(crate) const SCRIPT: u16 = 16;
     pub(crate) const ANSWER: u16 = 32;
+    pub(crate) const VIRTUAL: u16 = 64;
+    pub(crate) const UPPER: u16 = 128;
+    pub(crate) const LOWER: u16 = 256;
 }
 
 /// What every record begins with.
@@ -72,7 +93,9 @@ pub(crate) struct Exec<'a> {
     pub(crate) gid: u32,
     pub(crate) login_uid: u32,
     pub(crate) tty: u32,
-    pub(crate) namespaces: [u32; 3],
+    /// pid mount net user cgroup uts ipc.
+    pub(crate) namespaces: [u32; 7],
+    pub(crate) seccomp: u32,
     pub(crate) stdio: [u8; 2],
     pub(crate) name: &'a [u8],
     pub(crate) exe: &'a [u8],
@@ -80,6 +103,16 @@ pub(crate) struct Exec<'a> {
     pub(crate) script: &'a [u8],
     pub(crate) args: &'a [u8],
     pub(crate) env: &'a [u8],
+}
+
+/// How a process ended, and what it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Nanoseconds of processor time.
+    pub(crate) cpu: u64,
+    /// Pages resident at most.
+    pub(crate) peak: u64,
+    pub(crate) status: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,11 +144,15 @@ pub(crate) struct Flow<'a> {
 pub(crate) enum Body<'a> {
     Fork(Fork),
     Exec(Box<Exec<'a>>),
-    Exit { status: u32 },
+    Exit(Exit),
     Moved,
+    Change(Change<'a>),
+    Reach(Reach),
+    Region(Region<'a>),
+    Object(Box<Object<'a>>),
     File(FileRecord<'a>),
     Flow(Flow<'a>),
-    Module { taints: u64, name: &'a [u8] },
+    Module(ModuleRecord<'a>),
 }
 
 /// Reads one record.
@@ -141,13 +178,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(Head, Body<'_>)> {
             session: input.u32()?,
         }),
         kind::EXEC => Body::Exec(Box::new(exec(&mut input)?)),
-        kind::EXIT => Body::Exit { status: input.u32()? },
+        kind::EXIT => {
+            Body::Exit(Exit { cpu: input.u64()?, peak: input.u64()?, status: input.u32()? })
+        }
         kind::MOVED => Body::Moved,
+        kind::IDENTITY..=kind::NAMESPACE => Body::Change(Change::read(&mut input)?),
+        kind::ACCESS..=kind::SIGNAL => Body::Reach(Reach::read(&mut input)?),
+        kind::MAP..=kind::IMAGE => Body::Region(Region::read(&mut input)?),
+        kind::BPF..=kind::SETTING => Body::Object(Box::new(Object::read(&mut input)?)),
         kind::CREATE..=kind::TRUNCATE => Body::File(file(&mut input)?),
         kind::CONNECT..=kind::DNS => Body::Flow(flow(&mut input)?),
-        kind::MODULE_LOAD | kind::MODULE_UNLOAD => {
-            Body::Module { taints: input.u64()?, name: text(input.bytes(56)?) }
-        }
+        kind::MODULE_LOAD | kind::MODULE_UNLOAD => Body::Module(ModuleRecord::read(&mut input)?),
         _ => return None,
     };
     Some((head, body))
@@ -166,7 +207,8 @@ fn exec<'a>(input: &mut Input<'a>) -> Option<Exec<'a>> {
         gid: input.u32()?,
         login_uid: input.u32()?,
         tty: input.u32()?,
-        namespaces: [input.u32()?, input.u32()?, input.u32()?],
+        namespaces: input.u32s()?,
+        seccomp: input.u32()?,
         stdio: [input.u8()?, input.u8()?],
         name: &[],
         exe: &[],
@@ -178,7 +220,7 @@ fn exec<'a>(input: &mut Input<'a>) -> Option<Exec<'a>> {
     input.bytes(2)?;
     let mut length = || input.u16().map(usize::from);
     let lengths = [length()?, length()?, length()?, length()?, length()?];
-    input.bytes(2)?;
+    input.bytes(6)?;
     exec.name = text(input.bytes(16)?);
     exec.exe = input.bytes(lengths[0])?;
     exec.cwd = input.bytes(lengths[1])?;
@@ -304,6 +346,14 @@ impl<'a> Input<'a> {
         self.array().map(u32::from_ne_bytes)
     }
 
+    fn u32s<const N: usize>(&mut self) -> Option<[u32; N]> {
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = self.u32()?;
+        }
+        Some(numbers)
+    }
+
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_ne_bytes)
     }
@@ -345,8 +395,8 @@ mod tests {
 
     #[test]
     fn a_record_of_another_length_than_it_says_is_none() {
-        let mut bytes = vec![0_u8; 40];
-        bytes[..4].copy_from_slice(&40_u32.to_ne_bytes());
+        let mut bytes = vec![0_u8; 56];
+        bytes[..4].copy_from_slice(&56_u32.to_ne_bytes());
         bytes[4..6].copy_from_slice(&kind::EXIT.to_ne_bytes());
         assert!(parse(&bytes).is_some());
         bytes.push(0);

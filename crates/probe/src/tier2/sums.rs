@@ -16,11 +16,15 @@ const QUIET_NANOS: u64 = 250_000_000;
 /// What is summed up for this long is told, even if it goes on.
 const LONGEST_NANOS: u64 = 1_000_000_000;
 
+/// Memory made executable: a program that compiles while it runs does so all the time.
+const MEMORY_NANOS: u64 = 60_000_000_000;
+
 /// One sum's identity: the bytes of its key in the kernel's map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     File([u8; 24]),
     Flow([u8; 28]),
+    Act([u8; 16]),
 }
 
 /// `struct file_key` of `records.h`.
@@ -42,6 +46,16 @@ pub(super) fn flow_key(remote: [u8; 16], pid: u32, ports: (u16, u16), ids: (u16,
         key[at..at + 2].copy_from_slice(&value.to_ne_bytes());
     }
     Key::Flow(key)
+}
+
+/// `struct act_key` of `records.h`.
+pub(super) fn act_key(object: u64, pid: u32, kind: u16, detail: u16) -> Key {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&object.to_ne_bytes());
+    key[8..12].copy_from_slice(&pid.to_ne_bytes());
+    key[12..14].copy_from_slice(&kind.to_ne_bytes());
+    key[14..].copy_from_slice(&detail.to_ne_bytes());
+    Key::Act(key)
 }
 
 /// `struct sum` of `records.h`.
@@ -76,19 +90,33 @@ pub(super) enum Subject {
     Write(metsuke_event::File),
     Read(metsuke_event::File),
     Flow(metsuke_event::activity::NetworkActivity, metsuke_event::Network),
+    Reach(metsuke_event::activity::TargetActivity, metsuke_event::Target),
+    Memory(metsuke_event::activity::MemoryActivity, metsuke_event::Memory),
+}
+
+impl Subject {
+    /// How long after its first operation a sum is told.
+    fn wait(&self) -> u64 {
+        match self {
+            Self::Write(_) => QUIET_NANOS,
+            Self::Memory(..) => MEMORY_NANOS,
+            Self::Read(_) | Self::Flow(..) | Self::Reach(..) => LONGEST_NANOS,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Sums {
     files: MapHandle,
     flows: MapHandle,
+    acts: MapHandle,
     open: HashMap<Key, Opened>,
     next: u64,
 }
 
 impl Sums {
-    pub(super) fn new(files: MapHandle, flows: MapHandle) -> Self {
-        Self { files, flows, open: HashMap::new(), next: 0 }
+    pub(super) fn new(files: MapHandle, flows: MapHandle, acts: MapHandle) -> Self {
+        Self { files, flows, acts, open: HashMap::new(), next: 0 }
     }
 
     /// Bounded by the kernel's maps: an entry is made only for a record that made one there.
@@ -99,7 +127,7 @@ impl Sums {
         (pid, first): (u32, u64),
         subject: Subject,
     ) {
-        let wait = if matches!(subject, Subject::Write(_)) { QUIET_NANOS } else { LONGEST_NANOS };
+        let wait = subject.wait();
         self.next = self.next.min(first + wait);
         self.open.insert(key, Opened { process, pid, subject, first, due: first + wait });
     }
@@ -108,6 +136,7 @@ impl Sums {
         match key {
             Key::File(bytes) => (&self.files, bytes.to_vec()),
             Key::Flow(bytes) => (&self.flows, bytes.to_vec()),
+            Key::Act(bytes) => (&self.acts, bytes.to_vec()),
         }
     }
 
@@ -167,7 +196,7 @@ impl Sums {
                 (inode.is_some() && file.inode == inode)
                     || (path.is_some() && file.path.as_deref() == path)
             }
-            Subject::Read(_) | Subject::Flow(..) => false,
+            _ => false,
         })
     }
 

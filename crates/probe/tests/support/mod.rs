@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod actor;
+
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
