@@ -24,6 +24,8 @@ use std::sync::mpsc::sync_channel;
 use metsuke_probe::{ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start};
 
 const ROUNDS: usize = 9;
+/// Operations done before the measured ones.
+const WARM: u64 = 20;
 const WORK: &str = "METSUKE_BENCH_WORK";
 const OPERATIONS: [(&str, u64); 4] =
     [("exec", 300), ("open+close", 60_000), ("connect", 3_000), ("create+write+close", 4_000)];
@@ -68,7 +70,12 @@ fn compare(inside: &Path, elsewhere: &Path) {
         "{:<20} {:>12} {:>12} {:>7} {:>14} {:>7} {:>9} {:>6}",
         "operation", "none", "watched", "ratio", "out of scope", "ratio", "events", "lost"
     );
+    // Words among the arguments name the operations wanted; without any it is all of them.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     for (name, count) in OPERATIONS {
+        if !wanted.is_empty() && !wanted.iter().any(|word| name == word) {
+            continue;
+        }
         let mut figures: [Vec<f64>; 3] = Default::default();
         let (mut events, mut lost) = (0, 0);
         for round in 0..ROUNDS {
@@ -114,6 +121,11 @@ fn measure(
     });
     let reader =
         std::thread::spawn(move || events.into_iter().map(|batch| batch.len()).sum::<usize>());
+    // What a probe does once (its hash of a program never seen before) is not what an operation costs.
+    run(work, WARM, inside);
+    if probe.is_some() {
+        settle();
+    }
     let before = cpu(libc::RUSAGE_SELF);
     let theirs = run(work, count, inside);
     let stats = probe.as_ref().map(metsuke_probe::Probe::stats).unwrap_or_default();
@@ -122,6 +134,17 @@ fn measure(
     let delivered = reader.join().unwrap() as u64;
     let mine = if scope.is_some() { mine } else { 0.0 };
     (theirs + mine, (delivered, stats.kernel_lost + stats.shed))
+}
+
+/// Waits until the probe has nothing left to do: it uses less than a millisecond in fifty.
+fn settle() {
+    loop {
+        let before = cpu(libc::RUSAGE_SELF);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        if cpu(libc::RUSAGE_SELF) - before < 1e6 {
+            return;
+        }
+    }
 }
 
 /// Runs the work in `group`; gives its CPU nanoseconds.
