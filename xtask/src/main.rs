@@ -17,6 +17,7 @@ mod codegen;
 mod doctor;
 mod e2e;
 mod fuzz;
+mod load;
 mod node;
 mod place;
 mod run;
@@ -57,6 +58,8 @@ enum Command {
     Bench(bench::Options),
     /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
     Atomics(atomics::Options),
+    /// Flood, soak or idle the real product: what is lost, what memory and the wire cost.
+    Load(load::Options),
     /// Fuzz one parser of untrusted bytes; without a target, list them.
     Fuzz(fuzz::Options),
     /// The console in a real browser against a real server and sensor.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Codegen(options) => codegen::main(&options),
         Command::Bench(options) => bench::main(&options),
         Command::Atomics(options) => atomics::main(&options),
+        Command::Load(options) => load::main(&options),
         Command::Fuzz(options) => fuzz::main(&options),
         Command::E2e => e2e::main(),
         Command::Doctor(options) => doctor::main(&options),

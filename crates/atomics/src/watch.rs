@@ -12,7 +12,7 @@ use metsuke_event::{Activity, Event, Kind};
 use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start};
 
 /// How long the last record of a room may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A control group above those of the rooms, watched.
 #[derive(Debug)]
