@@ -1,5 +1,6 @@
 //! What a probe is told: where to look, how far it may go, and its bounds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use metsuke_event::coverage::Tier;
@@ -28,6 +29,20 @@ pub struct Sensitive {
     pub sensitivity: String,
 }
 
+/// A part of the probe that reads what files and libraries say about the system; see `README.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Watcher {
+    /// Accounts and groups, from passwd, shadow, group and gshadow.
+    Accounts,
+    /// What starts by itself: cron, at, units, profiles, PAM, …, with what changed.
+    Persistence,
+}
+
+impl Watcher {
+    /// Every one, as they are by default.
+    pub const ALL: [Self; 2] = [Self::Accounts, Self::Persistence];
+}
+
 /// How a probe is set up. `ProbeConfig::new` gives defaults fit for production.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
@@ -43,6 +58,10 @@ pub struct ProbeConfig {
     pub hash: Limits,
     /// UDP ports on which DNS is read; at most four are used.
     pub dns_ports: Vec<u16>,
+    /// What is read of the system around the processes.
+    pub watchers: BTreeSet<Watcher>,
+    /// Folders that web servers serve: scripts below them start by a visitor's request.
+    pub web_roots: Vec<PathBuf>,
 }
 
 /// Most patterns of sensitive files; the kernel's name table has this size.
@@ -58,6 +77,10 @@ impl ProbeConfig {
             settings: default_settings(),
             hash: Limits::default(),
             dns_ports: vec![53],
+            watchers: Watcher::ALL.into(),
+            web_roots: ["/var/www", "/srv/http", "/srv/www", "/usr/share/nginx/html"]
+                .map(PathBuf::from)
+                .into(),
         }
     }
 }

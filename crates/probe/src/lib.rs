@@ -17,6 +17,7 @@ mod run;
 mod sensitive;
 mod settings;
 mod stats;
+mod system;
 mod table;
 mod target;
 mod tier2;
@@ -25,7 +26,7 @@ mod users;
 mod world;
 
 pub use config::{
-    ProbeConfig, SINK_BATCHES, Scope, Sensitive, default_sensitive, default_settings,
+    ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher, default_sensitive, default_settings,
 };
 pub use error::ProbeError;
 pub use host::{boot_id, cgroup_root};

@@ -190,7 +190,8 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
 
 fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
     host::hasten();
-    let (mut source, coverage) = choose(config, &world.bounds);
+    let (mut source, mut coverage) = choose(config, &world.bounds);
+    world.system_report(&mut coverage);
     world.emitter.set_tier(coverage.tier.number());
     // Hooks first, then the running processes: what starts in between is seen twice, never missed.
     world.seed();
@@ -205,6 +206,7 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
         world.emitter.flush();
     }
     source.finish(&mut world);
+    world.system_round(u64::MAX);
     world.count();
     say(&mut world, "stopped");
     world.emitter.flush();

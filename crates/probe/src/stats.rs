@@ -21,6 +21,12 @@ pub struct Stats {
     pub hashed: u64,
     /// Hashes forgotten to make room.
     pub hashes_evicted: u64,
+    /// Files of interest kept as they were last seen, for a change to be told as a difference.
+    pub snapshots: u64,
+    /// Of these, forgotten or never kept for want of room.
+    pub snapshots_evicted: u64,
+    /// Steps still to be done until every file of interest is known.
+    pub scan_left: u64,
     /// How long the newest event waited between the kernel and the sink, in milliseconds.
     pub lag_ms: u64,
 }
@@ -35,6 +41,9 @@ pub(crate) struct Counters {
     pub(crate) repeated_ends: AtomicU64,
     pub(crate) hashed: AtomicU64,
     pub(crate) hashes_evicted: AtomicU64,
+    pub(crate) snapshots: AtomicU64,
+    pub(crate) snapshots_evicted: AtomicU64,
+    pub(crate) scan_left: AtomicU64,
     pub(crate) lag_ms: AtomicU64,
 }
 
@@ -50,6 +59,9 @@ impl Counters {
             repeated_ends: read(&self.repeated_ends),
             hashed: read(&self.hashed),
             hashes_evicted: read(&self.hashes_evicted),
+            snapshots: read(&self.snapshots),
+            snapshots_evicted: read(&self.snapshots_evicted),
+            scan_left: read(&self.scan_left),
             lag_ms: read(&self.lag_ms),
         }
     }

@@ -20,6 +20,7 @@ use crate::procfs::{self, Stat};
 use crate::sensitive::Patterns;
 use crate::settings::Settings;
 use crate::stats::{Counters, add, set};
+use crate::system::System;
 use crate::table::Table;
 use crate::users::Users;
 
@@ -63,6 +64,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) counters: Arc<Counters>,
     pub(crate) pins: Pins,
+    pub(crate) system: System,
     ended: Ended,
     users: Users,
     boot_time: Timestamp,
@@ -92,6 +94,7 @@ impl World {
             settings: Settings::new(&config.settings),
             counters,
             pins: Pins::default(),
+            system: System::new(config),
             ended: Ended::default(),
             users,
             boot_time,
@@ -118,6 +121,7 @@ impl World {
     /// Chores of about once a second: clock, user names, counters.
     pub(crate) fn tick(&mut self) {
         let now = host::since_boot();
+        self.system_round(now);
         if now < self.chores_at {
             return;
         }
@@ -145,6 +149,7 @@ impl World {
         let hasher = self.hasher.stats();
         set(&self.counters.hashed, hasher.hashed);
         set(&self.counters.hashes_evicted, hasher.evicted);
+        self.system.count(&self.counters);
     }
 
     /// Takes the processes that run in scope now into the table, oldest first, without events.
@@ -316,7 +321,10 @@ impl World {
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, process: &Arc<Process>, activity: Activity) {
+        let mut told = Vec::new();
+        self.system.observe(time, process, &activity, &mut told);
         self.emitter.push(time, process, activity);
+        self.push_told(told);
     }
 
     /// Hashes a file as it stands after an activity. Sees it as the process does, if it still runs.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod actor;
+pub(crate) mod room;
 
 use std::fs;
 use std::io;
@@ -22,6 +23,9 @@ pub(crate) use metsuke_testkit::table::{Outcome as Shown, Table, row};
 
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Names the role in which a test binary runs itself as a helper.
+pub(crate) const ROLE: &str = "METSUKE_PROBE_TEST_ROLE";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -120,6 +124,15 @@ impl Watch {
         self.probe.as_ref().unwrap().stats()
     }
 
+    /// Waits until `holds` of the probe's counts.
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Stats) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&self.stats()) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.stats());
+            std::thread::yield_now();
+        }
+    }
+
     /// The first event for which `wanted` holds, waiting for it.
     pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let deadline = Instant::now() + PATIENCE;
@@ -160,6 +173,11 @@ pub(crate) fn describe(event: &Event) -> String {
         Activity::Network(_, network) => format!("{network:?}"),
         Activity::Dns(dns) => format!("{dns:?}"),
         Activity::Health(health) => format!("{health:?}"),
+        Activity::Account(_, account) => format!("{account:?}"),
+        Activity::Persistence(_, persistence) => format!("{persistence:?}"),
+        Activity::Service(_, service) => format!("{service:?}"),
+        Activity::Logon(_, logon) => format!("{logon:?}"),
+        Activity::Script(script) => format!("{script:?}"),
         _ => String::new(),
     };
     let kind = event.activity.kind().name();
