@@ -8,6 +8,7 @@ mod notify;
 pub mod privileges;
 pub mod protected;
 pub mod rates;
+pub mod senders;
 pub mod stall;
 mod supervise;
 #[expect(
@@ -22,4 +23,4 @@ pub mod word;
 
 pub use leash::{Heard, Leash};
 pub use supervise::{Charge, supervise};
-pub use sys::{own_user, since_boot_ns};
+pub use sys::{hang_up, own_user, since_boot_ns};

@@ -73,6 +73,12 @@ pub const KEPT: [(u32, &str); 13] = [
     (39, "load BPF programs and maps"),
 ];
 
+/// What the capability called `name` is kept for; `None` when it is not kept.
+pub fn reason(name: &str) -> Option<&'static str> {
+    let kept = |number: u32| NAMES.get(usize::try_from(number).ok()?).copied();
+    KEPT.iter().find(|(number, _)| kept(*number) == Some(name)).map(|(_, why)| *why)
+}
+
 /// Whose files the sensor keeps its state in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateOwner {

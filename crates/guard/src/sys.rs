@@ -53,6 +53,48 @@ pub(crate) fn signal_child(pid: u32, signal: libc::c_int) -> io::Result<()> {
     checked(unsafe { libc::kill(pid_of(pid)?, signal) }).map(drop)
 }
 
+/// Sends SIGHUP to the process that has `pid` now, if `is_it` says so of it: it cannot be another
+/// one's by then.
+///
+/// # Errors
+/// `ESRCH` when there is none, or it is not the one that is meant.
+pub fn hang_up(pid: u32, is_it: impl FnOnce() -> bool) -> io::Result<()> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid_of(pid)?, 0) };
+    let fd = i32::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
+    let fd = checked(fd)?;
+    // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    if !is_it() {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; a null siginfo is allowed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGHUP, info, 0)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Runs `note` with the sender's process id (0: the kernel) whenever `signal` comes, besides what
+/// else is done about it.
+///
+/// # Errors
+/// When the signal cannot be handled.
+pub(crate) fn on_signal(
+    signal: libc::c_int,
+    note: impl Fn(u32) + Send + Sync + 'static,
+) -> io::Result<()> {
+    let action = move |info: &libc::siginfo_t| {
+        // SAFETY: for a signal that a process sent the kernel fills this member; for others it is
+        // a number without meaning, told apart by the code.
+        let pid = if info.si_code <= 0 { unsafe { info.si_pid() } } else { 0 };
+        note(u32::try_from(pid).unwrap_or(0));
+    };
+    // SAFETY: `note` stores into atomics only (see `senders`), which a handler may do.
+    unsafe { signal_hook_registry::register_sigaction(signal, action) }.map(drop)
+}
+
 /// Waits until one of `fds` can be read or was hung up, a signal came, or `timeout_ms` is over;
 /// tells which can be read.
 pub(crate) fn wait_readable(fds: &[BorrowedFd<'_>], timeout_ms: i32) -> Vec<bool> {

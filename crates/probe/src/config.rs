@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use metsuke_event::coverage::Tier;
 use metsuke_scan::Limits;
 
+use crate::throttle::Throttle;
+
 /// Batches that may wait in the sink before events are shed: at 512 events each about a second
 /// of a very busy host.
 pub const SINK_BATCHES: usize = 256;
@@ -62,6 +64,8 @@ pub struct ProbeConfig {
     pub watchers: BTreeSet<Watcher>,
     /// Folders that web servers serve: scripts below them start by a visitor's request.
     pub web_roots: Vec<PathBuf>,
+    /// Slows the probe while it runs.
+    pub throttle: Throttle,
 }
 
 /// Most patterns of sensitive files; the kernel's name table has this size.
@@ -81,6 +85,7 @@ impl ProbeConfig {
             web_roots: ["/var/www", "/srv/http", "/srv/www", "/usr/share/nginx/html"]
                 .map(PathBuf::from)
                 .into(),
+            throttle: Throttle::default(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use metsuke_event::Event;
 use metsuke_event::coverage::{Coverage, Tier};
+use metsuke_event::{Event, Timestamp};
 
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
@@ -33,6 +33,12 @@ impl Meter {
     /// What the probe has counted since its start.
     pub fn stats(&self) -> Stats {
         self.0.snapshot()
+    }
+
+    /// The wall-clock time of boot by which the probe tells times: an activity's time minus this is
+    /// its time since boot, which is the same for every probe. Follows a clock that is set.
+    pub fn boot_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.boot_time_ns.load(Ordering::Relaxed).cast_signed())
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Counters {
     pub(crate) snapshots_evicted: AtomicU64,
     pub(crate) scan_left: AtomicU64,
     pub(crate) lag_ms: AtomicU64,
+    /// The wall-clock time of boot by which times are told, in nanoseconds.
+    pub(crate) boot_time_ns: AtomicU64,
 }
 
 impl Counters {

@@ -22,6 +22,7 @@ use crate::settings::Settings;
 use crate::stats::{Counters, add, set};
 use crate::system::System;
 use crate::table::Table;
+use crate::throttle::Throttle;
 use crate::users::Users;
 
 /// A clock that jumped by more than this is followed; less is drift or scheduling.
@@ -68,6 +69,7 @@ pub(crate) struct World {
     ended: Ended,
     users: Users,
     boot_time: Timestamp,
+    throttle: Throttle,
     chores_at: u64,
     sweep_at: u64,
 }
@@ -81,6 +83,7 @@ impl World {
         counters: Arc<Counters>,
     ) -> Self {
         let boot_time = host::boot_time();
+        set_boot_time(&counters, boot_time);
         let mut users = Users::default();
         users.refresh();
         Self {
@@ -98,6 +101,7 @@ impl World {
             ended: Ended::default(),
             users,
             boot_time,
+            throttle: config.throttle.clone(),
             chores_at: 0,
             sweep_at: 0,
         }
@@ -131,7 +135,9 @@ impl World {
         let boot_time = host::boot_time();
         if boot_time.nanos_since(self.boot_time).abs() > CLOCK_JUMP_NANOS {
             self.boot_time = boot_time;
+            set_boot_time(&self.counters, boot_time);
         }
+        self.hasher.set_pace(self.throttle.hash_permille());
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_NANOS;
             // Left the scope, or its exit record was lost.
@@ -378,6 +384,10 @@ fn fill_content(file: &mut metsuke_event::File, content: &Content) {
     if content.fuzzy() == Fuzzy::Spared {
         file.hash_missing = Some("tlsh_budget".into());
     }
+}
+
+fn set_boot_time(counters: &Counters, time: Timestamp) {
+    set(&counters.boot_time_ns, time.as_nanos().cast_unsigned());
 }
 
 /// What stays the same over an exec.

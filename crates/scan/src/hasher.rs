@@ -154,6 +154,12 @@ impl Hasher {
         }
     }
 
+    /// Reads at so many thousandths of the usual pace from now on; at 0 nothing is read.
+    pub fn set_pace(&mut self, permille: u32) {
+        self.budget.set_pace(permille);
+        self.fuzzy.set_pace(permille);
+    }
+
     /// What it has done so far.
     pub fn stats(&self) -> Stats {
         Stats { evicted: self.cache.evicted, ..self.stats }

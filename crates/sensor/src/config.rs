@@ -4,21 +4,40 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use metsuke_guard::governor::Budgets;
 use metsuke_probe::Sensitive;
 use serde::Deserialize;
 
 /// Largest configuration file read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
-/// Where the sensor may act when it has no scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Enforce {
-    /// Only within `--scope-cgroup`; without one nowhere.
+/// More activities of one kind in a second, for long, are a flood.
+const FLOOD_PER_SECOND: u64 = 50_000;
+
+/// What the sensor watches and where it may act.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ConfiguredScope {
+    /// Not said: it watches the whole host and acts nowhere.
     #[default]
-    Scope,
-    /// Everywhere on this host.
+    Unsaid,
+    /// `"host"`: it watches the whole host and may act everywhere on it.
     Host,
+    /// A control group's folder: it watches and acts there only.
+    Cgroup(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for ConfiguredScope {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "host" => Ok(Self::Host),
+            path if path.starts_with('/') => Ok(Self::Cgroup(PathBuf::from(path))),
+            _ => Err(serde::de::Error::custom(
+                "scope is neither \"host\" (act everywhere on this host) nor the absolute path of \
+                 a control group; leave it out to watch the host and act nowhere",
+            )),
+        }
+    }
 }
 
 /// One file, or family of files, whose reading is reported.
@@ -37,8 +56,11 @@ pub(crate) struct Config {
     pub(crate) spool_max_bytes: Option<u64>,
     /// Folder of the proof-of-coverage exercise; the state folder's `poc` by default.
     pub(crate) poc_dir: Option<PathBuf>,
-    /// Where the sensor may act.
-    pub(crate) enforce: Enforce,
+    /// What is watched, and where the sensor may act; `--scope-cgroup` goes before it.
+    pub(crate) scope: ConfiguredScope,
+    /// What the sensor may use.
+    pub(crate) budgets: Budgets,
+    flood_per_second: Option<u64>,
     sensitive: Option<Vec<SensitiveFile>>,
 }
 
@@ -52,6 +74,11 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is wrong", path.display()))
+    }
+
+    /// More activities of one kind in a second, for long, are a flood.
+    pub(crate) fn flood_per_second(&self) -> u64 {
+        self.flood_per_second.unwrap_or(FLOOD_PER_SECOND)
     }
 
     /// Files whose reading is reported.
@@ -70,14 +97,34 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Enforce};
+    use super::{Config, ConfiguredScope};
+
+    fn read(text: &str) -> Result<Config, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
 
     #[test]
     fn a_misspelt_setting_is_an_error_that_names_it() {
-        let read = |text: &str| serde_json::from_str::<Config>(text);
         assert_eq!(read("{}").expect("empty is fine"), Config::default());
-        assert_eq!(read(r#"{"enforce": "host"}"#).expect("known").enforce, Enforce::Host);
-        let error = read(r#"{"enforec": "host"}"#).expect_err("unknown").to_string();
-        assert!(error.contains("enforec"), "{error}");
+        for text in [r#"{"scoep": "host"}"#, r#"{"budgets": {"scoep": 1}}"#] {
+            let error = read(text).expect_err("unknown");
+            assert!(error.contains("scoep"), "{error}");
+        }
+        let budgets = read(r#"{"budgets": {"cpu_permille": 7}}"#).expect("the others are as usual");
+        assert_eq!(budgets.budgets.cpu_permille, 7);
+        assert_eq!(budgets.budgets.memory_bytes, Config::default().budgets.memory_bytes);
+    }
+
+    #[test]
+    fn the_whole_host_is_acted_on_only_when_said_in_so_many_words() {
+        let scope = |text: &str| read(text).map(|config| config.scope);
+        assert_eq!(scope("{}"), Ok(ConfiguredScope::Unsaid));
+        assert_eq!(scope(r#"{"scope": "host"}"#), Ok(ConfiguredScope::Host));
+        let group = ConfiguredScope::Cgroup("/sys/fs/cgroup/a".into());
+        assert_eq!(scope(r#"{"scope": "/sys/fs/cgroup/a"}"#), Ok(group));
+        for text in [r#"{"scope": ""}"#, r#"{"scope": "Host"}"#, r#"{"scope": "*"}"#] {
+            let error = scope(text).expect_err("neither");
+            assert!(error.contains("leave it out"), "{error}");
+        }
     }
 }

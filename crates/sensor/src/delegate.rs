@@ -14,6 +14,7 @@ use metsuke_link::spool::SharedSpool;
 use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
 
+use crate::care::Care;
 use crate::edge::{self, Content};
 use crate::facts;
 use crate::health::Note;
@@ -35,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) enforcement: String,
     pub(crate) started: Timestamp,
     pub(crate) coverage: Option<Coverage>,
+    /// The process that guards this one.
+    pub(crate) guard: Option<u32>,
 }
 
 /// What is counted.
@@ -61,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) spool: SharedSpool,
     pub(crate) plan_news: Arc<Notify>,
+    pub(crate) care: Care,
     probe: ProbeStats,
     /// Woken when a plan came; holds one token.
     work: SyncSender<()>,
@@ -99,6 +103,7 @@ impl Shared {
             counters: Counters::default(),
             spool: parts.spool,
             plan_news: Arc::default(),
+            care: Care::default(),
             probe: parts.probe,
             work: parts.work,
             notes: parts.notes,
@@ -196,6 +201,8 @@ impl Shared {
             enforcement: self.setup.enforcement.clone(),
             coverage: self.setup.coverage.clone(),
             health: health.clone(),
+            guard: self.setup.guard,
+            privileges: metsuke_guard::privileges::report(),
         };
         status.save(&self.setup.state);
         health

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use metsuke_respond::PlanId;
 
+mod border;
+mod care;
 mod config;
 mod delegate;
 mod edge;
@@ -13,16 +15,25 @@ mod enrol_cmd;
 mod evictions;
 mod executor;
 mod facts;
+mod governing;
+mod grounds;
 mod health;
 mod live;
+mod own;
 mod pipeline;
 mod plans;
 mod probe_cmd;
+mod pulse;
 mod record;
 mod run_cmd;
+mod sentry;
 mod status;
 mod status_cmd;
+mod supervise_cmd;
+mod takeover;
 mod task;
+mod touches;
+mod upgrade_cmd;
 
 #[derive(Debug, Parser)]
 #[command(name = "metsuke-sensor", version, about = "Metsuke's sensor for one endpoint")]
@@ -37,6 +48,11 @@ enum Command {
     Enrol(enrol_cmd::Args),
     /// Watch, and send what is seen to the server.
     Run(run_cmd::Args),
+    /// Watch under a guard, which starts the sensor again when it ends and brings in a new one
+    /// without a gap; this is what the service runs.
+    Supervise(run_cmd::Args),
+    /// Have a guarded sensor's program, replaced on disk, take over without a gap.
+    Upgrade(upgrade_cmd::Args),
     /// Show what a running sensor last said of itself.
     Status(status_cmd::Args),
     /// Try every hook and say what works here and what stays unseen.
@@ -62,6 +78,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Enrol(args) => enrol_cmd::run(&args),
         Command::Run(args) => run_cmd::run(&args),
+        Command::Supervise(args) => supervise_cmd::run(&args),
+        Command::Upgrade(args) => upgrade_cmd::run(&args),
         Command::Status(args) => status_cmd::run(&args),
         Command::Probe(args) => probe_cmd::run(args),
         Command::Record(args) => record::run(args),

@@ -11,17 +11,21 @@ use std::time::{Duration, Instant};
 use metsuke_detect::{Engine, Evicted};
 use metsuke_event::activity::Activity;
 use metsuke_event::{Event, Timestamp};
+use metsuke_guard::since_boot_ns;
 use metsuke_link::codec::{CodecError, encode};
 use metsuke_link::message::Evictions;
 use metsuke_link::spool::Sequence;
 use metsuke_link::spool::watch::Watch;
 use metsuke_probe::ProbeEnd;
 
+use crate::border::Border;
 use crate::delegate::Shared;
 use crate::evictions::Teller;
-use crate::facts;
+use crate::governing::Governing;
 use crate::health::Note;
 use crate::live::Live;
+use crate::touches::Touches;
+use crate::{facts, own};
 
 /// A batch goes out when it has so many activities …
 const BATCH_EVENTS: usize = 2_000;
@@ -36,12 +40,25 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const PROBE_DELAY_NS: i64 = 1_000_000_000;
 /// The same when the probe is busy.
 const BUSY_DELAY_NS: i64 = 5_000_000_000;
+
+/// What stands between the probe and the numbers.
+pub(crate) struct Gate {
+    pub(crate) governing: Governing,
+    pub(crate) border: Border,
+    pub(crate) touches: Touches,
+    /// Seen before this thread began: while another sensor let go.
+    pub(crate) held: Vec<Event>,
+    /// What is said first: that the sensor began to watch, and how.
+    pub(crate) started: Option<Event>,
+}
+
 /// What the thread works with.
 pub(crate) struct Pipeline {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sequence: Sequence,
     pub(crate) watch: Watch,
     pub(crate) live: Arc<Live>,
+    pub(crate) gate: Gate,
 }
 
 struct Running {
@@ -79,12 +96,13 @@ impl Pipeline {
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
+        running.begin();
         let end = loop {
             let looked = facts::now();
             let received = probe.recv_timeout(TICK);
             let idle = matches!(received, Err(RecvTimeoutError::Timeout));
             match received {
-                Ok(events) => running.take(events),
+                Ok(events) => running.take_seen(events),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => match end.recv_timeout(TICK) {
                     Ok(end) => break end,
@@ -94,6 +112,7 @@ impl Pipeline {
                 },
             }
             running.take_notes(notes);
+            running.leave_if_due();
             running.flush_if_due();
             if idle && running.pending.is_empty() {
                 running.kept = running.kept.max(looked.plus_nanos(-PROBE_DELAY_NS));
@@ -101,9 +120,7 @@ impl Pipeline {
             running.maintain();
         };
         running.take_notes(notes);
-        let evicted = running.evictions();
-        let note = running.evictions.tell(evicted);
-        running.take(note.map(Note::event).into_iter().collect());
+        running.say_the_rest(end);
         running.flush();
         if end == ProbeEnd::ByItself {
             running.take(vec![Note::broken(running.kept()).event()]);
@@ -114,6 +131,63 @@ impl Pipeline {
 }
 
 impl Running {
+    fn begin(&mut self) {
+        let started = self.parts.gate.started.take();
+        self.take(started.into_iter().collect());
+        let held = std::mem::take(&mut self.parts.gate.held);
+        self.take_seen(held);
+    }
+
+    /// What the probe saw, as far as it is this sensor's to tell and within the budgets.
+    fn take_seen(&mut self, events: Vec<Event>) {
+        let events = self.parts.gate.border.pass(events);
+        self.take_own(events);
+    }
+
+    fn take_own(&mut self, events: Vec<Event>) {
+        let gate = &mut self.parts.gate;
+        let mut kept = Vec::with_capacity(events.len());
+        for event in events {
+            kept.extend(gate.touches.observe(&event));
+            if gate.governing.admits(event.activity.kind()) {
+                kept.push(event);
+            }
+        }
+        self.take(kept);
+    }
+
+    /// Withholds for a successor that watches already, and cuts.
+    fn leave_if_due(&mut self) {
+        let shared = Arc::clone(&self.parts.shared);
+        if let Some(since) = shared.care.successor_since()
+            && !shared.care.is_leaving()
+        {
+            self.parts.gate.border.withhold(since_boot_ns().max(since));
+            if let Some((cut, events)) = self.parts.gate.border.cut(since_boot_ns()) {
+                self.take_own(events);
+                shared.care.cut(cut);
+            }
+        }
+    }
+
+    /// The last words.
+    fn say_the_rest(&mut self, end: ProbeEnd) {
+        let rest = self.parts.gate.border.rest();
+        self.take_own(rest);
+        let evicted = self.evictions();
+        let note = self.evictions.tell(evicted);
+        let mut last: Vec<Event> = note.map(Note::event).into_iter().collect();
+        last.extend(self.parts.gate.governing.rest().map(Note::event));
+        last.extend(self.parts.shared.care.rest());
+        let (reason, detail) = match (end, self.parts.shared.care.is_leaving()) {
+            (ProbeEnd::ByItself, _) => ("probe_failed", "the probe broke down"),
+            (_, true) => ("handed_over", "another sensor takes over without a gap"),
+            (_, false) => ("stopped", ""),
+        };
+        last.push(own::stopped(reason, detail));
+        self.take(last);
+    }
+
     fn take(&mut self, events: Vec<Event>) {
         let shared = Arc::clone(&self.parts.shared);
         let content = shared.content();
@@ -124,6 +198,9 @@ impl Running {
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
         for mut event in events {
+            if !self.parts.gate.touches.admits(&mut event) {
+                continue;
+            }
             match self.parts.sequence.take_next() {
                 Ok(seq) => event.id.seq = seq,
                 Err(error) => {
@@ -156,6 +233,9 @@ impl Running {
             add(&self.parts.shared.counters.spool, lost);
         }
         events.extend(losses.iter().map(|loss| Note::spool(loss).event()));
+        let (said, untold) = self.parts.shared.care.due();
+        events.extend(said);
+        add(&self.parts.shared.counters.lost, untold);
         if !events.is_empty() {
             self.take(events);
         }
@@ -171,7 +251,9 @@ impl Running {
         self.since = None;
         let events = std::mem::take(&mut self.pending);
         // The sensor's own word does not tell how far the probe has come.
-        let seen = events.iter().filter(|event| !matches!(event.activity, Activity::Health(_)));
+        let seen = events
+            .iter()
+            .filter(|event| !matches!(event.activity, Activity::Health(_) | Activity::Sensor(..)));
         let newest = seen.map(|event| event.time).max();
         self.spool(&events);
         if let Some(newest) = newest {
@@ -180,12 +262,15 @@ impl Running {
     }
 
     /// Encodes and keeps; halves what is too large for one batch.
-    fn spool(&self, events: &[Event]) {
+    fn spool(&mut self, events: &[Event]) {
         if events.is_empty() {
             return;
         }
         match encode(events) {
-            Ok(batch) => self.parts.shared.spool.append(&batch),
+            Ok(batch) => {
+                self.parts.gate.governing.sent(batch.payload.len() as u64);
+                self.parts.shared.spool.append(&batch);
+            }
             Err(CodecError::TooLarge { .. } | CodecError::TooMany { .. }) if events.len() > 1 => {
                 let (first, second) = events.split_at(events.len() / 2);
                 self.spool(first);
@@ -208,11 +293,16 @@ impl Running {
     }
 
     fn maintain(&mut self) {
+        self.parts.shared.care.pulse.pipeline();
         if self.synced.elapsed() < SYNC_EVERY {
             return;
         }
         self.synced = Instant::now();
         self.parts.shared.trouble("storylines", self.parts.live.trouble());
+        let disk = self.parts.shared.spool.depth().disk_bytes;
+        let told = self.parts.gate.governing.second(disk);
+        self.take(told.into_iter().map(Note::event).collect());
+        self.parts.shared.trouble("governor", self.parts.gate.governing.trouble());
         let evicted = self.evictions();
         if let Some(note) = self.evictions.tell_if_due(evicted) {
             self.take(vec![note.event()]);

@@ -4,31 +4,29 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
-use metsuke_event::{Event, Timestamp};
+use metsuke_event::Event;
+use metsuke_guard::privileges::{self, StateOwner};
+use metsuke_guard::senders::Senders;
+use metsuke_guard::{Leash, own_user};
 use metsuke_link::Identity;
-use metsuke_link::client::{Backoff, Client, Delegate};
-use metsuke_link::spool::watch::{Ending, Watch};
-use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::{Probe, ProbeConfig, ProbeEnd, SINK_BATCHES, Scope};
+use metsuke_link::client::{Client, Delegate};
+use metsuke_probe::{Probe, ProbeEnd};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Enforce};
-use crate::delegate::{self, NOTES_MAX, Setup, Shared};
-use crate::edge::Content;
-use crate::executor::{Executor, Means};
-use crate::health::Note;
-use crate::live::Live;
-use crate::pipeline::Pipeline;
-use crate::plans::Plans;
+use crate::config::Config;
+use crate::delegate::Shared;
+use crate::log_to_stderr;
 use crate::task::Task;
-use crate::{facts, log_to_stderr, probe_cmd};
+
+mod build;
+mod eyes;
 
 /// The file that a running sensor holds locked in its state folder.
 pub(crate) const LOCK: &str = "lock";
@@ -57,25 +55,67 @@ pub(crate) struct Args {
     /// Where the proof-of-coverage exercise takes place.
     #[arg(long, value_name = "DIR")]
     poc_dir: Option<PathBuf>,
+    /// Take over from the sensor that runs with the same state, without a gap.
+    #[arg(long)]
+    takeover: bool,
+}
+
+impl Args {
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // First of all: nothing else may have used standard input and output.
+    let leash = Leash::take().context("the pipes to the guard cannot be taken")?;
     log_to_stderr();
     let config = Config::load(args.config.as_deref())?;
     let identity = Identity::load(&args.state)?;
+    privileges::drop_most(owner(&args.state)?)
+        .context("privileges that are not needed cannot be given up")?;
+    let senders = Senders::watch().context("signals cannot be received")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (opened, lock) = if args.takeover {
+        let opened = eyes::take_over(args, &config)?;
+        (opened, lock(&args.state)?)
+    } else {
+        let lock = lock(&args.state)?;
+        (eyes::open(args, &config), lock)
+    };
+    let own = build::Own { leash, senders: Some(senders) };
+    let sensor = build::sensor(args, &config, identity, opened, own)?;
+    let shared = Arc::clone(&sensor.parts.shared);
+    let ran = runtime.block_on(sensor.run());
+    drop(lock);
+    if let Some((successor, cut)) = shared.care.handover()
+        && let Err(error) = successor.let_go(cut)
+    {
+        tracing::error!(%error, "the sensor that was to take over is gone");
+    }
+    ran.map(|()| ExitCode::SUCCESS)
+}
+
+fn lock(state: &Path) -> anyhow::Result<File> {
     let lock = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(args.state.join(LOCK))
+        .open(state.join(LOCK))
         .context("the state folder cannot be written")?;
-    lock.try_lock().with_context(|| {
-        format!("another sensor runs with {}; stop it first", args.state.display())
-    })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Sensor::new(args, &config, identity)?.run())?;
-    drop(lock);
-    Ok(ExitCode::SUCCESS)
+    lock.try_lock()
+        .with_context(|| format!("another sensor runs with {}; stop it first", state.display()))?;
+    Ok(lock)
+}
+
+fn owner(state: &Path) -> anyhow::Result<StateOwner> {
+    use std::os::unix::fs::MetadataExt;
+    let facts = std::fs::metadata(state).context("the state folder cannot be read")?;
+    Ok(if facts.uid() == own_user() { StateOwner::Own } else { StateOwner::Other })
 }
 
 /// What is built, before it runs.
@@ -113,83 +153,11 @@ struct Parts {
     work: SyncSender<()>,
     pipeline: JoinHandle<()>,
     executor: JoinHandle<()>,
+    /// Looks after the sensor itself, until the flag is set.
+    sentry: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
 }
 
 impl Sensor {
-    fn new(args: &Args, config: &Config, identity: Identity) -> anyhow::Result<Self> {
-        let state = &args.state;
-        let boot = metsuke_probe::boot_id()?;
-        let enforcement = enforcement(args, config)?;
-        let mut spool = SpoolConfig::new(state.join("spool"));
-        spool.max_bytes = config.spool_max_bytes.unwrap_or(spool.max_bytes);
-        spool.segment_bytes = spool.segment_bytes.min(spool.max_bytes / 4);
-        let spool_dir = spool.dir.clone();
-        let spool = SharedSpool::new(Spool::open(spool)?);
-        let sequence = Sequence::open(&spool_dir, boot)?;
-        let mut watch = Watch::open(&spool_dir)?;
-        let before = watch.before();
-        let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
-
-        let (sink, events) = sync_channel(SINK_BATCHES);
-        let ((end, told), (work, jobs)) = (sync_channel(1), sync_channel(1));
-        let (notes, said) = sync_channel(NOTES_MAX);
-        let probe = metsuke_probe::start(probe_config(args, config), sink.clone());
-        let coverage = probe.as_ref().ok().map(Probe::coverage);
-        let scope = args.scope_cgroup.as_ref();
-        let setup = Setup {
-            state: state.clone(),
-            endpoint: identity.endpoint,
-            boot,
-            host: facts::host(),
-            scope: scope.map_or_else(|| "host".to_owned(), |path| path.display().to_string()),
-            enforcement: enforcement.as_ref().map_or_else(Clone::clone, ToString::to_string),
-            started: facts::now(),
-            coverage,
-        };
-        let content = Content::load(state);
-        let meter = probe.as_ref().map(Probe::meter).unwrap_or_default();
-        let stats = Box::new(move || meter.stats());
-        let shared = delegate::Parts {
-            setup,
-            spool,
-            probe: stats,
-            work: work.clone(),
-            notes,
-            plans,
-            content,
-        };
-        let shared = Arc::new(Shared::new(shared));
-        note_the_past(&shared, &mut watch, before);
-        let probe = probe.map_err(anyhow::Error::from);
-        note_limits(&shared, &probe, &enforcement);
-        let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
-        let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
-        let pipeline =
-            Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live) };
-        let means = Means {
-            terminator: enforcement.map(|scope| Terminator::new(scope, boot)),
-            poc: poc_place(args, config)?,
-            live,
-        };
-        let executor = Executor::new(Arc::clone(&shared), means);
-        Ok(Self {
-            client: Client {
-                identity,
-                backoff: Backoff::default(),
-                plan_news: Arc::clone(&shared.plan_news),
-            },
-            parts: Parts {
-                sink: probe.is_err().then_some(sink),
-                probe: probe.ok().map(|probe| Box::new(probe) as Box<dyn Eyes>),
-                end,
-                pipeline: thread("metsuke-pipeline", move || pipeline.run(&events, &said, &told))?,
-                executor: thread("metsuke-executor", move || executor.run(&jobs))?,
-                work,
-                shared,
-            },
-        })
-    }
-
     async fn run(self) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let client = self.client.clone();
@@ -213,7 +181,9 @@ impl Parts {
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
                 end = link.end() => break end.and_then(|()| Err(by_itself(link.name()))),
+                () = self.shared.care.leave.notified() => break Ok(()),
                 _ = look.tick() => {
+                    self.shared.care.pulse.main();
                     self.shared.health();
                     if let Some(part) = self.ended() {
                         break Err(by_itself(part));
@@ -244,8 +214,15 @@ impl Parts {
 
     /// Probe, then pipeline, then link; each gets its time.
     async fn stop(self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, probe, sink, end, work, pipeline, executor } = self;
+        let Self { shared, probe, sink, end, work, pipeline, executor, sentry } = self;
         let kept = tokio::task::spawn_blocking(move || {
+            // Before the pipeline, which tells its last words.
+            if let Some((sentry, over)) = sentry {
+                over.store(true, Ordering::Release);
+                if sentry.join().is_err() {
+                    tracing::error!("what looks after the sensor itself broke down");
+                }
+            }
             let ended = probe.map_or(ProbeEnd::InOrder, Eyes::close);
             drop(sink);
             // A pipeline that broke down hears nothing; that is told below.
@@ -260,7 +237,10 @@ impl Parts {
         // Not returned at once: the link, too, is to be stopped.
         .unwrap_or_else(|error| Err(error).context("stopping broke down"));
         let drained = async {
-            while shared.is_connected() && shared.spool.depth().events > 0 {
+            while shared.is_connected()
+                && shared.spool.depth().events > 0
+                && !shared.care.is_leaving()
+            {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
@@ -275,32 +255,6 @@ impl Parts {
         drop(work);
         drop(executor);
         kept
-    }
-}
-
-/// Says since when nobody watched; a first run begins to say so.
-fn note_the_past(shared: &Shared, watch: &mut Watch, before: Option<(Timestamp, Ending)>) {
-    if let Some((kept, ending)) = before {
-        shared.note(Note::down(kept, ending));
-    } else if let Err(error) = watch.kept(shared.setup.started) {
-        // Else a first run that is killed within its first second would leave no trace.
-        tracing::warn!(%error, "the watch is not set");
-    }
-}
-
-/// Says so when there is no probe, or nowhere to act.
-fn note_limits(
-    shared: &Shared,
-    probe: &anyhow::Result<Probe>,
-    enforcement: &Result<EnforceScope, String>,
-) {
-    if let Err(error) = probe {
-        tracing::error!("nothing is seen on this host: {error:#}");
-        shared.note(Note::blind(error));
-        shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
-    }
-    if let Err(reason) = enforcement {
-        shared.trouble("enforcement", Some(format!("no plan can end a process: {reason}")));
     }
 }
 
@@ -320,44 +274,6 @@ fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<Jo
         .name(name.to_owned())
         .spawn(body)
         .with_context(|| format!("the thread {name} cannot be started"))
-}
-
-fn probe_config(args: &Args, config: &Config) -> ProbeConfig {
-    let scope = args.scope_cgroup.clone().map_or(Scope::Host, Scope::Cgroup);
-    let mut probe = ProbeConfig::new(scope);
-    probe.max_tier = args.max_tier.map(probe_cmd::tier);
-    if let Some(sensitive) = config.sensitive() {
-        probe.sensitive = sensitive;
-    }
-    probe
-}
-
-/// Where the sensor may act; the inner error says why nowhere. A scope that was asked for and
-/// cannot be used is an error of the command, never a wider scope.
-fn enforcement(args: &Args, config: &Config) -> anyhow::Result<Result<EnforceScope, String>> {
-    match (&args.scope_cgroup, config.enforce) {
-        (Some(path), _) => Ok(Ok(EnforceScope::cgroup(path)?)),
-        (None, Enforce::Host) => Ok(Ok(EnforceScope::Host)),
-        (None, Enforce::Scope) => Ok(Err(
-            "this sensor watches the whole host and has no scope to act in, so it only watches; \
-             start it with --scope-cgroup, or set \"enforce\": \"host\" in its configuration"
-                .to_owned(),
-        )),
-    }
-}
-
-fn poc_place(args: &Args, config: &Config) -> anyhow::Result<PocPlace> {
-    let chosen = args.poc_dir.as_ref().or(config.poc_dir.as_ref());
-    let dir = chosen.cloned().unwrap_or_else(|| args.state.join("poc"));
-    Ok(PocPlace {
-        dir: absolute(&dir)?,
-        cgroup: args.scope_cgroup.clone(),
-        sensor: std::env::current_exe().context("this program's own path is not known")?,
-    })
-}
-
-fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("{} is no usable path", path.display()))
 }
 
 #[cfg(test)]

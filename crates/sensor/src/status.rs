@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use metsuke_event::Timestamp;
 use metsuke_event::coverage::Coverage;
+use metsuke_guard::privileges::Privileges;
 use metsuke_link::message::Heartbeat;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,12 @@ pub(crate) struct Status {
     pub(crate) enforcement: String,
     pub(crate) coverage: Option<Coverage>,
     pub(crate) health: Heartbeat,
+    /// The process that guards it; none when it runs alone.
+    #[serde(default)]
+    pub(crate) guard: Option<u32>,
+    /// What it may do.
+    #[serde(default)]
+    pub(crate) privileges: Privileges,
 }
 
 fn file(state: &Path) -> PathBuf {

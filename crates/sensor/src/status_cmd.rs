@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use metsuke_guard::privileges::Privileges;
 use metsuke_link::Identity;
 use serde_json::json;
 
@@ -19,6 +20,9 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Also tell what it may do, and what for.
+    #[arg(long)]
+    privileges: bool,
 }
 
 /// Whether a sensor holds this state folder now.
@@ -51,6 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let health = &status.health;
     println!("said         {}", status.updated);
+    println!("guard        {}", guard(&status));
     println!("link         {}", status.link);
     println!("scope        {}", status.scope);
     println!("enforcement  {}", status.enforcement);
@@ -72,5 +77,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for reason in &health.degraded {
         println!("degraded     {reason}");
     }
+    if args.privileges {
+        print_privileges(&status.privileges);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn guard(status: &Status) -> String {
+    status.guard.map_or_else(
+        || "none: nobody starts it again when it ends".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn print_privileges(privileges: &Privileges) {
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    println!("no new privileges  {}", yes(privileges.no_new_privileges));
+    println!("filtered (seccomp) {}", yes(privileges.seccomp));
+    for name in &privileges.effective {
+        let why = metsuke_guard::privileges::reason(name).unwrap_or("not given up");
+        println!("{name:22} {why}");
+    }
 }

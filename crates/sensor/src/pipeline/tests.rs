@@ -8,17 +8,21 @@ use std::thread;
 use metsuke_detect::{Document, compile};
 use metsuke_event::activity::{Activity, ProcessActivity};
 use metsuke_event::{BootId, EndpointId, Event, Health, Kind, Process, Timestamp};
+use metsuke_guard::governor::Budgets;
 use metsuke_link::spool::watch::Watch;
 use metsuke_link::spool::{Position, Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::{ProbeEnd, Stats};
+use metsuke_probe::{ProbeEnd, Stats, Throttle};
 
-use super::Pipeline;
+use super::{Gate, Pipeline};
+use crate::border::Border;
 use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
 use crate::edge::Content;
+use crate::governing::{Bounds, Governing};
 use crate::health::Note;
 use crate::live::Live;
 use crate::plans::Plans;
 use crate::status::Status;
+use crate::touches::Touches;
 
 /// More than any table holds; the largest are `detect::bounds::CORRELATION_KEYS`.
 const PROCESSES: u32 = 100_001;
@@ -74,6 +78,7 @@ pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
         enforcement: "host".to_owned(),
         started: Timestamp::from_millis(1),
         coverage: None,
+        guard: None,
     };
     let shared = Shared::new(Parts {
         setup,
@@ -87,6 +92,22 @@ pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
     (Arc::new(shared), said)
 }
 
+/// Lets everything pass.
+fn gate() -> Gate {
+    let bounds = Bounds {
+        budgets: Budgets { cpu_permille: u64::MAX, memory_bytes: u64::MAX, ..Budgets::default() },
+        flood_per_second: u64::MAX,
+        throttle: Throttle::default(),
+    };
+    Gate {
+        governing: Governing::new(bounds),
+        border: Border::default(),
+        touches: Touches::default(),
+        held: Vec::new(),
+        started: None,
+    }
+}
+
 /// What keeps what a probe sends, for `shared`.
 pub(crate) fn pipeline(shared: &Arc<Shared>) -> Pipeline {
     let spool = shared.setup.state.join("spool");
@@ -95,6 +116,7 @@ pub(crate) fn pipeline(shared: &Arc<Shared>) -> Pipeline {
         sequence: Sequence::open(&spool, BOOT).expect("a folder"),
         watch: Watch::open(&spool).expect("a folder"),
         live: Arc::new(Live::new(0, Timestamp::from_millis(1))),
+        gate: gate(),
     }
 }
 

@@ -106,6 +106,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
             commit(broken, || keeps.run(&events, &said, &ended));
         })
         .expect("starts"),
+        sentry: None,
         executor: thread("executor", move || commit(executor, || jobs.iter().for_each(drop)))
             .expect("starts"),
     };

@@ -1,0 +1,253 @@
+//! Building a sensor from its arguments: everything is made here, and started.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+
+use anyhow::Context;
+use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
+use metsuke_event::Timestamp;
+use metsuke_guard::senders::Senders;
+use metsuke_guard::{Leash, privileges};
+use metsuke_link::Identity;
+use metsuke_link::client::{Backoff, Client};
+use metsuke_link::spool::watch::Watch;
+use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
+use metsuke_probe::{Probe, Scope};
+
+use super::eyes::{self, Opened};
+use super::{Args, Eyes, Parts, Sensor, thread};
+use crate::border::Border;
+use crate::config::{Config, ConfiguredScope};
+use crate::delegate::{self, NOTES_MAX, Setup, Shared};
+use crate::edge::Content;
+use crate::executor::{Executor, Means};
+use crate::governing::{Bounds, Governing};
+use crate::health::Note;
+use crate::live::Live;
+use crate::pipeline::{Gate, Pipeline};
+use crate::plans::Plans;
+use crate::sentry::{self, Sentry};
+use crate::takeover::Passed;
+use crate::touches::Touches;
+use crate::{facts, own};
+
+/// What the process has of its own, before anything is built.
+pub(super) struct Own {
+    pub(super) leash: Option<Leash>,
+    pub(super) senders: Option<Senders>,
+}
+
+/// What is kept on disk.
+struct Kept {
+    spool: SharedSpool,
+    sequence: Sequence,
+    watch: Watch,
+    plans: Plans,
+}
+
+impl Kept {
+    fn open(state: &Path, config: &Config) -> anyhow::Result<Self> {
+        let mut spool = SpoolConfig::new(state.join("spool"));
+        spool.max_bytes = config.spool_max_bytes.unwrap_or(spool.max_bytes);
+        spool.segment_bytes = spool.segment_bytes.min(spool.max_bytes / 4);
+        let dir = spool.dir.clone();
+        let spool = SharedSpool::new(Spool::open(spool)?);
+        let sequence = Sequence::open(&dir, metsuke_probe::boot_id()?)?;
+        let watch = Watch::open(&dir)?;
+        let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
+        Ok(Self { spool, sequence, watch, plans })
+    }
+}
+
+/// Builds and starts everything but the link.
+///
+/// # Errors
+/// When the state cannot be read, the scope is none, or a thread cannot be started.
+pub(super) fn sensor(
+    args: &Args,
+    config: &Config,
+    identity: Identity,
+    opened: Opened,
+    own: Own,
+) -> anyhow::Result<Sensor> {
+    let enforcement = enforcement(args, config)?;
+    let Kept { spool, sequence, mut watch, plans } = Kept::open(&args.state, config)?;
+    let ((end, told), (work, jobs)) = (sync_channel(1), sync_channel(1));
+    let (notes, said) = sync_channel(NOTES_MAX);
+    let guard = own.leash.as_ref().map(Leash::guard);
+    let meter = opened.meter();
+    let stats = meter.clone();
+    let shared = Arc::new(Shared::new(delegate::Parts {
+        setup: setup(args, config, &identity, &opened, guard)?,
+        spool,
+        probe: Box::new(move || stats.stats()),
+        work: work.clone(),
+        notes,
+        plans,
+        content: Content::load(&args.state),
+    }));
+    note_the_past(&shared, &mut watch, opened.passed.as_ref());
+    note_limits(&shared, &opened.probe, &enforcement);
+    let config_path = args.config.clone();
+    let protected = Arc::new(sentry::protected(&args.state, config_path, guard));
+    let Opened { probe, sink, events, throttle, passed } = opened;
+    let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
+    let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
+    let bounds =
+        Bounds { budgets: config.budgets, flood_per_second: config.flood_per_second(), throttle };
+    let begin_ns = passed.as_ref().and_then(|passed| passed.cut).map(|cut| cut.at_ns);
+    let tier = probe.as_ref().ok().map(|probe| probe.coverage().tier.number());
+    let how = if passed.is_some() { "taken_over" } else { "started" };
+    let gate = Gate {
+        governing: Governing::new(bounds),
+        border: Border::new(meter, begin_ns),
+        touches: Touches::new(Arc::clone(&protected)),
+        held: passed.map(|passed| passed.held).unwrap_or_default(),
+        started: Some(own::started(tier, how)),
+    };
+    let pipeline =
+        Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live), gate };
+    let means = Means {
+        terminator: enforcement.map(|scope| Terminator::new(scope, shared.setup.boot)),
+        poc: poc_place(args, config)?,
+        live,
+    };
+    let executor = Executor::new(Arc::clone(&shared), means);
+    let sentry = Sentry::new(Arc::clone(&shared), protected, own.leash, own.senders);
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    Ok(Sensor {
+        client: Client {
+            identity,
+            backoff: Backoff::default(),
+            plan_news: Arc::clone(&shared.plan_news),
+        },
+        parts: Parts {
+            sink: probe.is_err().then_some(sink),
+            probe: probe.ok().map(|probe| Box::new(probe) as Box<dyn Eyes>),
+            end,
+            pipeline: thread("metsuke-pipeline", move || {
+                // It reads what others wrote, and needs nothing but its own files.
+                if let Err(error) = privileges::drop_all_of_this_thread() {
+                    tracing::warn!(%error, "the pipeline keeps its privileges");
+                }
+                pipeline.run(&events, &said, &told);
+            })?,
+            executor: thread("metsuke-executor", move || executor.run(&jobs))?,
+            sentry: Some((thread("metsuke-sentry", move || sentry.run(&stop))?, over)),
+            work,
+            shared,
+        },
+    })
+}
+
+fn setup(
+    args: &Args,
+    config: &Config,
+    identity: &Identity,
+    opened: &Opened,
+    guard: Option<u32>,
+) -> anyhow::Result<Setup> {
+    let scope = match eyes::scope(args, config) {
+        Scope::Host => "host".to_owned(),
+        Scope::Cgroup(path) => path.display().to_string(),
+    };
+    let enforcement = enforcement(args, config)?;
+    Ok(Setup {
+        state: args.state.clone(),
+        endpoint: identity.endpoint,
+        boot: metsuke_probe::boot_id()?,
+        host: facts::host(),
+        scope,
+        enforcement: enforcement.as_ref().map_or_else(Clone::clone, ToString::to_string),
+        started: facts::now(),
+        coverage: opened.probe.as_ref().ok().map(Probe::coverage),
+        guard,
+    })
+}
+
+/// Says since when nobody watched; a first run begins to say so.
+fn note_the_past(shared: &Shared, watch: &mut Watch, passed: Option<&Passed>) {
+    let now = facts::now();
+    let note =
+        |reason, lost, detail| Note { part: "sensor", reason, lost, from: now, to: now, detail };
+    if let Some(passed) = passed.filter(|passed| passed.shed > 0) {
+        let detail = "activities came faster than they could be held while another sensor let go";
+        shared.note(note("queue_full", Some(passed.shed), detail.to_owned()));
+    }
+    let cut = passed.and_then(|passed| passed.cut);
+    if let Some(cut) = cut {
+        let pause_us = cut.pause_ns / 1_000;
+        let mut detail = format!(
+            "another sensor let go, and this one goes on; nothing was seen for {pause_us} µs around \
+             the cut"
+        );
+        if cut.may_double() {
+            detail.push_str(": activities at the cut may be told twice");
+        }
+        shared.note(note("handed_over", None, detail));
+    } else if let Some((kept, ending)) = watch.before() {
+        shared.note(Note::down(kept, ending));
+    } else {
+        first_watch(watch, shared.setup.started);
+    }
+}
+
+/// Else a first run that is killed within its first second would leave no trace.
+fn first_watch(watch: &mut Watch, started: Timestamp) {
+    if let Err(error) = watch.kept(started) {
+        tracing::warn!(%error, "the watch is not set");
+    }
+}
+
+/// Says so when there is no probe, or nowhere to act.
+fn note_limits(
+    shared: &Shared,
+    probe: &anyhow::Result<Probe>,
+    enforcement: &Result<EnforceScope, String>,
+) {
+    if let Err(error) = probe {
+        tracing::error!("nothing is seen on this host: {error:#}");
+        shared.note(Note::blind(error));
+        shared.trouble("probe", Some(format!("nothing is seen: {error:#}")));
+    }
+    if let Err(reason) = enforcement {
+        shared.trouble("enforcement", Some(format!("no plan can end a process: {reason}")));
+    }
+}
+
+/// Where the sensor may act; the inner error says why nowhere. A scope that was asked for and
+/// cannot be used is an error of the command, never a wider scope.
+fn enforcement(args: &Args, config: &Config) -> anyhow::Result<Result<EnforceScope, String>> {
+    match (&args.scope_cgroup, &config.scope) {
+        (Some(path), _) | (None, ConfiguredScope::Cgroup(path)) => {
+            Ok(Ok(EnforceScope::cgroup(path)?))
+        }
+        (None, ConfiguredScope::Host) => Ok(Ok(EnforceScope::Host)),
+        (None, ConfiguredScope::Unsaid) => Ok(Err(
+            "this sensor watches the whole host and has no scope to act in, so it only watches; \
+             start it with --scope-cgroup, or set \"scope\": \"host\" in its configuration"
+                .to_owned(),
+        )),
+    }
+}
+
+fn poc_place(args: &Args, config: &Config) -> anyhow::Result<PocPlace> {
+    let chosen = args.poc_dir.as_ref().or(config.poc_dir.as_ref());
+    let dir = chosen.cloned().unwrap_or_else(|| args.state.join("poc"));
+    let cgroup = match eyes::scope(args, config) {
+        Scope::Cgroup(path) => Some(path),
+        Scope::Host => None,
+    };
+    Ok(PocPlace {
+        dir: absolute(&dir)?,
+        cgroup,
+        sensor: std::env::current_exe().context("this program's own path is not known")?,
+    })
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} is no usable path", path.display()))
+}
