@@ -398,6 +398,62 @@ struct module {
 	unsigned long taints;
 };
 
+struct filename {
+	const char *name;
+};
+
+struct io_cqe {
+	__s32 res;
+	int fd;
+};
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	__u64 flags;
+	struct io_cqe cqe;
+};
+
+struct open_how {
+	__u64 flags;
+};
+
+struct io_open {
+	__u32 file_slot;
+	struct open_how how;
+};
+
+struct io_close {
+	int fd;
+	__u32 file_slot;
+};
+
+struct io_unlink {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+};
+
+struct io_mkdir {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_link {
+	int new_dfd;
+	struct filename *newpath;
+};
+
+struct io_connect {
+	void *addr;
+};
+
 #pragma clang attribute pop
 
 /* The user-mode interface: fixed layouts, never relocated. */

@@ -213,7 +213,8 @@ static long found_area(struct task_struct *task, struct vm_area_struct *area, vo
 	else if (file)
 		region->backing = READ(struct vm_area_struct, area, anon_vma) ? BACKING_WRITTEN_FILE
 									       : BACKING_FILE;
-	else if (start <= stack && stack < end)
+	else if ((start <= stack && stack < end) ||
+		 READ(struct vm_area_struct, area, vm_flags) & VM_GROWSDOWN)
 		region->backing = BACKING_STACK;
 	else if (start < READ(struct mm_struct, mm, brk) && end > heap)
 		region->backing = BACKING_HEAP;

@@ -50,7 +50,6 @@ enum record_kind {
 #define FLAG_VIRTUAL 64 /* the target's number is that of the caller's pid namespace */
 #define FLAG_UPPER 128 /* the executable lies in the upper layer of an overlay */
 #define FLAG_LOWER 256 /* the executable lies in a lower layer of an overlay */
-#define FLAG_RING 512 /* asked for through an io_uring */
 
 /* Bounds of texts, in bytes. */
 #define MAX_ARGS 4096

@@ -17,6 +17,7 @@
 #include "identity.h"
 #include "memory.h"
 #include "objects.h"
+#include "ring.h"
 
 int on_compat(unsigned long long *ctx);
 int on_names(unsigned long long *ctx);

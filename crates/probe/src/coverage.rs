@@ -4,6 +4,9 @@ use metsuke_event::coverage::{BlindSpot, Coverage, HookTrial, Outcome, Tier};
 
 use crate::host;
 
+/// The hook that shows what programs do through `io_uring`.
+pub(crate) const RING_HOOK: &str = "tp_btf/io_uring_complete";
+
 /// The outcome of trying one hook.
 pub(crate) fn hook(tier: Tier, hook: &str, purpose: &str, outcome: Outcome) -> HookTrial {
     HookTrial { tier, hook: hook.to_owned(), purpose: purpose.to_owned(), outcome }
@@ -13,7 +16,7 @@ pub(crate) fn hook(tier: Tier, hook: &str, purpose: &str, outcome: Outcome) -> H
 pub(crate) fn report(tier: Tier, hooks: Vec<HookTrial>, sees: &[&str]) -> Coverage {
     Coverage {
         tier,
-        blind: blind(tier, sees),
+        blind: blind(tier, &hooks, sees),
         hooks,
         facts: host::facts(),
         sees: sees.iter().map(|name| (*name).to_owned()).collect(),
@@ -67,9 +70,9 @@ pub(crate) fn tracing(modules: bool) -> Vec<&'static str> {
     sees
 }
 
-fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
+fn blind(tier: Tier, hooks: &[HookTrial], sees: &[&str]) -> Vec<BlindSpot> {
     let mut spots = match tier {
-        Tier::Lsm | Tier::Tracing => blind_tracing(),
+        Tier::Lsm | Tier::Tracing => blind_tracing(hooks),
         Tier::Interfaces => blind_interfaces(sees),
     };
     spots.push(spot(
@@ -92,7 +95,7 @@ fn blind(tier: Tier, sees: &[&str]) -> Vec<BlindSpot> {
     spots
 }
 
-fn blind_tracing() -> Vec<BlindSpot> {
+fn blind_tracing(hooks: &[HookTrial]) -> Vec<BlindSpot> {
     let calls = [
         "file.create",
         "file.modify",
@@ -103,12 +106,15 @@ fn blind_tracing() -> Vec<BlindSpot> {
         "network.accept",
         "network.listen",
     ];
+    let rings =
+        hooks.iter().any(|trial| trial.hook == RING_HOOK && trial.outcome == Outcome::Works);
+    let unseen = if rings {
+        "of what a program does through io_uring these are not seen: connections and listeners on descriptors that only the ring's own table holds (files there are told when they are read or written), DNS and TLS within sends and receives, and operations that ask for no completion"
+    } else {
+        "files and sockets that a program uses through io_uring make no system calls of their own"
+    };
     vec![
-        spot(
-            "io_uring",
-            &calls,
-            "files and sockets that a program uses through io_uring make no system calls of their own",
-        ),
+        spot("io_uring", &calls, unseen),
         spot(
             "32_bit_messages",
             &["dns.query", "network.connect"],

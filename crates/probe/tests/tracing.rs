@@ -54,7 +54,7 @@ fn processes_are_described() {
     assert_eq!(echo.process.storyline, process.uid);
     assert_eq!(echo.process.stdio.as_deref().unwrap().split('/').nth(1), Some("null"));
     let hash = echo.process.sha256.as_deref().expect("hashed");
-    assert_eq!(hash, sha256("/bin/echo"));
+    assert_eq!(hash, support::sha256(Path::new("/bin/echo")));
     let pid = echo.process.pid;
     watch.of(Kind::ProcessFork, "echo's fork", |event| event.process.pid == pid);
     let exit = watch.of(Kind::ProcessExit, "echo's exit", |event| event.process.pid == pid);
@@ -123,11 +123,6 @@ fn files_are_told_once_each() {
     ] {
         assert_eq!(count(kind, name), 1, "{kind:?} {name}");
     }
-}
-
-fn sha256(path: &str) -> String {
-    let output = std::process::Command::new("sha256sum").arg(path).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 /// Names of every look that the kernel tells apart.

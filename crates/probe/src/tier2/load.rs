@@ -12,7 +12,7 @@ use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
-use crate::coverage::hook;
+use crate::coverage::{self, hook};
 use crate::sensitive::{KernelName, Looks, Patterns, looks};
 
 static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
@@ -46,6 +46,11 @@ const HOOKS: [(&str, &str, &str); 7] = [
         "files, flows, DNS; users and namespaces changed; memory, other processes, BPF, settings",
     ),
 ];
+
+/// The optional programs for `io_uring`: the first row that the kernel takes is used. Since Linux 6.3
+/// the tracepoint of requests has another name.
+const RINGS: [&[&str]; 3] =
+    [&["on_ring_result", "on_ring_request"], &["on_ring_result", "on_ring_request_old"], &[]];
 
 /// The loaded objects with what user mode needs of them. Dropping it takes the hooks away.
 #[derive(Debug)]
@@ -109,13 +114,8 @@ fn try_tracing(
     bounds: &Bounds,
     trials: &mut Vec<HookTrial>,
 ) -> Option<Loaded> {
-    let object = built(TRACING).and_then(|()| {
-        let mut object = open(TRACING)?;
-        configure(&mut object, config, bounds)?;
-        object.load().map_err(|error| explain(&error))
-    });
-    let object = match object {
-        Ok(object) => object,
+    let (object, rings) = match built(TRACING).and_then(|()| load_tracing(config, bounds)) {
+        Ok(loaded) => loaded,
         Err(reason) => {
             for (_, name, purpose) in HOOKS {
                 trials.push(hook(Tier::Tracing, name, purpose, outcome(Err(reason.clone()))));
@@ -139,6 +139,13 @@ fn try_tracing(
         works &= attached.is_ok();
         trials.push(hook(Tier::Tracing, name, purpose, outcome(attached.map(|l| links.push(l)))));
     }
+    let attached = rings.and_then(|programs| {
+        let attach = |program: &&str| attach_one(&object, program);
+        programs.iter().map(attach).collect::<Result<Vec<_>, _>>()
+    });
+    let purpose = "files and connections that programs use through io_uring";
+    let attached = attached.map(|attached| links.extend(attached));
+    trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
         Ok((records, lost, files, flows, acts)) if works => Some(Loaded {
             records,
@@ -156,6 +163,33 @@ fn try_tracing(
             None
         }
     }
+}
+
+/// Loads `tracing.bpf.c` with as many of its optional programs as the kernel takes; with those, or
+/// why there are none.
+fn load_tracing(
+    config: &ProbeConfig,
+    bounds: &Bounds,
+) -> Result<(Object, Result<&'static [&'static str], String>), String> {
+    let mut refused = String::new();
+    for programs in RINGS {
+        let mut object = open(TRACING)?;
+        configure(&mut object, config, bounds)?;
+        for mut program in object.progs_mut() {
+            if programs.iter().any(|name| program.name() == *name) {
+                program.set_autoload(true);
+            }
+        }
+        match object.load() {
+            Ok(object) if programs.is_empty() => return Ok((object, Err(refused))),
+            Ok(object) => return Ok((object, Ok(programs))),
+            // The refusal of the newest names says most.
+            Err(error) if refused.is_empty() => refused = explain(&error),
+            Err(error) if programs.is_empty() => return Err(explain(&error)),
+            Err(_) => {}
+        }
+    }
+    Err(refused)
 }
 
 fn try_modules(

@@ -172,6 +172,10 @@ pub(crate) fn describe(event: &Event) -> String {
         Activity::File(_, file) => format!("{:?} {:?}", file.old_path, file.path),
         Activity::Network(_, network) => format!("{network:?}"),
         Activity::Dns(dns) => format!("{dns:?}"),
+        Activity::Target(_, target) => format!("{target:?}"),
+        Activity::Memory(_, memory) => format!("{memory:?}"),
+        Activity::Kernel(_, kernel) => format!("{kernel:?}"),
+        Activity::Transition(_, transition) => format!("{transition:?}"),
         Activity::Health(health) => format!("{health:?}"),
         Activity::Account(_, account) => format!("{account:?}"),
         Activity::Persistence(_, persistence) => format!("{persistence:?}"),
@@ -190,4 +194,10 @@ pub(crate) fn path_is(event: &Event, path: &Path) -> bool {
 
 pub(crate) fn pid_is(event: &Event, pid: u32) -> bool {
     event.process.pid == Some(u64::from(pid))
+}
+
+/// The SHA-256 of a file, by another program.
+pub(crate) fn sha256(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
