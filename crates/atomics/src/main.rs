@@ -79,14 +79,14 @@ fn run(args: &Args) -> Result<ExitCode> {
     base::ensure_base(&args.base)?;
     let base = args.base.canonicalize()?;
     let (rules, _) = compile(metsuke_content::documents());
-    let mut watch = Watch::start()?;
+    let watch = Watch::start()?;
     let mut lines = Vec::new();
     for (number, atomic) in atomics.iter().enumerate() {
-        let line = one(&mut watch, &rules, (&args.folder, &base), (number, atomic))?;
+        let line = one(&watch, &rules, (&args.folder, &base), (number, atomic))?;
         tell(number, atomics.len(), &line);
         lines.push(line);
     }
-    let totals = Totals::of(&lines, watch.lost);
+    let totals = Totals::of(&lines, watch.lost());
     if let Some(path) = &args.table {
         std::fs::write(path, report::page(&lines, &totals)).context("cannot write the page")?;
     }
@@ -110,7 +110,7 @@ fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn one(
-    watch: &mut Watch,
+    watch: &Watch,
     rules: &Arc<RuleSet>,
     (folder, base): (&Path, &Path),
     (number, atomic): (usize, &Atomic),

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,16 +16,25 @@ use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start}
 /// How long the last record of a room may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What was told so far.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Events by the name of the room's control group.
+    told: HashMap<String, Vec<Event>>,
+    lost: u64,
+}
+
 /// A control group above those of the rooms, watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
     group: PathBuf,
     probe: Option<Probe>,
-    events: Receiver<Vec<Event>>,
-    /// Events by the name of the room's control group.
-    told: HashMap<String, Vec<Event>>,
-    /// Losses the sensor told of.
-    pub(crate) lost: u64,
+    heard: Arc<Mutex<Heard>>,
+    /// Takes what the probe tells as it comes; nobody else would while a test runs.
+    ear: Option<JoinHandle<()>>,
 }
 
 impl Watch {
@@ -52,7 +63,7 @@ impl Watch {
 
     /// What was told of the room whose control group is `group`, everything included that happened
     /// before this call: a program with a name of its own is run there and waited for.
-    pub(crate) fn of(&mut self, group: &Path) -> Result<Vec<Event>> {
+    pub(crate) fn of(&self, group: &Path) -> Result<Vec<Event>> {
         let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mark = format!("metsuke-mark-{name}");
         let join = format!("echo $$ > {}/cgroup.procs && exec true {mark}", group.display());
@@ -62,17 +73,38 @@ impl Watch {
             event.activity.kind() == Kind::ProcessExit
                 && event.process.cmd_line.as_deref().is_some_and(|line| line.ends_with(&mark))
         };
-        while !self.told.get(&name).is_some_and(|events| events.iter().any(ended)) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
-                Ok(batch) => batch.into_iter().for_each(|event| self.take(event)),
-                Err(RecvTimeoutError::Timeout) => bail!("the sensor did not tell of {mark}"),
-                Err(RecvTimeoutError::Disconnected) => bail!("the sensor's probe ended"),
+        loop {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if heard.told.get(&name).is_some_and(|events| events.iter().any(ended)) {
+                return Ok(heard.told.remove(&name).unwrap_or_default());
             }
+            drop(heard);
+            if !self.probe.as_ref().is_some_and(Probe::is_running) {
+                bail!("the sensor's probe ended");
+            }
+            if Instant::now() > deadline {
+                bail!("the sensor did not tell of {mark}");
+            }
+            std::thread::sleep(LOOK);
         }
-        Ok(self.told.remove(&name).unwrap_or_default())
     }
 
+    /// Losses the sensor told of.
+    pub(crate) fn lost(&self) -> u64 {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).lost
+    }
+}
+
+fn listen(events: Receiver<Vec<Event>>, heard: Arc<Mutex<Heard>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for batch in events {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            batch.into_iter().for_each(|event| heard.take(event));
+        }
+    })
+}
+
+impl Heard {
     fn take(&mut self, event: Event) {
         if let Activity::Health(health) = &event.activity {
             self.lost += health.lost.unwrap_or(0);
@@ -86,6 +118,8 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.probe.take());
+        // The probe is gone, so is its end of the channel.
+        let _ = self.ear.take().map(JoinHandle::join);
         // Rooms have removed theirs; a failure here leaves an empty group behind and nothing else.
         let _ = std::fs::remove_dir(&self.group);
     }
