@@ -44,7 +44,9 @@ impl Watch {
         let group = root.join(format!("metsuke-atomics-{}", std::process::id()));
         std::fs::create_dir(&group).context("cannot make a control group; run as root")?;
         let (sink, events) = sync_channel(SINK_BATCHES);
-        let mut watch = Self { group, probe: None, events, told: HashMap::new(), lost: 0 };
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let ear = listen(events, Arc::clone(&heard));
+        let mut watch = Self { group, probe: None, heard, ear: Some(ear) };
         let mut config = ProbeConfig::new(Scope::Cgroup(watch.group.clone()));
         config.max_tier = Some(Tier::Tracing);
         let probe = start(config, sink)?;
