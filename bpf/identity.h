@@ -30,7 +30,9 @@ static __noinline int tell_change(struct task_struct *task, __u32 kind, __u32 ca
 	const struct cred *cred = READ(struct task_struct, task, cred);
 
 	fill_head(&record.head, (struct task_struct *)task, kind);
-	record.capabilities = READ(struct cred, cred, cap_effective.val);
+	/* Until Linux 6.2 these were two words: the bytes are the same. */
+	bpf_probe_read_kernel(&record.capabilities, sizeof(record.capabilities),
+			      &cred->cap_effective);
 	record.call = call;
 	record.asked = asked;
 	record.euid = READ(struct cred, cred, euid.val);
