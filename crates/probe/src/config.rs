@@ -38,11 +38,26 @@ pub enum Watcher {
     Accounts,
     /// What starts by itself: cron, at, units, profiles, PAM, …, with what changed.
     Persistence,
+    /// Services started and stopped, by control groups and init scripts.
+    Services,
+    /// Logons, logoffs and failed ones: libpam, audit messages, wtmp and btmp.
+    Logons,
+    /// Scripts that are run: their text (at most 16 KiB each) and hash.
+    Scripts,
+    /// Lines typed at a prompt of bash or libreadline. They may hold secrets.
+    Prompts,
 }
 
 impl Watcher {
     /// Every one, as they are by default.
-    pub const ALL: [Self; 2] = [Self::Accounts, Self::Persistence];
+    pub const ALL: [Self; 6] = [
+        Self::Accounts,
+        Self::Persistence,
+        Self::Services,
+        Self::Logons,
+        Self::Scripts,
+        Self::Prompts,
+    ];
 }
 
 /// How a probe is set up. `ProbeConfig::new` gives defaults fit for production.

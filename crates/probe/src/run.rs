@@ -16,6 +16,7 @@ use crate::emit::Notice;
 use crate::error::ProbeError;
 use crate::host;
 use crate::stats::{Counters, Stats};
+use crate::system::{self, Listeners};
 use crate::tier2::{self, Tracing};
 use crate::tier3::Interfaces;
 use crate::world::World;
@@ -139,6 +140,7 @@ pub fn trial(config: &ProbeConfig) -> Result<Coverage, ProbeError> {
     if matches!(source, Source::Tracing(_)) {
         coverage.hooks.extend(Interfaces::open(config).1);
     }
+    system::report(config, &mut coverage, Listeners::open(config, &bounds).1);
     Ok(coverage)
 }
 
@@ -197,7 +199,8 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
 fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
     host::hasten();
     let (mut source, mut coverage) = choose(config, &world.bounds);
-    world.system_report(&mut coverage);
+    let (mut listeners, trials) = Listeners::open(config, &world.bounds);
+    system::report(config, &mut coverage, trials);
     world.emitter.set_tier(coverage.tier.number());
     // Hooks first, then the running processes: what starts in between is seen twice, never missed.
     world.seed();
@@ -208,10 +211,12 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
     while !stop.load(Ordering::Acquire) && !world.emitter.closed() {
         source.wait();
         source.round(&mut world);
+        listeners.round(&mut world);
         world.tick();
         world.emitter.flush();
     }
     source.finish(&mut world);
+    listeners.round(&mut world);
     world.system_round(u64::MAX);
     world.count();
     say(&mut world, "stopped");

@@ -27,6 +27,10 @@ pub struct Stats {
     pub snapshots_evicted: u64,
     /// Steps still to be done until every file of interest is known.
     pub scan_left: u64,
+    /// Scripts told without their text, to keep within the rate.
+    pub scripts_shortened: u64,
+    /// Logons that a second source told of as well, passed over.
+    pub logons_repeated: u64,
     /// How long the newest event waited between the kernel and the sink, in milliseconds.
     pub lag_ms: u64,
 }
@@ -44,6 +48,8 @@ pub(crate) struct Counters {
     pub(crate) snapshots: AtomicU64,
     pub(crate) snapshots_evicted: AtomicU64,
     pub(crate) scan_left: AtomicU64,
+    pub(crate) scripts_shortened: AtomicU64,
+    pub(crate) logons_repeated: AtomicU64,
     pub(crate) lag_ms: AtomicU64,
     /// The wall-clock time of boot by which times are told, in nanoseconds.
     pub(crate) boot_time_ns: AtomicU64,
@@ -64,6 +70,8 @@ impl Counters {
             snapshots: read(&self.snapshots),
             snapshots_evicted: read(&self.snapshots_evicted),
             scan_left: read(&self.scan_left),
+            scripts_shortened: read(&self.scripts_shortened),
+            logons_repeated: read(&self.logons_repeated),
             lag_ms: read(&self.lag_ms),
         }
     }

@@ -165,7 +165,8 @@ impl World {
             pids.into_iter().filter_map(|pid| Some((pid, procfs::stat(pid)?))).collect();
         found.sort_by_key(|(pid, stat)| (stat.start_ticks, *pid));
         for (pid, stat) in found {
-            self.adopt(pid, &stat);
+            let process = self.adopt(pid, &stat);
+            self.system.known(&process);
         }
     }
 

@@ -57,7 +57,7 @@ entity! {
         248 session: U64 = "logon.session" @unfit;
         #[doc = "User that asked for it (sudo, su)."]
         249 actor: Text = "logon.actor.name", sigma "SubjectUserName" @unfit;
-        #[doc = "Where it was learnt: audit, utmp, journal or log."]
+        #[doc = "Where it was learnt: pam, audit, utmp, journal or log."]
         250 source: Text = "logon.source" @unfit;
         #[doc = "Name of the host it came from, where it is no address."]
         251 source_host: Text = "logon.src_host" @unfit;

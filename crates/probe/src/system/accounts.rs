@@ -82,6 +82,11 @@ impl Accounts {
         self.now[index] = Some(file);
     }
 
+    /// The id of the user called `name`.
+    pub(super) fn user_id(&self, name: &str) -> Option<u64> {
+        self.now[0].as_ref()?.get(name)?.fields.get("uid")?.parse().ok()
+    }
+
     /// The home folders of all users.
     pub(super) fn homes(&self) -> BTreeSet<String> {
         let users = self.now[0].iter().flat_map(BTreeMap::values);

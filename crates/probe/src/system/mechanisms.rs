@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub(super) enum Subject {
     /// One of the four account databases.
     Accounts,
-    /// A list of logons: utmp, wtmp or btmp.
+    /// A list of logons: wtmp or btmp.
     Logons,
     /// A crontab with a user in each line.
     CronTable,
@@ -37,7 +37,7 @@ pub(super) enum Subject {
 /// any run of characters but `/`.
 const TABLE: &[(Subject, &[&str])] = &[
     (Subject::Accounts, &["/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"]),
-    (Subject::Logons, &["/var/log/wtmp", "/var/log/btmp", "/run/utmp", "/var/run/utmp"]),
+    (Subject::Logons, &["/var/log/wtmp", "/var/log/btmp"]),
     (Subject::CronTable, &["/etc/crontab", "/etc/cron.d/*"]),
     (Subject::CronSpool, &["/var/spool/cron/crontabs/*", "/var/spool/cron/*", "/etc/crontabs/*"]),
     (

@@ -8,32 +8,50 @@
 //! counted and told.
 
 mod accounts;
+mod audit;
+mod bucket;
 mod diff;
+mod ended;
 mod jobs;
+mod listeners;
+mod logons;
 mod mechanisms;
 mod pending;
 mod persistence;
 mod roots;
 mod scan;
+mod scripts;
+mod services;
 mod snapshots;
+mod utmp;
 mod world;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use metsuke_event::activity::{Activity, FileActivity, ProcessActivity, TransitionActivity};
-use metsuke_event::{Process, Timestamp};
+use metsuke_event::activity::{
+    Activity, FileActivity, LogonActivity, ModuleActivity, ProcessActivity, TransitionActivity,
+};
+use metsuke_event::{File, Logon, Process, Timestamp};
+
+pub(crate) use listeners::Listeners;
+pub(crate) use world::report;
 
 use crate::config::{ProbeConfig, Watcher};
 use crate::emit::Notice;
 use crate::host;
 use crate::stats::{Counters, set};
 use accounts::Accounts;
+use ended::Ended;
+use listeners::{Copy, Heard};
+use logons::{Logons, Origin};
 use mechanisms::{Mechanisms, Subject};
 use pending::{Item, Pending};
 use persistence::Change;
 use roots::{Place, Root, Roots};
 use scan::Scan;
+use scripts::{Scripts, Source};
+use services::Services;
 use snapshots::{Before, Content, MAX_READ, Snapshot, Snapshots};
 
 /// Most bytes read of an account database: some fifty thousand accounts.
@@ -41,6 +59,9 @@ const MAX_DATABASE: u64 = 4 << 20;
 
 /// Places whose accounts are known: containers of one host.
 const MAX_PLACES: usize = 128;
+
+/// Copies of libraries and shells that wait to be watched.
+const MAX_COPIES: usize = 16;
 
 /// Losses are told this often, in nanoseconds.
 const TELL_NANOS: u64 = 1_000_000_000;
@@ -64,6 +85,11 @@ pub(crate) struct System {
     met: HashSet<Place>,
     pending: Pending,
     scan: Scan,
+    services: Services,
+    scripts: Scripts,
+    logons: Logons,
+    ended: Ended,
+    copies: Vec<Copy>,
     unreached: u64,
     told_lost: u64,
     tell_at: u64,
@@ -82,6 +108,11 @@ impl System {
             met: HashSet::new(),
             pending: Pending::default(),
             scan: Scan::default(),
+            services: Services::new(host::cgroup_root()),
+            scripts: Scripts::new(),
+            logons: Logons::default(),
+            ended: Ended::default(),
+            copies: Vec::new(),
             unreached: 0,
             told_lost: 0,
             tell_at: 0,
@@ -91,27 +122,6 @@ impl System {
             system.meet(&Place::Host, &root);
         }
         system
-    }
-
-    /// The classes of activity it adds.
-    pub(crate) fn sees(&self) -> Vec<&'static str> {
-        let classes = |watcher: Watcher| -> &'static [&'static str] {
-            match watcher {
-                Watcher::Accounts => &["account.create", "account.modify", "account.delete"],
-                Watcher::Persistence => &[
-                    "persistence.create",
-                    "persistence.modify",
-                    "persistence.delete",
-                    "scheduled_job.create",
-                    "scheduled_job.modify",
-                    "scheduled_job.delete",
-                    "service.create",
-                    "service.modify",
-                    "service.delete",
-                ],
-            }
-        };
-        self.watchers.iter().flat_map(|watcher| classes(*watcher)).copied().collect()
     }
 
     /// A root that is met for the first time: its accounts are read, its files looked at in turn.
@@ -130,6 +140,7 @@ impl System {
                 accounts.learn(path, &String::from_utf8_lossy(&whole.bytes));
             }
         }
+        self.logons.learn(place, root);
         let homes = accounts.homes();
         self.accounts.insert(place.clone(), accounts);
         if self.watchers.contains(&Watcher::Persistence) {
@@ -146,31 +157,132 @@ impl System {
         told: &mut Vec<Told>,
     ) {
         match activity {
-            Activity::File(what, file) => {
-                let touched = [(file.old_path.as_deref(), true), (file.path.as_deref(), false)];
-                for (path, old) in touched {
-                    let Some(path) = path else { continue };
-                    let Some(subject) = self.wanted(path) else { continue };
-                    let item = Item {
-                        path: path.to_owned(),
-                        subject,
-                        process: Arc::clone(process),
-                        time,
-                        created: *what == FileActivity::Create,
-                    };
-                    // Content follows a creation; what vanished may be put back in the same go.
-                    let later = old || matches!(what, FileActivity::Create | FileActivity::Delete);
-                    self.touched(item, later, told);
+            Activity::File(what, file) => self.file(time, process, (*what, file), told),
+            Activity::Process(ProcessActivity::Exec) => self.exec(time, process, told),
+            Activity::Process(ProcessActivity::Exit) => {
+                if self.watches(Watcher::Services) {
+                    self.services.exit(process, time, host::since_boot());
                 }
+                self.ended.keep(process);
             }
-            Activity::Process(ProcessActivity::Exec)
-            | Activity::Transition(TransitionActivity::Namespace, _) => {
-                if let Some((place, root)) = self.roots.hold(process, host::since_boot()) {
-                    self.meet(&place, &root);
+            Activity::Transition(TransitionActivity::Namespace, _) => self.enter(process),
+            Activity::Module(ModuleActivity::Image, module) => {
+                let path = module.path.as_deref().unwrap_or_default();
+                if path.contains("/libpam.so.") && self.watches(Watcher::Logons) {
+                    self.copy(process, path, true);
                 }
             }
             _ => {}
         }
+    }
+
+    fn watches(&self, watcher: Watcher) -> bool {
+        self.watchers.contains(&watcher)
+    }
+
+    fn enter(&mut self, process: &Process) {
+        if let Some((place, root)) = self.roots.hold(process, host::since_boot()) {
+            self.meet(&place, &root);
+        }
+    }
+
+    /// A process uses a library or shell that may be a copy not watched yet.
+    fn copy(&mut self, process: &Process, path: &str, pam: bool) {
+        if let Some(pid) = process.pid
+            && self.copies.len() < MAX_COPIES
+        {
+            self.copies.push(Copy { pid, path: path.to_owned(), pam });
+        }
+    }
+
+    /// The copies that turned up since the last time.
+    fn copies(&mut self) -> Vec<Copy> {
+        std::mem::take(&mut self.copies)
+    }
+
+    fn file(
+        &mut self,
+        time: Timestamp,
+        process: &Arc<Process>,
+        (what, file): (FileActivity, &File),
+        told: &mut Vec<Told>,
+    ) {
+        for (path, old) in [(file.old_path.as_deref(), true), (file.path.as_deref(), false)] {
+            let Some(path) = path else { continue };
+            let Some(subject) = self.wanted(path) else { continue };
+            let item = Item {
+                path: path.to_owned(),
+                subject,
+                process: Arc::clone(process),
+                time,
+                created: what == FileActivity::Create,
+            };
+            // Content follows a creation; what vanished may be put back in the same go.
+            let later = old || matches!(what, FileActivity::Create | FileActivity::Delete);
+            self.touched(item, later, told);
+        }
+    }
+
+    fn exec(&mut self, time: Timestamp, process: &Arc<Process>, told: &mut Vec<Told>) {
+        self.enter(process);
+        if self.watches(Watcher::Services) {
+            self.services.exec(process, time, told);
+        }
+        if self.watches(Watcher::Prompts)
+            && let Some(exe) = process.exe.as_deref()
+            && exe.ends_with("/bash")
+        {
+            self.copy(process, exe, false);
+        }
+        if !self.watches(Watcher::Scripts) {
+            return;
+        }
+        let Some(source) = scripts::source(process) else { return };
+        let now = host::since_boot();
+        let script = match &source {
+            Source::Argument(text) => self.scripts.text(process, Some(text), now),
+            Source::Stdin => self.scripts.text(process, None, now),
+            Source::File(path) => match self.roots.at_start(process, path, now) {
+                Some(root) => self.scripts.file(process, path, &root, now),
+                None => return,
+            },
+        };
+        let process = Arc::clone(process);
+        told.push(Told { time, process, activity: Activity::Script(script) });
+    }
+
+    /// What was heard of a process beside the tiers.
+    fn hear(&mut self, time: Timestamp, process: &Arc<Process>, heard: &Heard) -> Option<Told> {
+        let now = host::since_boot();
+        let (found, origin) = match heard {
+            Heard::Line(line) if !line.trim().is_empty() && self.watches(Watcher::Prompts) => {
+                let activity = Activity::Script(self.scripts.line(process, line, now));
+                return Some(Told { time, process: Arc::clone(process), activity });
+            }
+            Heard::Line(_) => return None,
+            Heard::Pam(call) => (logons::of_pam(call, process), Origin::Pam),
+            Heard::Audit(message) => (logons::of_audit(message), Origin::Audit),
+        };
+        let (what, logon) = found?;
+        self.logon(time, process, (what, logon, origin))
+    }
+
+    fn logon(
+        &mut self,
+        time: Timestamp,
+        process: &Arc<Process>,
+        (what, mut logon, origin): (LogonActivity, Logon, Origin),
+    ) -> Option<Told> {
+        let pid = process.pid.unwrap_or(0);
+        let now = host::since_boot();
+        if !self.watches(Watcher::Logons) || !self.logons.is_first(what, &logon, (pid, origin, now))
+        {
+            return None;
+        }
+        let host = self.accounts.get(&Place::Host);
+        logon.user_id = logon.user.as_deref().and_then(|user| host?.user_id(user));
+        let activity = Activity::Logon(what, logon);
+        Some(Told { time, process: Arc::clone(process), activity })
     }
 
     /// What `path` is about, where somebody wants to know.
@@ -178,7 +290,7 @@ impl System {
         let subject = self.mechanisms.of(path)?;
         let watcher = match subject {
             Subject::Accounts => Watcher::Accounts,
-            Subject::Logons => return None,
+            Subject::Logons => Watcher::Logons,
             _ => Watcher::Persistence,
         };
         self.watchers.contains(&watcher).then_some(subject)
@@ -202,6 +314,13 @@ impl System {
         };
         if item.subject == Subject::Accounts {
             self.look_accounts(item, (place, &root), now);
+            return;
+        }
+        if item.subject == Subject::Logons {
+            let added = self.logons.added((&place, &root), &item.path, &item.process);
+            for (what, logon) in added {
+                told.extend(self.logon(item.time, &item.process, (what, logon, Origin::Utmp)));
+            }
             return;
         }
         let path = root.resolved(&item.path, place == Place::Host);
@@ -258,6 +377,7 @@ impl System {
                 told.push(Told { time, process, activity });
             }
         }
+        self.services.round(now, told);
         self.scan.round(&self.mechanisms, &mut self.snapshots);
         if now < self.tell_at {
             return None;
@@ -271,10 +391,10 @@ impl System {
     fn tell_lost(&mut self) -> Option<Notice> {
         let (from, to) = (self.since, host::now());
         self.since = to;
-        let total = self.unreached + self.pending.refused();
+        let total = self.unreached + self.pending.refused() + self.services.refused();
         let lost = total - self.told_lost;
         self.told_lost = total;
-        let detail = "changed files that could not be read in time: what they are is not told";
+        let detail = "changed files that could not be read in time, or services beyond the bound";
         (lost > 0).then(|| Notice {
             part: "probe.system",
             reason: "gone",
@@ -290,5 +410,7 @@ impl System {
         set(&counters.snapshots, self.snapshots.len() as u64);
         set(&counters.snapshots_evicted, self.snapshots.evicted() + self.scan.refused());
         set(&counters.scan_left, self.scan.left() as u64);
+        set(&counters.scripts_shortened, self.scripts.shortened());
+        set(&counters.logons_repeated, self.logons.repeated());
     }
 }

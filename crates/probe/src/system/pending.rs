@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use metsuke_event::{Process, Timestamp};
 
+use crate::system::bucket::Bucket;
 use crate::system::mechanisms::Subject;
 
 /// How long a look is put off, in nanoseconds: longer than an editor or package manager takes to
@@ -37,14 +38,18 @@ pub(super) struct Pending {
     waiting: HashMap<Key, (u64, Item)>,
     next: u64,
     refused: u64,
-    looks: u64,
-    refilled: u64,
+    looks: Bucket,
 }
 
 impl Default for Pending {
     fn default() -> Self {
         let waiting = HashMap::new();
-        Self { waiting, next: u64::MAX, refused: 0, looks: LOOKS_BURST, refilled: 0 }
+        Self {
+            waiting,
+            next: u64::MAX,
+            refused: 0,
+            looks: Bucket::new(LOOKS_PER_SECOND, LOOKS_BURST),
+        }
     }
 }
 
@@ -60,15 +65,7 @@ impl Pending {
 
     /// Whether one more file may be looked at right now; takes its share.
     pub(super) fn may_look(&mut self, now: u64) -> bool {
-        let step = 1_000_000_000 / LOOKS_PER_SECOND;
-        let refill = now.saturating_sub(self.refilled) / step;
-        if refill > 0 {
-            self.looks = self.looks.saturating_add(refill).min(LOOKS_BURST);
-            self.refilled = now;
-        }
-        let may = self.looks > 0;
-        self.looks = self.looks.saturating_sub(1);
-        may
+        self.looks.take(1, now)
     }
 
     pub(super) fn put(&mut self, item: Item, now: u64) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -104,6 +104,19 @@ impl Roots {
         }
         self.held.insert(namespace, (now + HELD_NANOS, Arc::clone(&root)));
         Some((namespace, root))
+    }
+
+    /// The same at the very start of an executable, when the namespace just told is still right.
+    pub(super) fn at_start(
+        &mut self,
+        process: &Process,
+        path: &str,
+        now: u64,
+    ) -> Option<Arc<Root>> {
+        if self.own.is_some() && process.mount_namespace == self.own {
+            return self.host.clone();
+        }
+        self.of(process, path, now).map(|(_, root)| root)
     }
 
     /// Where `process` finds `path`, an absolute path as its mount namespace has it. `None` when
@@ -245,6 +258,24 @@ impl Root {
             Ok(_) => Content::File(Whole { bytes, size: meta.len(), limit }),
             Err(_) => Content::Unreadable,
         }
+    }
+
+    /// Bytes from `from` on of the file at `path`, at most `limit`, with the file's size.
+    pub(super) fn read_from(&self, path: &str, from: u64, limit: u64) -> Option<(Vec<u8>, u64)> {
+        let file = self.locate(path).ok()?;
+        let meta = file.metadata().ok().filter(fs::Metadata::is_file)?;
+        let mut opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+        opened.seek(SeekFrom::Start(from)).ok()?;
+        let mut bytes = Vec::new();
+        opened.take(limit).read_to_end(&mut bytes).ok()?;
+        Some((bytes, meta.len()))
+    }
+
+    /// What changes when the file at `path` does: device, inode, size and time of change.
+    pub(super) fn version(&self, path: &str) -> Option<(u64, u64, u64, i64)> {
+        let meta = self.locate(path).ok()?.metadata().ok().filter(fs::Metadata::is_file)?;
+        let changed = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
+        Some((meta.dev(), meta.ino(), meta.size(), changed))
     }
 
     /// The names in the folder at `path`, each with whether it is a folder.

@@ -73,7 +73,7 @@ impl Loaded {
 }
 
 /// The verifier's log and libbpf's remarks go to tracing, not to standard error.
-fn quiet() {
+pub(crate) fn quiet() {
     #[expect(clippy::needless_pass_by_value, reason = "the signature libbpf-rs asks for")]
     fn log(_: PrintLevel, text: String) {
         tracing::debug!(target: "metsuke_probe::libbpf", "{}", text.trim_end());
@@ -212,14 +212,14 @@ fn try_modules(
     Ok((object, links))
 }
 
-fn built(object: &[u8]) -> Result<(), String> {
+pub(crate) fn built(object: &[u8]) -> Result<(), String> {
     if object.is_empty() {
         return Err(format!("this build has no BPF objects: {MISSING}"));
     }
     Ok(())
 }
 
-fn open(object: &[u8]) -> Result<OpenObject, String> {
+pub(crate) fn open(object: &[u8]) -> Result<OpenObject, String> {
     ObjectBuilder::default().open_memory(object).map_err(|error| explain(&error))
 }
 
@@ -281,7 +281,7 @@ fn outcome(result: Result<(), String>) -> Outcome {
 }
 
 /// The error with what could be done about it.
-fn explain(error: &libbpf_rs::Error) -> String {
+pub(crate) fn explain(error: &libbpf_rs::Error) -> String {
     use libbpf_rs::ErrorKind;
     // SAFETY: geteuid always succeeds and touches no memory.
     let root = unsafe { libc::geteuid() } == 0;

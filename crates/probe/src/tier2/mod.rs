@@ -20,7 +20,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
 use metsuke_event::Timestamp;
 use metsuke_event::coverage::HookTrial;
 
-pub(crate) use load::try_lsm;
+pub(crate) use load::{built, explain, open, quiet, try_lsm};
 
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;

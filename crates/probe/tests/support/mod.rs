@@ -150,6 +150,14 @@ impl Watch {
         }
     }
 
+    /// Whether an event for which `wanted` holds has come by now, or comes within a moment.
+    pub(crate) fn caught(&mut self, wanted: impl Fn(&Event) -> bool) -> bool {
+        if let Ok(batch) = self.events.recv_timeout(Duration::from_millis(100)) {
+            self.seen.extend(batch);
+        }
+        self.seen.iter().any(wanted)
+    }
+
     pub(crate) fn of(&mut self, kind: Kind, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         self.find(what, |event| event.activity.kind() == kind && wanted(event))
     }
