@@ -35,6 +35,8 @@ enum ring_operation {
 
 /* The request names its file by its place in the ring's own table. */
 #define REQUEST_FIXED_FILE 1
+/* The request asks for no completion where it succeeds. */
+#define REQUEST_SILENT (1 << 6)
 
 /* Longest name kept of a request. */
 #define RING_NAME 256
@@ -47,13 +49,19 @@ struct request {
 	__u32 kind;
 };
 
-/* Requests under way whose names, or descriptors, will be gone at their end. */
+/*
+ * Requests under way whose names, or descriptors, will be gone at their end. The oldest makes room,
+ * and counts as lost: some are never told to have ended, as when their ring is closed.
+ */
+#define REQUESTS 512
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 512);
+	__uint(max_entries, REQUESTS);
 	__type(key, __u64);
 	__type(value, struct request);
 } requests SEC(".maps");
+
+__u32 requests_held;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -104,12 +112,32 @@ static __always_inline bool keep_names(struct request *request, struct io_kiocb 
 	return false;
 }
 
+static __always_inline void hold(__u64 key, struct request *request)
+{
+	if (bpf_map_update_elem(&requests, &key, request, BPF_ANY))
+		count_lost(request->kind);
+	else if (requests_held >= REQUESTS)
+		count_lost(request->kind);
+	else
+		__sync_fetch_and_add(&requests_held, 1);
+}
+
+static __always_inline void forget(__u64 key)
+{
+	if (!bpf_map_delete_elem(&requests, &key))
+		__sync_fetch_and_add(&requests_held, -1);
+}
+
+static __noinline int named_by_ring(struct request *request);
+
 static __noinline int requested(struct io_kiocb *asked)
 {
 	__u8 operation = READ(struct io_kiocb, asked, opcode);
 	__u64 key = (__u64)asked;
+	struct io_connect *connect = (void *)asked;
 	struct request *request;
 	__u32 zero = 0;
+	__u64 flags;
 	bool socket = operation == RING_CONNECT || operation == RING_LISTEN;
 
 	if (!in_scope() || (!socket && (operation < RING_RENAMEAT || operation > RING_LINKAT)))
@@ -118,12 +146,21 @@ static __noinline int requested(struct io_kiocb *asked)
 	if (!request)
 		return 0;
 	request->path[0] = request->path2[0] = 0;
-	request->kind = 0;
+	request->kind = operation == RING_CONNECT ? RECORD_CONNECT : RECORD_LISTEN;
 	request->fd = -1;
-	if (socket && !(READ(struct io_kiocb, asked, flags) & REQUEST_FIXED_FILE))
+	flags = READ(struct io_kiocb, asked, flags);
+	if (socket && !(flags & REQUEST_FIXED_FILE))
 		request->fd = READ(struct io_kiocb, asked, cqe.fd);
-	if (socket || keep_names(request, asked, operation))
-		bpf_map_update_elem(&requests, &key, request, BPF_ANY);
+	if (!socket && !keep_names(request, asked, operation))
+		return 0;
+	/* Nothing will tell of its end, unless it fails: told as it was asked for. */
+	if (!(flags & REQUEST_SILENT))
+		hold(key, request);
+	else if (!socket)
+		named_by_ring(request);
+	else if (operation == RING_CONNECT && request->fd >= 0)
+		flow(request->fd, (__u64)READ(struct io_connect, connect, addr), -EINPROGRESS,
+		     RECORD_CONNECT);
 	return 0;
 }
 
@@ -204,7 +241,7 @@ static __always_inline int ended_names(__u64 key, __s32 result)
 		return 0;
 	if (result == 0)
 		named_by_ring(request);
-	bpf_map_delete_elem(&requests, &key);
+	forget(key);
 	return 0;
 }
 
@@ -218,7 +255,7 @@ static __always_inline int ended_socket(struct io_kiocb *asked, __s32 result, __
 	if (!request)
 		return 0;
 	fd = request->fd;
-	bpf_map_delete_elem(&requests, &key);
+	forget(key);
 	if (kind == RECORD_CONNECT)
 		address = (__u64)READ(struct io_connect, connect, addr);
 	else if (result)

@@ -109,7 +109,7 @@ fn blind_tracing(hooks: &[HookTrial]) -> Vec<BlindSpot> {
     let rings =
         hooks.iter().any(|trial| trial.hook == RING_HOOK && trial.outcome == Outcome::Works);
     let unseen = if rings {
-        "of what a program does through io_uring these are not seen: connections and listeners on descriptors that only the ring's own table holds (files there are told when they are read or written), DNS and TLS within sends and receives, and operations that ask for no completion"
+        "of what a program does through io_uring these are not seen: connections and listeners on descriptors that only the ring's own table holds (files there are told when they are read or written), DNS and TLS within sends and receives, and files opened without a completion being asked for; other operations without one are told as asked for, whether they succeed or not"
     } else {
         "files and sockets that a program uses through io_uring make no system calls of their own"
     };

@@ -15,6 +15,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use metsuke_event::coverage::Outcome;
 use metsuke_event::{Activity, Event, Kind};
@@ -44,7 +45,12 @@ struct Request {
     address: u64,
     length: u32,
     flags: u32,
+    /// Flags of the entry itself.
+    wishes: u8,
 }
+
+/// `IOSQE_CQE_SKIP_SUCCESS`: no completion is asked for.
+const SILENT: u8 = 1 << 6;
 
 impl Request {
     /// As `struct io_uring_sqe`.
@@ -56,7 +62,7 @@ impl Request {
             (halves(self.offset), halves(self.address));
         let mut words = [0; 16];
         words[..8].copy_from_slice(&[
-            u32::from(self.operation),
+            u32::from(self.operation) | u32::from(self.wishes) << 8,
             self.fd.cast_unsigned(),
             offset,
             offset_high,
@@ -87,11 +93,10 @@ impl Ring {
         (self.queues + u64::from(offset)) as *mut u32
     }
 
-    /// Submits `request` and waits for its result.
-    fn run(&self, request: &Request) -> i32 {
-        // `struct io_sqring_offsets` begins at word 10, `struct io_cqring_offsets` at word 20.
+    /// Submits `request` and waits for `results` of them.
+    fn submit(&self, request: &Request, results: u64) {
+        // `struct io_sqring_offsets` begins at word 10 of the parameters.
         let (tail, mask, array) = (self.offsets[11], self.offsets[12], self.offsets[16]);
-        let (cq_head, cq_mask, cqes) = (self.offsets[20], self.offsets[22], self.offsets[25]);
         // SAFETY: offsets that the kernel gave for the two areas that were mapped; nobody else
         // uses the ring.
         unsafe {
@@ -99,7 +104,17 @@ impl Ring {
             ((self.entries + u64::from(index) * 64) as *mut [u32; 16]).write(request.words());
             self.word(array).add(index as usize).write(index);
             self.word(tail).write_volatile(*self.word(tail) + 1);
-            assert_eq!(call(libc::SYS_io_uring_enter, [self.fd, 1, 1, 1, 0, 0]), 1);
+        }
+        assert_eq!(call(libc::SYS_io_uring_enter, [self.fd, 1, results, 1, 0, 0]), 1);
+    }
+
+    /// Submits `request` and waits for its result.
+    fn run(&self, request: &Request) -> i32 {
+        self.submit(request, 1);
+        // `struct io_cqring_offsets` begins at word 20.
+        let (cq_head, cq_mask, cqes) = (self.offsets[20], self.offsets[22], self.offsets[25]);
+        // SAFETY: as above.
+        unsafe {
             let seen = *self.word(cq_head);
             let result = self.word(cqes).add((seen & *self.word(cq_mask)) as usize * 4 + 2);
             let result = result.read_volatile().cast_signed();
@@ -140,7 +155,7 @@ fn work_by_ring(base: &Path, port: u16) {
         address: at(&file),
         length: 0o600,
         flags: creates,
-        offset: 0,
+        ..Request::default()
     };
     let fd = run("open", open);
     let bytes = b"by ring".as_ptr() as u64;
@@ -153,7 +168,7 @@ fn work_by_ring(base: &Path, port: u16) {
         address: at(from),
         offset: at(to),
         length: here,
-        flags: 0,
+        ..Request::default()
     };
     run("rename", two(35, &file, &moved));
     run("link", two(39, &moved, &linked));
@@ -173,6 +188,21 @@ fn work_by_ring(base: &Path, port: u16) {
     );
     let missing = Request { operation: 36, fd: HERE, address: at(&file), ..Request::default() };
     assert!(ring.run(&missing) < 0, "it is not there any more");
+    let silent = base.join("silent");
+    let path = name(&silent);
+    let removed = Request {
+        operation: 36,
+        fd: HERE,
+        address: at(&path),
+        wishes: SILENT,
+        ..Request::default()
+    };
+    ring.submit(&removed, 0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while silent.exists() {
+        assert!(Instant::now() < deadline, "it is removed");
+        std::thread::yield_now();
+    }
     let socket = call(libc::SYS_socket, [2, 1, 0, 0, 0, 0]);
     let to = address_of(port);
     let to = (&raw const to) as u64;
@@ -194,6 +224,7 @@ fn what_a_ring_does_is_told() {
     let base = fs::canonicalize(dir.path()).unwrap();
     fs::create_dir(base.join(".ssh")).unwrap();
     fs::write(base.join(".ssh/id_ring"), "key").unwrap();
+    fs::write(base.join("silent"), "removed without a completion").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut actor = Actor::fork(&group, || {
@@ -217,6 +248,7 @@ fn what_a_ring_does_is_told() {
         (Kind::FileModify, "made"),
         (Kind::FileRename, "moved"),
         (Kind::FileDelete, "moved"),
+        (Kind::FileDelete, "silent"),
         (Kind::FileRead, ".ssh/id_ring"),
     ] {
         let event = watch.of(kind, part, |event| path_is(event, &base.join(part)));
