@@ -38,7 +38,11 @@ static __always_inline __u32 put_bytes(struct scratch *space, __u32 at, __u64 fr
 	__u32 count = length > limit ? limit : (__u32)length;
 
 	at &= ROOM;
-	/* The verifier wants the bound in this form. */
+	/*
+	 * The verifier wants the bound in this form, on the number that is used: clang, which knows
+	 * that it holds, would leave the question out, and Linux 6.1 does not know it.
+	 */
+	asm volatile("" : "+r"(count));
 	if (count == 0 || count > 4096)
 		return at;
 	if (bpf_probe_read_user(&space->data[at], count, (const void *)from))
