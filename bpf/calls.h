@@ -32,6 +32,8 @@ enum group {
 	GROUP_PROCESS, /* who a process is, and what it does to others */
 	GROUP_MEMORY,  /* executable memory, libraries */
 	GROUP_KERNEL,  /* BPF, kexec, io_uring */
+	GROUP_ATTRIBUTES, /* mode, owner, times, extended attributes and flags of files; mounts */
+	GROUP_READ,       /* read: only from sockets that matter */
 	GROUPS,
 	/* With this bit: a call that failed is of no interest. */
 	SUCCESS = 0x80,
@@ -68,8 +70,27 @@ enum group {
 	row(mkdirat, 258, 296, GROUP_NAMES | SUCCESS)                                              \
 	row(mknodat, 259, 297, GROUP_NAMES | SUCCESS)                                              \
 	row(truncate, 76, 92, GROUP_NAMES | SUCCESS)                                               \
+	row(chmod, 90, 15, GROUP_ATTRIBUTES | SUCCESS)                                             \
+	row(fchmod, 91, 94, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(fchmodat, 268, 306, GROUP_ATTRIBUTES | SUCCESS)                                        \
+	row(chown, 92, 212, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(fchown, 93, 207, GROUP_ATTRIBUTES | SUCCESS)                                           \
+	row(lchown, 94, 198, GROUP_ATTRIBUTES | SUCCESS)                                           \
+	row(fchownat, 260, 298, GROUP_ATTRIBUTES | SUCCESS)                                        \
+	row(setxattr, 188, 226, GROUP_ATTRIBUTES | SUCCESS)                                        \
+	row(lsetxattr, 189, 227, GROUP_ATTRIBUTES | SUCCESS)                                       \
+	row(fsetxattr, 190, 228, GROUP_ATTRIBUTES | SUCCESS)                                       \
+	row(removexattr, 197, 235, GROUP_ATTRIBUTES | SUCCESS)                                     \
+	row(lremovexattr, 198, 236, GROUP_ATTRIBUTES | SUCCESS)                                    \
+	row(fremovexattr, 199, 237, GROUP_ATTRIBUTES | SUCCESS)                                    \
+	row(mount, 165, 21, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(umount2, 166, 52, GROUP_ATTRIBUTES | SUCCESS)                                          \
+	row(pivot_root, 155, 217, GROUP_ATTRIBUTES | SUCCESS)                                      \
 	row(connect, 42, 362, GROUP_NETWORK)                                                       \
 	row(accept4, 288, 364, GROUP_NETWORK | SUCCESS)                                            \
+	row(bind, 49, 361, GROUP_NETWORK | SUCCESS)                                                \
+	row(socket, 41, 359, GROUP_NETWORK | SUCCESS)                                              \
+	row(read, 0, 3, GROUP_READ | SUCCESS)                                                      \
 	row(listen, 50, 363, GROUP_NETWORK | SUCCESS)                                              \
 	row(sendto, 44, 369, GROUP_NETWORK | SUCCESS)                                              \
 	row(recvfrom, 45, 371, GROUP_NETWORK | SUCCESS)                                            \
@@ -97,6 +118,13 @@ enum group {
 /* Without another number for i386: there is none, its number is the same, or its layout differs. */
 #define CALLS_64(row)                                                                              \
 	row(openat2, 437, GROUP_HOT | SUCCESS)                                                     \
+	row(fchmodat2, 452, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(utime, 132, GROUP_ATTRIBUTES | SUCCESS)                                                \
+	row(utimes, 235, GROUP_ATTRIBUTES | SUCCESS)                                               \
+	row(futimesat, 261, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(utimensat, 280, GROUP_ATTRIBUTES | SUCCESS)                                            \
+	row(move_mount, 429, GROUP_ATTRIBUTES | SUCCESS)                                           \
+	row(open_by_handle_at, 304, GROUP_HOT | SUCCESS)                                           \
 	row(accept, 43, GROUP_NETWORK | SUCCESS)                                                   \
 	row(sendmsg, 46, GROUP_NETWORK | SUCCESS)                                                  \
 	row(recvmsg, 47, GROUP_NETWORK | SUCCESS)                                                  \
@@ -144,8 +172,9 @@ static const __u16 from_i386[COMMON_NUMBERS] = {
 /* i386's socketcall: what its first argument stands for. */
 #define SOCKET_CALLS 20
 static const __u16 from_socketcall[SOCKET_CALLS] = {
-	[3] = CALL_connect, [4] = CALL_listen,  [5] = CALL_accept,
-	[11] = CALL_sendto, [12] = CALL_recvfrom, [14] = CALL_setsockopt, [18] = CALL_accept4,
+	[1] = CALL_socket, [2] = CALL_bind, [3] = CALL_connect, [4] = CALL_listen,
+	[5] = CALL_accept, [11] = CALL_sendto, [12] = CALL_recvfrom, [14] = CALL_setsockopt,
+	[18] = CALL_accept4,
 };
 
 /* A system call that has returned. */

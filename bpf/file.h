@@ -159,6 +159,22 @@ static __always_inline __u32 sensitive_name(struct dentry *dentry)
 	return sensitive_as(dentry, 0) ?: sensitive_as(READ(struct dentry, dentry, d_parent), 1);
 }
 
+/* A block device, or the memory's devices: read and written past all file systems. */
+static __noinline int opened_device(struct file *file, struct inode *inode)
+{
+	__u32 kind = READ(struct inode, inode, i_mode) & S_IFMT;
+	__u32 device = READ(struct inode, inode, i_rdev);
+	struct file_key key;
+
+	/* mem 1:1, kmem 1:2, port 1:4 */
+	if (kind != S_IFBLK && (kind != S_IFCHR || (device != (1 << 20 | 1) &&
+						     device != (1 << 20 | 2) &&
+						     device != (1 << 20 | 4))))
+		return 0;
+	fill_file_key(&key, inode, RECORD_RAW_ACCESS);
+	return tell_file(file, &key, READ(struct file, file, f_mode), 0);
+}
+
 static __noinline int opened(long fd, __u64 flags)
 {
 	struct file *file;
@@ -174,7 +190,7 @@ static __noinline int opened(long fd, __u64 flags)
 		return 0;
 	inode = inode_of(file);
 	if ((READ(struct inode, inode, i_mode) & S_IFMT) != S_IFREG)
-		return 0;
+		return opened_device(file, inode);
 	mode = READ(struct file, file, f_mode);
 	means = sensitive_name(READ(struct file, file, f_path.dentry));
 	if (means == NAME_MEMORY && is_setup(inode))

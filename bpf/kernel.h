@@ -44,14 +44,26 @@ enum {
 #define AT_FDCWD (-100)
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_UNIX 1
+#define AF_PACKET 17
+#define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define SOCK_TYPE_MASK 0xf
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define EISCONN 106
+#define EALREADY 114
 #define EINPROGRESS 115
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
 #define O_TRUNC 01000
+#define MS_MOVE 8192
+#define FS_IOC_SETFLAGS 0x40086602
+#define FICLONE 0x40049409
+#define FICLONERANGE 0x4020940d
+#define S_IFBLK 0060000
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define S_IFREG 0100000
@@ -379,6 +391,7 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	unsigned long skc_flags;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -386,6 +399,13 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	int sk_err;
+};
+
+struct tcp_sock {
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u64 bytes_received;
 };
 
 struct socket {

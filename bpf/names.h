@@ -6,6 +6,8 @@
 #include "calls.h"
 #include "file.h"
 
+#define RENAME_EXCHANGE 2
+
 static __always_inline int one_name(int base, __u64 path, __u32 kind)
 {
 	struct names names = { .base = base, .path = path, .kind = kind };
@@ -36,16 +38,21 @@ int BPF_PROG(on_names, struct pt_regs *regs, long result)
 		return one_name(call.a, call.b, RECORD_DELETE);
 	case CALL_rename:
 		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_RENAME);
-	case CALL_renameat:
 	case CALL_renameat2:
+		if (call.e & RENAME_EXCHANGE)
+			return two_names(call.a, call.b, call.c, call.d, RECORD_EXCHANGE);
+		/* Fall through. */
+	case CALL_renameat:
 		return two_names(call.a, call.b, call.c, call.d, RECORD_RENAME);
+	/* Old name, new name; of a symbolic link what it says is no name of a file by itself. */
 	case CALL_link:
-	case CALL_symlink:
-		return one_name(AT_FDCWD, call.b, RECORD_LINK);
+		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_HARD_LINK);
 	case CALL_linkat:
-		return one_name(call.c, call.d, RECORD_LINK);
+		return two_names(call.a, call.b, call.c, call.d, RECORD_HARD_LINK);
+	case CALL_symlink:
+		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_SYMLINK);
 	case CALL_symlinkat:
-		return one_name(call.b, call.c, RECORD_LINK);
+		return two_names(AT_FDCWD, call.a, call.b, call.c, RECORD_SYMLINK);
 	case CALL_mkdir:
 	case CALL_mknod:
 		return one_name(AT_FDCWD, call.a, RECORD_LINK);

@@ -3,7 +3,7 @@
 #ifndef METSUKE_PROCESS_H
 #define METSUKE_PROCESS_H
 
-#include "file.h"
+#include "sockets.h"
 #include "identity.h"
 
 /* What a descriptor is; user mode names these. */
@@ -186,6 +186,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (BPF_CORE_READ(task, signal, live.counter) != 0 || !in_scope())
 		return 0;
 	*writing_of(bpf_get_current_pid_tgid()) = 0;
+	*reading_of(bpf_get_current_pid_tgid()) = 0;
 	status = BPF_CORE_READ(task, exit_code);
 	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
 		status = BPF_CORE_READ(task, signal, group_exit_code);

@@ -36,7 +36,26 @@ enum record_kind {
 	RECORD_KEXEC = 58,
 	RECORD_RING = 59,
 	RECORD_SETTING = 60,
-	/* 70 to 89: files' attributes and sockets. */
+	RECORD_HARD_LINK = 70,
+	RECORD_SYMLINK = 71,
+	RECORD_EXCHANGE = 72,
+	RECORD_MODE = 73,
+	RECORD_OWNER = 74,
+	RECORD_TIMES = 75,
+	RECORD_XATTR = 76,
+	RECORD_XATTR_REMOVED = 77,
+	RECORD_FLAGS = 78,
+	RECORD_MOUNT = 79,
+	RECORD_UNMOUNT = 80,
+	RECORD_RAW_ACCESS = 81,
+	RECORD_DATAGRAMS = 82,
+	RECORD_DATAGRAMS_END = 83,
+	RECORD_STREAM = 84,
+	RECORD_GREETING = 85,
+	RECORD_UNIX = 86,
+	RECORD_BIND = 87,
+	RECORD_RAW_SOCKET = 88,
+	RECORD_FLOW_END = 89,
 	RECORD_KINDS = 128,
 };
 
@@ -50,13 +69,18 @@ enum record_kind {
 #define FLAG_VIRTUAL 64 /* the target's number is that of the caller's pid namespace */
 #define FLAG_UPPER 128 /* the executable lies in the upper layer of an overlay */
 #define FLAG_LOWER 256 /* the executable lies in a lower layer of an overlay */
+#define FLAG_OUTGOING 1024 /* a flow that this host opened */
+#define FLAG_LATE 2048 /* what became of a connect that had returned before */
 
 /* Bounds of texts, in bytes. */
 #define MAX_ARGS 4096
 #define MAX_ENV 4096
 #define MAX_USER_PATH 2048
-#define MAX_DNS 512
 #define MAX_VALUE 256
+#define MAX_DNS 1232 /* what resolvers offer to take (EDNS) */
+#define MAX_GREETING 2048 /* a greeting with a post-quantum key share has about 1,800 */
+#define MAX_UNIX 108
+#define MAX_XATTR 64
 
 struct record_head {
 	__u32 size; /* of the whole record */
@@ -194,8 +218,20 @@ struct record_flow {
 	__u16 family;
 	__u16 protocol;
 	__s32 error;
-	__u16 payload; /* DNS: length of the message that follows */
-	__u16 pad;
+	__u16 payload; /* length of the bytes that follow */
+	__u16 type;    /* of the socket */
+};
+
+/* What a flow came to; stands as payload behind a flow. */
+struct flow_end {
+	__u64 sent;
+	__u64 received;
+	__u64 lasted; /* nanoseconds */
+};
+
+struct record_end {
+	struct record_flow flow;
+	struct flow_end end;
 };
 
 struct record_module {
@@ -237,6 +273,25 @@ struct sum {
 	__u64 bytes;
 	__u64 operations;
 	__u64 length;
+};
+
+/* Ends of flows that were not sent one by one. */
+struct end_sum {
+	__u64 last;
+	__u64 operations;
+	__u64 sent;
+	__u64 received;
+	__u64 longest;
+};
+
+/* Datagrams of one socket. */
+struct datagrams {
+	__u64 first;
+	__u64 last;
+	__u64 sent;
+	__u64 received;
+	__u32 pid;
+	__u32 pad;
 };
 
 #endif

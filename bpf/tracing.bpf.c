@@ -13,6 +13,7 @@
 #include "process.h"
 #include "file.h"
 #include "names.h"
+#include "attributes.h"
 #include "network.h"
 #include "identity.h"
 #include "memory.h"
@@ -26,6 +27,7 @@ int on_proc(unsigned long long *ctx);
 int on_process(unsigned long long *ctx);
 int on_memory(unsigned long long *ctx);
 int on_kernel(unsigned long long *ctx);
+int on_attributes(unsigned long long *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -41,6 +43,7 @@ struct {
 		[GROUP_PROCESS] = (void *)&on_process,
 		[GROUP_MEMORY] = (void *)&on_memory,
 		[GROUP_KERNEL] = (void *)&on_kernel,
+		[GROUP_ATTRIBUTES] = (void *)&on_attributes,
 	},
 };
 
@@ -86,10 +89,13 @@ static __always_inline int hot(struct call *call)
 		bpf_probe_read_user(&flags, sizeof(flags), (const void *)call->c);
 		return opened(call->result, flags);
 	case CALL_close:
+		if (*reading_of(bpf_get_current_pid_tgid()))
+			closed_datagrams(descriptor(call->a));
 		return closed(call->a);
+	case CALL_open_by_handle_at:
+		return opened(call->result, call->c);
 	case CALL_write:
 	case CALL_pwrite64:
-	case CALL_writev:
 	case CALL_pwritev:
 	case CALL_pwritev2:
 	case CALL_sendfile:
@@ -105,6 +111,10 @@ static __always_inline int hot(struct call *call)
 	case CALL_pkey_mprotect:
 		return call->c & PROT_EXEC ? GROUP_MEMORY : GROUP_NONE;
 	case CALL_ioctl:
+		if (call->b == FS_IOC_SETFLAGS)
+			return set_flags(call->a, call->c);
+		if (call->b == FICLONE || call->b == FICLONERANGE)
+			return written(call->a, 0);
 		return call->b == PERF_EVENT_IOC_SET_BPF ? GROUP_KERNEL : GROUP_NONE;
 	case CALL_setsockopt:
 		return call->b == SOL_SOCKET && attaches_filter(call->c) ? GROUP_KERNEL : GROUP_NONE;
@@ -130,6 +140,11 @@ int BPF_PROG(on_system_call, struct pt_regs *regs, long result)
 	if (!group || (group & SUCCESS && result < 0))
 		return 0;
 	group &= ~SUCCESS;
+	if (group == GROUP_READ) {
+		if (!*reading_of(bpf_get_current_pid_tgid()))
+			return 0;
+		group = GROUP_NETWORK;
+	}
 	if (group == GROUP_HOT) {
 		read_call(&call, regs, result);
 		group = hot(&call);
@@ -153,6 +168,8 @@ int BPF_PROG(on_compat, struct pt_regs *regs, long result)
 	if (!group || (group & SUCCESS && call.result < 0))
 		return 0;
 	group &= ~SUCCESS;
+	if (group == GROUP_READ)
+		group = GROUP_NETWORK;
 	if (group == GROUP_HOT)
 		group = hot(&call);
 	if (group != GROUP_NONE)

@@ -165,6 +165,11 @@ impl Stream {
         messages
     }
 
+    /// Whether every message it took in was given out.
+    pub fn is_at_start(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// `missing` bytes went by unseen: what is held is as good as it gets.
     fn lose(&mut self, missing: usize, messages: &mut Vec<Vec<u8>>) {
         let mut left = missing - self.skip.min(missing);

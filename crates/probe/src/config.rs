@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use metsuke_event::coverage::Tier;
 use metsuke_scan::Limits;
 
+use crate::defaults::{default_sensitive, default_settings, default_unix_sockets};
 use crate::throttle::Throttle;
 
 /// Batches that may wait in the sink before events are shed: at 512 events each about a second
@@ -73,7 +74,7 @@ pub struct ProbeConfig {
     pub settings: Vec<String>,
     /// Bounds of hashing.
     pub hash: Limits,
-    /// UDP ports on which DNS is read; at most four are used.
+    /// Ports on which DNS is read, over UDP and TCP; at most four are used.
     pub dns_ports: Vec<u16>,
     /// What is read of the system around the processes.
     pub watchers: BTreeSet<Watcher>,
@@ -81,6 +82,8 @@ pub struct ProbeConfig {
     pub web_roots: Vec<PathBuf>,
     /// Slows the probe while it runs.
     pub throttle: Throttle,
+    /// Unix sockets to which connections are reported: paths, and abstract names that begin with `@`.
+    pub unix_sockets: Vec<Sensitive>,
 }
 
 /// Most patterns of sensitive files; the kernel's name table has this size.
@@ -95,7 +98,9 @@ impl ProbeConfig {
             sensitive: default_sensitive(),
             settings: default_settings(),
             hash: Limits::default(),
-            dns_ports: vec![53],
+            // Also multicast DNS and link-local names.
+            dns_ports: vec![53, 5353, 5355],
+            unix_sockets: default_unix_sockets(),
             watchers: Watcher::ALL.into(),
             web_roots: ["/var/www", "/srv/http", "/srv/www", "/usr/share/nginx/html"]
                 .map(PathBuf::from)
@@ -103,115 +108,4 @@ impl ProbeConfig {
             throttle: Throttle::default(),
         }
     }
-}
-
-/// The files whose reading is reported unless the configuration says otherwise.
-pub fn default_sensitive() -> Vec<Sensitive> {
-    const TABLE: &[(&str, &[&str])] = &[
-        (
-            "account database",
-            &[
-                "/etc/shadow",
-                "/etc/shadow-",
-                "/etc/gshadow",
-                "/etc/gshadow-",
-                "/etc/security/opasswd",
-                "**/krb5.keytab",
-            ],
-        ),
-        (
-            "key",
-            &[
-                "**/.ssh/id_*",
-                "/etc/ssh/ssh_host_*_key",
-                "**/.gnupg/*",
-                "**/private-keys-v1.d/*",
-                "**/wallet.dat",
-            ],
-        ),
-        (
-            "credential",
-            &[
-                "**/.aws/credentials",
-                "**/.netrc",
-                "**/.pgpass",
-                "**/.my.cnf",
-                "**/.git-credentials",
-                "**/.docker/config.json",
-                "**/.config/gcloud/*",
-                "**/.azure/*",
-                "**/logins.json",
-                "**/key4.db",
-                "**/shadow.bak",
-                "**/.htpasswd",
-            ],
-        ),
-        (
-            "token",
-            &[
-                "**/.kube/config",
-                "**/.vault-token",
-                "**/.npmrc",
-                "**/.pypirc",
-                "**/serviceaccount/token",
-                "**/kubernetes/admin.conf",
-            ],
-        ),
-    ];
-    TABLE
-        .iter()
-        .flat_map(|(sensitivity, patterns)| {
-            patterns.iter().map(|pattern| Sensitive {
-                pattern: (*pattern).to_owned(),
-                sensitivity: (*sensitivity).to_owned(),
-            })
-        })
-        .collect()
-}
-
-/// The settings of the kernel whose writing is reported unless the configuration says otherwise:
-/// those that weaken it, load code into it, or route through it.
-pub fn default_settings() -> Vec<String> {
-    const NAMES: &[&str] = &[
-        "fs.binfmt_misc.*",
-        "fs.protected_*",
-        "fs.suid_dumpable",
-        "kernel.core_pattern",
-        "kernel.core_pipe_limit",
-        "kernel.dmesg_restrict",
-        "kernel.ftrace_enabled",
-        "kernel.hotplug",
-        "kernel.io_uring_disabled",
-        "kernel.kexec_load_disabled",
-        "kernel.kptr_restrict",
-        "kernel.modprobe",
-        "kernel.modules_disabled",
-        "kernel.perf_event_paranoid",
-        "kernel.poweroff_cmd",
-        "kernel.printk",
-        "kernel.randomize_va_space",
-        "kernel.sysrq",
-        "kernel.unprivileged_bpf_disabled",
-        "kernel.unprivileged_userns_clone",
-        "kernel.yama.ptrace_scope",
-        "net.core.bpf_jit_*",
-        "net.ipv4.conf.*.accept_redirects",
-        "net.ipv4.conf.*.accept_source_route",
-        "net.ipv4.conf.*.arp_*",
-        "net.ipv4.conf.*.forwarding",
-        "net.ipv4.conf.*.proxy_arp",
-        "net.ipv4.conf.*.rp_filter",
-        "net.ipv4.conf.*.send_redirects",
-        "net.ipv4.icmp_echo_ignore_all",
-        "net.ipv4.ip_forward",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv6.conf.*.accept_ra",
-        "net.ipv6.conf.*.accept_redirects",
-        "net.ipv6.conf.*.disable_ipv6",
-        "net.ipv6.conf.*.forwarding",
-        "user.max_user_namespaces",
-        "vm.mmap_min_addr",
-        "vm.unprivileged_userfaultfd",
-    ];
-    NAMES.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -42,9 +42,17 @@ pub(crate) fn tracing(modules: bool) -> Vec<&'static str> {
         "file.delete",
         "file.rename",
         "file.read",
+        "file.link",
+        "file.attributes",
+        "file.mount",
+        "file.unmount",
+        "file.raw_access",
         "network.connect",
         "network.accept",
         "network.listen",
+        "network.bind",
+        "network.raw_socket",
+        "network.close",
         "dns.query",
         "process.set_user_id",
         "process.rename",
@@ -62,6 +70,7 @@ pub(crate) fn tracing(modules: bool) -> Vec<&'static str> {
         "kernel.kexec",
         "kernel.setting",
         "kernel.io_uring",
+        "tls.client_hello",
         "sensor.health",
     ];
     if modules {
@@ -78,7 +87,7 @@ fn blind(tier: Tier, hooks: &[HookTrial], sees: &[&str]) -> Vec<BlindSpot> {
     spots.push(spot(
         "encrypted_dns",
         &["dns.query"],
-        "questions over TCP, TLS or HTTPS, or through a local resolver's socket, are not read; the flows are seen",
+        "questions over TLS, HTTPS or QUIC, or asked of a local resolver by another way than DNS, are not read; the flows are seen. Tier 3 reads none at all",
     ));
     for (class, code) in [
         ("module.load", "kernel_modules"),
@@ -134,6 +143,21 @@ fn blind_tracing(hooks: &[HookTrial]) -> Vec<BlindSpot> {
             "debug_registers_of_children",
             &["process.access"],
             "what a debugger reads of a child that asked to be traced is not told; what it writes is",
+        ),
+        spot(
+            "greetings_in_other_forms",
+            &["tls.client_hello"],
+            "a TLS greeting is read where it is the first thing in one of a flow's first eight writes: not of QUIC or DTLS, not by io_uring, not from a kernel that does TLS; of one that is split over writes only the beginning",
+        ),
+        spot(
+            "datagrams_by_duplicates",
+            &["network.close"],
+            "datagrams are counted by socket and told when the descriptor that first sent or received is closed, or its process ends; through a duplicate they are told with the process's end",
+        ),
+        spot(
+            "attributes_before",
+            &["file.attributes"],
+            "mode, owner and times as they were before the change are not known: the call is read when it has returned",
         ),
         spot(
             "mapped_writes",

@@ -1,20 +1,28 @@
 //! Processes whose end was told lately.
 //!
 //! Threads that die together may each find themselves the last one, and each report the end of
-//! their process.
+//! their process. And sockets are closed, by the kernel, after the process that had them has ended:
+//! whose they were is still known here.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
-use metsuke_event::ProcessKey;
+use metsuke_event::{Process, ProcessKey};
 
 /// Most remembered. The repeats of one end come within microseconds of each other, at most one per
 /// processor; this is far more than ends meanwhile.
 const MAX: usize = 4_096;
 
+/// Most of which the description is kept, of one or two kilobytes each: flows that outlive so many
+/// ends are told with their process's identity only.
+const MAX_DESCRIBED: usize = 1_024;
+
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     known: HashSet<(u32, u64)>,
     order: VecDeque<(u32, u64)>,
+    described: HashMap<(u32, u64), Arc<Process>>,
+    described_order: VecDeque<(u32, u64)>,
 }
 
 impl Ended {
@@ -31,6 +39,24 @@ impl Ended {
         }
         self.order.push_back(one);
         true
+    }
+
+    /// Keeps what `key` was for a while.
+    pub(crate) fn keep(&mut self, key: ProcessKey, process: Arc<Process>) {
+        let one = (key.pid, key.start_ticks);
+        if self.described.insert(one, process).is_none() {
+            self.described_order.push_back(one);
+        }
+        if self.described_order.len() > MAX_DESCRIBED
+            && let Some(oldest) = self.described_order.pop_front()
+        {
+            self.described.remove(&oldest);
+        }
+    }
+
+    /// What `key` was, if it ended lately.
+    pub(crate) fn get(&self, key: ProcessKey) -> Option<Arc<Process>> {
+        self.described.get(&(key.pid, key.start_ticks)).cloned()
     }
 }
 

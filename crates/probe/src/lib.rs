@@ -7,6 +7,7 @@
 mod cgroups;
 mod config;
 mod coverage;
+mod defaults;
 mod emit;
 mod ended;
 mod error;
@@ -26,9 +27,8 @@ mod tier3;
 mod users;
 mod world;
 
-pub use config::{
-    ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher, default_sensitive, default_settings,
-};
+pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher};
+pub use defaults::{default_sensitive, default_settings, default_unix_sockets};
 pub use error::ProbeError;
 pub use host::{boot_id, cgroup_root};
 pub use run::{Meter, Probe, ProbeEnd, start, trial};

@@ -110,7 +110,7 @@ fn part_matches(pattern: &str, part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{KernelName, NAME_LENGTHS, Patterns, looks, matches};
-    use crate::config::default_sensitive;
+    use crate::defaults::default_sensitive;
 
     #[test]
     fn patterns() {

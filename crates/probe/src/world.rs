@@ -2,6 +2,8 @@
 //!
 //! Invariant: an event is pushed only for a process in scope, described as well as can be.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -216,6 +218,9 @@ impl World {
         if let Some(process) = self.table.get(key) {
             return Arc::clone(process);
         }
+        if let Some(process) = self.ended.get(key) {
+            return process;
+        }
         match procfs::stat(key.pid) {
             Some(stat) if stat.start_ticks == key.start_ticks => self.adopt(key.pid, &stat),
             _ => {
@@ -324,7 +329,9 @@ impl World {
         process.exit_signal = ending.signal;
         (process.cpu_ms, process.rss_peak) = ending.used.unzip();
         self.table.remove(key);
-        self.push(time, &Arc::new(process), Activity::Process(ProcessActivity::Exit));
+        let process = Arc::new(process);
+        self.ended.keep(key, Arc::clone(&process));
+        self.push(time, &process, Activity::Process(ProcessActivity::Exit));
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, process: &Arc<Process>, activity: Activity) {
@@ -372,6 +379,26 @@ impl World {
             Err(missing) => file.hash_missing = Some(missing.name().into()),
         }
     }
+}
+
+/// Facts of a file that are had without reading it: seen as the process does, if it still runs.
+pub(crate) fn describe_file(process: &Process, file: &mut metsuke_event::File) {
+    let Some(path) = file.path.as_deref() else { return };
+    let inside = process
+        .pid
+        .filter(|_| process.container_id.is_some())
+        .map(|pid| format!("/proc/{pid}/root{path}"));
+    let found = inside.as_deref().and_then(|path| fs::symlink_metadata(path).ok());
+    let Some(meta) = found.or_else(|| fs::symlink_metadata(path).ok()) else { return };
+    if file.inode.is_some_and(|inode| inode != meta.ino()) {
+        return;
+    }
+    file.inode = Some(meta.ino());
+    file.device = Some(meta.dev());
+    file.mode = Some(u64::from(meta.mode()));
+    file.owner_id = Some(u64::from(meta.uid()));
+    file.group_id = Some(u64::from(meta.gid()));
+    file.size = Some(meta.size());
 }
 
 /// What a file's content says of it.

@@ -49,7 +49,7 @@ entity! {
         88 content_type: Text = "file.content_type", ecs "file.mime_type", sigma "ContentType" @unfit;
         #[doc = "What a link points to."]
         89 link_target: Text = "file.link_target", ecs "file.target_path" @unfit;
-        #[doc = "Which attribute was changed: mode, owner, times, xattr or flags."]
+        #[doc = "Which attribute was changed: mode, owner, times, xattr, xattr_removed or flags."]
         90 attribute: Text = "file.attribute", sigma "Attribute" @unfit;
         #[doc = "Permission bits before the change."]
         91 old_mode: U64 = "file_diff.mode" @unfit;
@@ -67,7 +67,7 @@ entity! {
         97 origin: Text = "file.origin" @unfit;
         #[doc = "Overlay layer: upper or lower."]
         98 layer: Text = "file.layer" @unfit;
-        #[doc = "Extended attribute or time that was set, as text."]
+        #[doc = "What was set, as text: mode in octal, user:group, times, extended attribute, flags; of a device how it was opened."]
         99 value: Text = "file.attribute_value" @unfit;
     }
 }
@@ -85,11 +85,11 @@ entity! {
         103 dst_port: U64 = "dst_endpoint.port", ecs "destination.port", sigma "DestinationPort" "dst_port";
         #[doc = "Name of the destination, from the DNS answer this host saw last."]
         104 dst_host: Text = "dst_endpoint.hostname", ecs "destination.domain", sigma "DestinationHostname";
-        #[doc = "Transport: tcp or udp."]
+        #[doc = "Transport: tcp, udp, icmp, ipv6-icmp, sctp, raw, packet, unix, or a number."]
         105 protocol: Text = "connection_info.protocol_name", ecs "network.transport", sigma "Protocol";
         #[doc = "True when this host opened the flow, false when it accepted or listens."]
         106 initiated: Bool = "connection_info.initiated", sigma "Initiated" @unfit;
-        #[doc = "Bytes sent by the side that opened the flow."]
+        #[doc = "Bytes sent by the side that opened the flow; of several flows all together."]
         107 bytes_out: U64 = "traffic.bytes_out", ecs "source.bytes";
         #[doc = "Bytes sent by the side it was opened to."]
         108 bytes_in: U64 = "traffic.bytes_in", ecs "destination.bytes";
@@ -97,7 +97,7 @@ entity! {
         109 flows: U64 = "traffic.flows" @unfit;
         #[doc = "Error number of a refused or failed attempt; 0 or unset when none is known."]
         110 error: I64 = "connection_info.error" @unfit;
-        #[doc = "How long the flow lasted, in milliseconds."]
+        #[doc = "How long the flow lasted, in milliseconds; of several the longest."]
         111 duration_ms: U64 = "traffic.duration_ms" @unfit;
         #[doc = "Path of a Unix socket; abstract names begin with @."]
         112 unix_path: Text = "connection_info.unix_path", sigma "SocketPath" @unfit;
@@ -185,5 +185,7 @@ entity! {
         313 ja4: Text = "tls.ja4", ecs "tls.client.ja4", sigma "Ja4" @unfit;
         #[doc = "Highest version offered: 1.0, 1.1, 1.2 or 1.3."]
         314 version: Text = "tls.version", ecs "tls.version" @unfit;
+        #[doc = "True when only the beginning of the greeting was seen: fingerprints are missing then."]
+        315 truncated: Bool = "tls.truncated" @unfit;
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use metsuke_event::activity::{Activity, FileActivity, NetworkActivity};
-use metsuke_event::{File, Network, Process, ProcessKey, Text, Timestamp};
-use metsuke_packet::dns;
+use metsuke_event::{File, Process, ProcessKey, Text, Timestamp};
 
 use super::acts::{tell_reached, tell_regions};
+use super::flows::tell_end;
 use super::names::Told;
-use super::record::{Body, Exec, FileRecord, Flow, Fork, Head, device, flag, kind, path, resolve};
-use super::sums::{Key, Opened, Subject, Sum, file_key, flow_key};
+use super::record::{Body, Exec, FileRecord, Fork, Head, device, flag, kind, path, resolve};
+use super::sums::{Key, Opened, Subject, Sum, file_key};
 use super::{State, changes, objects};
 use crate::procfs;
 use crate::world::{Ending, World};
@@ -41,6 +41,7 @@ impl State {
             }
             Body::Exit(exit) => {
                 self.settle(world, &self.sums.of_process(head.pid));
+                self.streams.forget(head.pid);
                 let used = Some((exit.cpu / NANOS_PER_MS, exit.peak.saturating_mul(PAGE)));
                 world.exit(key, Ending { used, ..Ending::from_status(exit.status) }, time);
             }
@@ -54,9 +55,12 @@ impl State {
             Body::Moved => {
                 world.find(key);
             }
+            Body::File(file) if head.kind == kind::UNIX => self.apply_unix(world, head, &file),
+            Body::File(file) if head.kind >= kind::HARD_LINK => {
+                self.apply_attribute(world, head, &file);
+            }
             Body::File(file) => self.apply_file(world, head, &file),
-            Body::Flow(flow) if head.kind == kind::DNS => self.apply_dns(world, head, &flow),
-            Body::Flow(flow) => self.apply_flow(world, head, &flow),
+            Body::Flow(flow) => self.apply_socket(world, head, &flow),
             Body::Module(module) => {
                 let process = world.find(key);
                 objects::apply_module(world, head, &module, (process, time));
@@ -111,7 +115,7 @@ impl State {
             file.path = Some(name.into());
             file.size = Some(record.length);
             let time = world.time(head.time);
-            world.push(time, &process, Activity::File(FileActivity::Read, file.clone()));
+            world.push(time, &process, Activity::File(read_as(&file), file.clone()));
             Subject::Read(file)
         } else {
             file.path = Some(name.into());
@@ -121,6 +125,7 @@ impl State {
                     bytes: record.bytes,
                     operations: 1,
                     length: record.length,
+                    longest: 0,
                 };
                 tell_write(world, &process, file, sum);
                 return;
@@ -170,67 +175,6 @@ impl State {
         world.push(time, &process, Activity::File(what, file));
     }
 
-    fn apply_flow(&mut self, world: &mut World, head: &Head, flow: &Flow<'_>) {
-        let process = world.find(world.key(head.pid, head.start));
-        let (what, ports) = match head.kind {
-            kind::CONNECT => (NetworkActivity::Connect, (flow.remote_port, 0)),
-            kind::ACCEPT => (NetworkActivity::Accept, (0, flow.local_port)),
-            _ => (NetworkActivity::Listen, (flow.remote_port, flow.local_port)),
-        };
-        let network = self.network(what, flow);
-        if !head.has(flag::SINGLE) {
-            let key = flow_key(flow.remote_bytes, head.pid, ports, (flow.protocol, head.kind));
-            let subject = Subject::Flow(what, network.clone());
-            self.sums.open(key, Arc::clone(&process), (head.pid, head.time), subject);
-        }
-        world.push(world.time(head.time), &process, Activity::Network(what, network));
-    }
-
-    fn network(&self, what: NetworkActivity, flow: &Flow<'_>) -> Network {
-        let protocol = match flow.protocol {
-            6 => "tcp".into(),
-            17 => "udp".into(),
-            other => other.to_string().into(),
-        };
-        let mut network = Network {
-            src_ip: Some(flow.local),
-            src_port: (flow.local_port != 0).then_some(u64::from(flow.local_port)),
-            protocol: Some(protocol),
-            initiated: Some(what == NetworkActivity::Connect),
-            flows: Some(1),
-            ..Network::default()
-        };
-        let remote = (Some(flow.remote), Some(u64::from(flow.remote_port)));
-        match what {
-            NetworkActivity::Connect => {
-                (network.dst_ip, network.dst_port) = remote;
-                network.dst_host = self.names.of(flow.remote);
-                // A socket that was refused has no end of its own.
-                network.src_ip = network.src_ip.filter(|ip| !ip.is_unspecified());
-                network.error = (flow.error != 0).then_some(i64::from(flow.error));
-            }
-            NetworkActivity::Accept => {
-                (network.dst_ip, network.dst_port) = (network.src_ip, network.src_port);
-                (network.src_ip, network.src_port) = remote;
-            }
-            _ => {}
-        }
-        network
-    }
-
-    fn apply_dns(&mut self, world: &mut World, head: &Head, flow: &Flow<'_>) {
-        let Some(message) = dns::parse(flow.payload) else { return };
-        if message.response != head.has(flag::ANSWER) {
-            return;
-        }
-        let process = world.find(world.key(head.pid, head.start));
-        let server = (flow.remote, flow.remote_port);
-        let told = self.names.message(&process, (head.pid, head.time), server, &message);
-        if let Some(told) = told {
-            tell_dns(world, told);
-        }
-    }
-
     /// Tells what has waited long enough.
     pub(super) fn tell_due(&mut self, world: &mut World, now: u64) {
         let due = self.sums.due(now);
@@ -249,7 +193,7 @@ impl State {
         }
     }
 
-    fn settle(&mut self, world: &mut World, keys: &[Key]) {
+    pub(super) fn settle(&mut self, world: &mut World, keys: &[Key]) {
         for key in keys {
             if let Some((opened, sum)) = self.sums.settle(*key) {
                 tell_sum(world, opened, sum);
@@ -264,10 +208,14 @@ fn tell_sum(world: &mut World, opened: Opened, sum: Sum) {
         Subject::Write(file) => tell_write(world, &opened.process, file, sum),
         // The first one was told when it happened.
         Subject::Read(_) | Subject::Flow(..) if sum.operations <= 1 => {}
+        Subject::Ends(_) if sum.operations == 0 || sum.longest == 0 => {}
+        Subject::Ends(network) | Subject::Datagrams(network) => {
+            tell_end(world, &opened.process, network, sum);
+        }
         Subject::Read(file) if file.sensitivity.is_none() => {}
         Subject::Read(mut file) => {
             file.operations = Some(sum.operations - 1);
-            world.push(time, &opened.process, Activity::File(FileActivity::Read, file));
+            world.push(time, &opened.process, Activity::File(read_as(&file), file));
         }
         Subject::Reach(what, target) => tell_reached(world, &opened.process, (what, target), sum),
         Subject::Memory(what, memory) => tell_regions(world, &opened.process, (what, memory), sum),
@@ -283,6 +231,14 @@ fn tell_sum(world: &mut World, opened: Opened, sum: Sum) {
     }
 }
 
+/// Reading the kernel's memory by a file is no reading of a file.
+fn read_as(file: &File) -> FileActivity {
+    match file.sensitivity.as_deref() {
+        Some("memory") => FileActivity::RawAccess,
+        _ => FileActivity::Read,
+    }
+}
+
 fn tell_write(world: &mut World, process: &Arc<Process>, mut file: File, sum: Sum) {
     file.bytes_written = Some(sum.bytes);
     file.operations = Some(sum.operations);
@@ -292,7 +248,7 @@ fn tell_write(world: &mut World, process: &Arc<Process>, mut file: File, sum: Su
     world.push(time, process, Activity::File(FileActivity::Modify, file));
 }
 
-fn tell_dns(world: &mut World, told: Told) {
+pub(super) fn tell_dns(world: &mut World, told: Told) {
     let time = world.time(told.time);
     world.push(time, &told.process, Activity::Dns(told.dns));
 }

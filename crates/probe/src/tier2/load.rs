@@ -29,7 +29,7 @@ const NAME_SENSITIVE: u8 = 1;
 const NAME_MEMORY: u8 = 2;
 
 /// The hooks of `tracing.bpf.c` and what each is for.
-const HOOKS: [(&str, &str, &str); 7] = [
+const HOOKS: [(&str, &str, &str); 8] = [
     ("on_fork", "tp_btf/sched_process_fork", "processes: fork"),
     (
         "on_exec",
@@ -38,6 +38,11 @@ const HOOKS: [(&str, &str, &str); 7] = [
     ),
     ("on_exit", "tp_btf/sched_process_exit", "processes: exit"),
     ("on_move", "tp_btf/cgroup_attach_task", "processes that enter the scope"),
+    (
+        "on_socket_state",
+        "tp_btf/inet_sock_set_state",
+        "flows: their ends with bytes and duration, late refusals",
+    ),
     ("on_rename", "tp_btf/task_rename", "processes that give themselves another name"),
     ("on_signal", "tp_btf/signal_generate", "signals to other processes"),
     (
@@ -60,6 +65,8 @@ pub(super) struct Loaded {
     pub(super) files: MapHandle,
     pub(super) flows: MapHandle,
     pub(super) acts: MapHandle,
+    pub(super) ends: MapHandle,
+    pub(super) datagrams: MapHandle,
     pub(super) modules: bool,
     links: Vec<Link>,
     objects: Vec<Object>,
@@ -130,7 +137,11 @@ fn try_tracing(
             MapHandle::try_from(&found).map_err(|error| explain(&error))
         };
         name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
-        Ok((map("records")?, map("lost")?, map("files")?, map("flows")?, map("acts")?))
+        Ok((
+            (map("records")?, map("lost")?),
+            (map("files")?, map("flows")?, map("acts")?),
+            (map("ends")?, map("datagram_sockets")?),
+        ))
     })();
     let mut links = Vec::new();
     let mut works = true;
@@ -147,12 +158,14 @@ fn try_tracing(
     let attached = attached.map(|attached| links.extend(attached));
     trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
-        Ok((records, lost, files, flows, acts)) if works => Some(Loaded {
+        Ok(((records, lost), (files, flows, acts), (ends, datagrams))) if works => Some(Loaded {
             records,
             lost,
             files,
             flows,
             acts,
+            ends,
+            datagrams,
             modules: false,
             links,
             objects: vec![object],

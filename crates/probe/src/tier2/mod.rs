@@ -4,12 +4,15 @@
 
 mod acts;
 mod apply;
+mod attributes;
 mod changes;
+mod flows;
 mod labels;
 mod load;
 mod names;
 mod objects;
 mod record;
+mod streams;
 mod sums;
 
 use std::cell::RefCell;
@@ -26,11 +29,13 @@ use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
 use crate::emit::Notice;
 use crate::host;
+use crate::sensitive::Patterns;
 use crate::stats::{add, set};
 use crate::world::World;
 use load::Loaded;
 use names::Names;
-use sums::Sums;
+use streams::Streams;
+use sums::{Maps, Sums};
 
 /// Records taken from the queue in one go, so that chores get their turn under load.
 const ROUND: usize = 8192;
@@ -56,6 +61,9 @@ pub(crate) struct Tracing {
 pub(crate) struct State {
     sums: Sums,
     names: Names,
+    streams: Streams,
+    /// Unix sockets that are told.
+    unix: Patterns,
 }
 
 struct Queue {
@@ -75,14 +83,14 @@ impl Tracing {
     pub(crate) fn load(config: &ProbeConfig, bounds: &Bounds) -> (Option<Self>, Vec<HookTrial>) {
         let (loaded, trials) = load::load(config, bounds);
         let tracing = loaded.and_then(|loaded| {
-            Self::new(loaded)
+            Self::new(loaded, Patterns::new(&config.unix_sockets))
                 .inspect_err(|error| tracing::warn!(%error, "the kernel's queue cannot be read"))
                 .ok()
         });
         (tracing, trials)
     }
 
-    fn new(loaded: Loaded) -> Result<Self, libbpf_rs::Error> {
+    fn new(loaded: Loaded, unix: Patterns) -> Result<Self, libbpf_rs::Error> {
         let bytes = Rc::new(RefCell::new(Vec::new()));
         let copy = Rc::clone(&bytes);
         let mut builder = RingBufferBuilder::new();
@@ -92,17 +100,19 @@ impl Tracing {
         })?;
         let ring = builder.build()?;
         let duplicate = |map: &MapHandle| MapHandle::try_from(map);
-        let sums = Sums::new(
-            duplicate(&loaded.files)?,
-            duplicate(&loaded.flows)?,
-            duplicate(&loaded.acts)?,
-        );
+        let sums = Sums::new(Maps {
+            files: duplicate(&loaded.files)?,
+            flows: duplicate(&loaded.flows)?,
+            acts: duplicate(&loaded.acts)?,
+            ends: duplicate(&loaded.ends)?,
+            datagrams: duplicate(&loaded.datagrams)?,
+        });
         let lost = Lost { map: duplicate(&loaded.lost)?, seen: 0, since: host::now(), next: 0 };
         Ok(Self {
             queue: Queue { ring, bytes },
             loaded,
             lost,
-            state: State { sums, names: Names::default() },
+            state: State { sums, names: Names::default(), streams: Streams::default(), unix },
         })
     }
 

@@ -28,6 +28,26 @@ pub(crate) mod kind {
     pub(crate) const CONNECT: u16 = 20;
     pub(crate) const ACCEPT: u16 = 21;
     pub(crate) const DNS: u16 = 30;
+    pub(crate) const HARD_LINK: u16 = 70;
+    pub(crate) const SYMLINK: u16 = 71;
+    pub(crate) const EXCHANGE: u16 = 72;
+    pub(crate) const MODE: u16 = 73;
+    pub(crate) const OWNER: u16 = 74;
+    pub(crate) const TIMES: u16 = 75;
+    pub(crate) const XATTR: u16 = 76;
+    // 77 is an extended attribute that was removed.
+    pub(crate) const FLAGS: u16 = 78;
+    pub(crate) const MOUNT: u16 = 79;
+    pub(crate) const UNMOUNT: u16 = 80;
+    pub(crate) const RAW_ACCESS: u16 = 81;
+    pub(crate) const DATAGRAMS: u16 = 82;
+    pub(crate) const DATAGRAMS_END: u16 = 83;
+    pub(crate) const STREAM: u16 = 84;
+    pub(crate) const GREETING: u16 = 85;
+    pub(crate) const UNIX: u16 = 86;
+    pub(crate) const BIND: u16 = 87;
+    pub(crate) const RAW_SOCKET: u16 = 88;
+    pub(crate) const FLOW_END: u16 = 89;
     pub(crate) const MODULE_LOAD: u16 = 40;
     pub(crate) const MODULE_UNLOAD: u16 = 41;
     pub(crate) const ACCESS: u16 = 50;
@@ -53,6 +73,7 @@ pub(crate) mod flag {
     pub(crate) const VIRTUAL: u16 = 64;
     pub(crate) const UPPER: u16 = 128;
     pub(crate) const LOWER: u16 = 256;
+    pub(crate) const OUTGOING: u16 = 1024;
 }
 
 /// What every record begins with.
@@ -126,6 +147,8 @@ pub(crate) struct FileRecord<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) base2: &'a [u8],
     pub(crate) path2: &'a [u8],
+    /// `path` and `path2` with whatever follows their first NUL.
+    pub(crate) raw: [&'a [u8]; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +159,8 @@ pub(crate) struct Flow<'a> {
     pub(crate) local_port: u16,
     pub(crate) remote_port: u16,
     pub(crate) protocol: u16,
+    pub(crate) family: u16,
+    pub(crate) socket_type: u16,
     pub(crate) error: i32,
     pub(crate) payload: &'a [u8],
 }
@@ -186,8 +211,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(Head, Body<'_>)> {
         kind::ACCESS..=kind::SIGNAL => Body::Reach(Reach::read(&mut input)?),
         kind::MAP..=kind::IMAGE => Body::Region(Region::read(&mut input)?),
         kind::BPF..=kind::SETTING => Body::Object(Box::new(Object::read(&mut input)?)),
-        kind::CREATE..=kind::TRUNCATE => Body::File(file(&mut input)?),
-        kind::CONNECT..=kind::DNS => Body::Flow(flow(&mut input)?),
+        kind::CREATE..=kind::TRUNCATE | kind::HARD_LINK..=kind::RAW_ACCESS | kind::UNIX => {
+            Body::File(file(&mut input)?)
+        }
+        kind::CONNECT..=kind::DNS
+        | kind::DATAGRAMS..=kind::GREETING
+        | kind::BIND..=kind::FLOW_END => Body::Flow(flow(&mut input)?),
         kind::MODULE_LOAD | kind::MODULE_UNLOAD => Body::Module(ModuleRecord::read(&mut input)?),
         _ => return None,
     };
@@ -241,13 +270,16 @@ fn file<'a>(input: &mut Input<'a>) -> Option<FileRecord<'a>> {
         path: &[],
         base2: &[],
         path2: &[],
+        raw: [&[], &[]],
     };
     let mut length = || input.u16().map(usize::from);
     let lengths = [length()?, length()?, length()?, length()?];
     record.base = input.bytes(lengths[0])?;
-    record.path = text(input.bytes(lengths[1])?);
+    record.raw[0] = input.bytes(lengths[1])?;
     record.base2 = input.bytes(lengths[2])?;
-    record.path2 = text(input.bytes(lengths[3])?);
+    record.raw[1] = input.bytes(lengths[3])?;
+    record.path = text(record.raw[0]);
+    record.path2 = text(record.raw[1]);
     Some(record)
 }
 
@@ -257,11 +289,22 @@ fn flow<'a>(input: &mut Input<'a>) -> Option<Flow<'a>> {
     let (family, protocol) = (input.u16()?, input.u16()?);
     let error = input.u32()?.cast_signed();
     let payload = usize::from(input.u16()?);
-    input.bytes(2)?;
+    let socket_type = input.u16()?;
     let remote = ip(family, remote_bytes);
     let local = ip(family, local);
     let payload = input.bytes(payload)?;
-    Some(Flow { local, remote, remote_bytes, local_port, remote_port, protocol, error, payload })
+    Some(Flow {
+        local,
+        remote,
+        remote_bytes,
+        local_port,
+        remote_port,
+        protocol,
+        family,
+        socket_type,
+        error,
+        payload,
+    })
 }
 
 fn ip(family: u16, bytes: [u8; 16]) -> IpAddr {

@@ -25,6 +25,10 @@ pub(super) enum Key {
     File([u8; 24]),
     Flow([u8; 28]),
     Act([u8; 16]),
+    /// Ends of flows, by the key of their beginnings.
+    End([u8; 28]),
+    /// Datagrams of a socket, by its address in the kernel.
+    Datagrams([u8; 8]),
 }
 
 /// `struct file_key` of `records.h`.
@@ -65,12 +69,40 @@ pub(super) struct Sum {
     pub(super) bytes: u64,
     pub(super) operations: u64,
     pub(super) length: u64,
+    /// Of flows: how long the longest lasted, in nanoseconds. `bytes` were sent, `length` received.
+    pub(super) longest: u64,
 }
 
 impl Sum {
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        Some(Self { last: word(0)?, bytes: word(8)?, operations: word(16)?, length: word(24)? })
+    /// `struct sum`, `struct end_sum`, `struct datagrams` of `records.h`.
+    fn from_bytes(key: &Key, bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| {
+            let bytes = bytes.get(at * 8..at * 8 + 8)?;
+            Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        Some(match key {
+            Key::File(_) | Key::Flow(_) | Key::Act(_) => Self {
+                last: word(0)?,
+                bytes: word(1)?,
+                operations: word(2)?,
+                length: word(3)?,
+                longest: 0,
+            },
+            Key::End(_) => Self {
+                last: word(0)?,
+                operations: word(1)?,
+                bytes: word(2)?,
+                length: word(3)?,
+                longest: word(4)?,
+            },
+            Key::Datagrams(_) => Self {
+                last: word(1)?,
+                operations: 1,
+                bytes: word(2)?,
+                length: word(3)?,
+                longest: word(1)?.saturating_sub(word(0)?),
+            },
+        })
     }
 }
 
@@ -92,6 +124,10 @@ pub(super) enum Subject {
     Flow(metsuke_event::activity::NetworkActivity, metsuke_event::Network),
     Reach(metsuke_event::activity::TargetActivity, metsuke_event::Target),
     Memory(metsuke_event::activity::MemoryActivity, metsuke_event::Memory),
+    /// Ends of flows: the first one has been told.
+    Ends(metsuke_event::Network),
+    /// Datagrams of one socket, told when it ends.
+    Datagrams(metsuke_event::Network),
 }
 
 impl Subject {
@@ -100,23 +136,32 @@ impl Subject {
         match self {
             Self::Write(_) => QUIET_NANOS,
             Self::Memory(..) => MEMORY_NANOS,
-            Self::Read(_) | Self::Flow(..) | Self::Reach(..) => LONGEST_NANOS,
+            Self::Read(_) | Self::Flow(..) | Self::Reach(..) | Self::Ends(_) => LONGEST_NANOS,
+            Self::Datagrams(_) => u64::MAX,
         }
     }
 }
 
+/// Where the kernel sums up.
+#[derive(Debug)]
+pub(super) struct Maps {
+    pub(super) files: MapHandle,
+    pub(super) flows: MapHandle,
+    pub(super) acts: MapHandle,
+    pub(super) ends: MapHandle,
+    pub(super) datagrams: MapHandle,
+}
+
 #[derive(Debug)]
 pub(super) struct Sums {
-    files: MapHandle,
-    flows: MapHandle,
-    acts: MapHandle,
+    maps: Maps,
     open: HashMap<Key, Opened>,
     next: u64,
 }
 
 impl Sums {
-    pub(super) fn new(files: MapHandle, flows: MapHandle, acts: MapHandle) -> Self {
-        Self { files, flows, acts, open: HashMap::new(), next: 0 }
+    pub(super) fn new(maps: Maps) -> Self {
+        Self { maps, open: HashMap::new(), next: 0 }
     }
 
     /// Bounded by the kernel's maps: an entry is made only for a record that made one there.
@@ -127,16 +172,18 @@ impl Sums {
         (pid, first): (u32, u64),
         subject: Subject,
     ) {
-        let wait = subject.wait();
-        self.next = self.next.min(first + wait);
-        self.open.insert(key, Opened { process, pid, subject, first, due: first + wait });
+        let due = first.saturating_add(subject.wait());
+        self.next = self.next.min(due);
+        self.open.insert(key, Opened { process, pid, subject, first, due });
     }
 
     fn map(&self, key: &Key) -> (&MapHandle, Vec<u8>) {
         match key {
-            Key::File(bytes) => (&self.files, bytes.to_vec()),
-            Key::Flow(bytes) => (&self.flows, bytes.to_vec()),
-            Key::Act(bytes) => (&self.acts, bytes.to_vec()),
+            Key::File(bytes) => (&self.maps.files, bytes.to_vec()),
+            Key::Flow(bytes) => (&self.maps.flows, bytes.to_vec()),
+            Key::End(bytes) => (&self.maps.ends, bytes.to_vec()),
+            Key::Datagrams(bytes) => (&self.maps.datagrams, bytes.to_vec()),
+            Key::Act(bytes) => (&self.maps.acts, bytes.to_vec()),
         }
     }
 
@@ -149,7 +196,7 @@ impl Sums {
             let found = map.lookup(&bytes, MapFlags::ANY);
             map.delete(&bytes).and(found)
         });
-        let sum = found.ok().flatten().and_then(|bytes| Sum::from_bytes(&bytes));
+        let sum = found.ok().flatten().and_then(|bytes| Sum::from_bytes(&key, &bytes));
         let sum = sum.unwrap_or(Sum { last: opened.first, operations: 1, ..Sum::default() });
         Some((opened, sum))
     }
@@ -181,7 +228,7 @@ impl Sums {
     fn last(&self, key: &Key) -> Option<u64> {
         let (map, bytes) = self.map(key);
         let bytes = map.lookup(&bytes, MapFlags::ANY).ok().flatten()?;
-        Sum::from_bytes(&bytes).map(|sum| sum.last)
+        Sum::from_bytes(key, &bytes).map(|sum| sum.last)
     }
 
     /// The sums of process `pid`.
