@@ -3,6 +3,8 @@
 use metsuke_event::ProcessKey;
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Evidence;
+
 /// The result of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -21,6 +23,8 @@ pub enum Outcome {
         /// Paths removed.
         removed: Vec<String>,
     },
+    /// Of every verb that takes evidence.
+    Evidence(Evidence),
 }
 
 /// A process that was ended, as it was just before.

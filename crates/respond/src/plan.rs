@@ -4,6 +4,7 @@ use metsuke_event::id::{AlertId, PlanId};
 use metsuke_event::{EndpointId, ProcessKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{self, AskError, EVIDENCE_BYTES_DEFAULT, LiveList, Regions, ScanTarget};
 use crate::outcome::Outcome;
 use crate::state::{State, TransitionError};
 
@@ -36,6 +37,36 @@ pub enum Verb {
         /// The earlier plan.
         poc: PlanId,
     },
+    /// Read the memory of a process, without stopping it.
+    Dump {
+        /// The process; its start time and boot are the precondition.
+        target: ProcessKey,
+        /// Which mappings.
+        regions: Regions,
+        /// At most so many bytes, before compression.
+        max_bytes: u64,
+    },
+    /// Read a file.
+    Collect {
+        /// Absolute.
+        path: String,
+        /// At most so many bytes.
+        max_bytes: u64,
+    },
+    /// Look for YARA rules.
+    Scan {
+        /// In what.
+        what: ScanTarget,
+        /// YARA source.
+        rules: String,
+    },
+    /// List what there is.
+    ListLive {
+        /// Of what.
+        what: LiveList,
+    },
+    /// Compare what the kernel knows with what it tells programs.
+    Crossview,
 }
 
 impl Verb {
@@ -45,6 +76,56 @@ impl Verb {
             Self::Terminate { .. } => "terminate",
             Self::Poc { .. } => "poc",
             Self::PocCleanup { .. } => "poc_cleanup",
+            Self::Dump { .. } => "dump",
+            Self::Collect { .. } => "collect",
+            Self::Scan { .. } => "scan",
+            Self::ListLive { .. } => "list_live",
+            Self::Crossview => "crossview",
+        }
+    }
+
+    /// Whether it takes evidence and changes nothing.
+    pub const fn is_evidence(&self) -> bool {
+        match self {
+            Self::Terminate { .. } | Self::Poc { .. } | Self::PocCleanup { .. } => false,
+            Self::Dump { .. }
+            | Self::Collect { .. }
+            | Self::Scan { .. }
+            | Self::ListLive { .. }
+            | Self::Crossview => true,
+        }
+    }
+
+    /// A dump of `target` as far as nothing else is said.
+    pub const fn dump(target: ProcessKey) -> Self {
+        Self::Dump { target, regions: Regions::Anonymous, max_bytes: EVIDENCE_BYTES_DEFAULT }
+    }
+
+    /// Most bytes the artifact of this may have; `None` when it brings none.
+    pub const fn artifact_bytes_max(&self) -> Option<u64> {
+        match self {
+            Self::Terminate { .. } | Self::Poc { .. } | Self::PocCleanup { .. } => None,
+            // What cannot be compressed grows a little, and the list of mappings is added.
+            Self::Dump { max_bytes, .. } => Some(*max_bytes + *max_bytes / 128 + (64 << 20)),
+            Self::Collect { max_bytes, .. } => Some(*max_bytes),
+            Self::Scan { .. } | Self::ListLive { .. } | Self::Crossview => Some(64 << 20),
+        }
+    }
+
+    fn check(&self) -> Result<(), AskError> {
+        match self {
+            Self::Dump { max_bytes, .. } => evidence::check_bytes(*max_bytes),
+            Self::Collect { path, max_bytes } => {
+                evidence::check_bytes(*max_bytes)?;
+                evidence::check_path(path)
+            }
+            Self::Scan { what, rules } => {
+                if let ScanTarget::Path { path } = what {
+                    evidence::check_path(path)?;
+                }
+                evidence::check_rules(rules)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -110,6 +191,9 @@ pub enum PlanError {
     /// It would have expired before it was made.
     #[error("the plan would expire before it was made; give it a time to live above zero")]
     AlreadyExpired,
+    /// What is asked for cannot be.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// The step is not in the table.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -128,7 +212,8 @@ impl Plan {
     /// A new plan, queued.
     ///
     /// # Errors
-    /// Without a reason, with one longer than [`TEXT_MAX`], or expiring at once.
+    /// Without a reason, with one longer than [`TEXT_MAX`], expiring at once, or asking for what
+    /// cannot be.
     pub fn new(draft: Draft) -> Result<Self, PlanError> {
         let reason = draft.reason.trim().to_owned();
         if reason.is_empty() {
@@ -140,6 +225,7 @@ impl Plan {
         if draft.expires <= draft.created {
             return Err(PlanError::AlreadyExpired);
         }
+        draft.verb.check()?;
         let queued = Update { time: draft.created, state: State::Queued, detail: String::new() };
         Ok(Self {
             id: draft.id,
@@ -267,6 +353,37 @@ mod tests {
         assert!(!plan.is_due_to_expire(Timestamp::from_millis(1_999)));
         plan.apply(update(State::Running), None).expect("allowed");
         assert!(!plan.is_due_to_expire(after));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_no_plan() {
+        let of = |verb| Plan::new(Draft { verb, ..draft("why") });
+        let collect =
+            |path: &str, max_bytes| of(Verb::Collect { path: path.to_owned(), max_bytes });
+        assert!(collect("/etc/hosts", 1).is_ok());
+        assert!(matches!(collect("etc/hosts", 1), Err(PlanError::Ask(_))));
+        assert!(matches!(collect("/etc/hosts", 0), Err(PlanError::Ask(_))));
+        assert!(matches!(collect("/etc/hosts", u64::MAX), Err(PlanError::Ask(_))));
+    }
+
+    #[test]
+    fn evidence_verbs_round_trip_under_their_names() {
+        let target = metsuke_event::ProcessKey::default();
+        let what = crate::ScanTarget::Path { path: "/tmp".to_owned() };
+        for verb in [
+            Verb::dump(target),
+            Verb::Collect { path: "/a".to_owned(), max_bytes: 1 },
+            Verb::Scan { what, rules: "rule a { condition: true }".to_owned() },
+            Verb::Scan { what: crate::ScanTarget::Process { target }, rules: "x".to_owned() },
+            Verb::ListLive { what: crate::LiveList::Sockets },
+            Verb::Crossview,
+        ] {
+            let plan = Plan::new(Draft { verb: verb.clone(), ..draft("why") }).expect("valid");
+            let text = serde_json::to_string(&plan).expect("serialises");
+            assert!(text.contains(&format!(r#""verb":"{}""#, verb.name())), "{text}");
+            assert_eq!(serde_json::from_str::<Plan>(&text).expect("parses"), plan);
+            assert!(verb.is_evidence() && verb.artifact_bytes_max().is_some());
+        }
     }
 
     #[test]

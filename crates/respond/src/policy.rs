@@ -37,6 +37,14 @@ pub struct Policy {
     pub terminate: Permission,
     /// Whether the proof-of-coverage exercise may run.
     pub poc: Permission,
+    /// Whether an analyst may take memory, files and lists.
+    #[serde(default = "allow")]
+    pub evidence: Permission,
+}
+
+/// What policies that were written before there was evidence mean.
+const fn allow() -> Permission {
+    Permission::Allow
 }
 
 impl Default for Policy {
@@ -48,6 +56,7 @@ impl Default for Policy {
             mode: Mode::Detect,
             terminate: Permission::Allow,
             poc: Permission::Allow,
+            evidence: Permission::Allow,
         }
     }
 }
@@ -61,6 +70,11 @@ impl Policy {
         let (permission, setting) = match plan.verb {
             Verb::Terminate { .. } => (self.terminate, "terminate"),
             Verb::Poc { .. } | Verb::PocCleanup { .. } => (self.poc, "poc"),
+            Verb::Dump { .. }
+            | Verb::Collect { .. }
+            | Verb::Scan { .. }
+            | Verb::ListLive { .. }
+            | Verb::Crossview => (self.evidence, "evidence"),
         };
         match permission {
             Permission::Allow => Ok(()),
