@@ -21,7 +21,10 @@ use crate::spool::SharedSpool;
 use crate::tls::TlsError;
 
 mod session;
+mod upload;
 mod window;
+
+pub use upload::Outbox;
 
 /// How fast a lost connection is tried again.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,10 @@ pub trait Delegate: Send + Sync + 'static {
     fn refused(&self, batch: RefusedBatch);
     /// The link came up or went down.
     fn state(&self, state: LinkState);
+    /// Artifacts that wait for the server, if there can be any.
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        None
+    }
 }
 
 /// How a session is run.
@@ -92,7 +99,7 @@ pub struct Client {
     pub identity: Identity,
     /// How fast to try again.
     pub backoff: Backoff,
-    /// Woken when [`Delegate::plan_updates`] has something new.
+    /// Woken when [`Delegate::plan_updates`] or [`Delegate::outbox`] has something new.
     pub plan_news: Arc<Notify>,
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use metsuke_event::EndpointId;
 use prost::Message;
 
+use crate::artifact::ArtifactPart;
 use crate::message::{Downstream, Heartbeat, Hello, PlanUpdate};
 use crate::proto::upstream::Kind as Up;
 use crate::{codec, proto, sign, wire};
@@ -16,6 +17,8 @@ pub fn upstream(bytes: &[u8]) {
         Some(Up::Batch(batch)) => drop(codec::decode(&batch)),
         Some(Up::Heartbeat(heartbeat)) => drop(Heartbeat::from_proto(heartbeat)),
         Some(Up::PlanUpdate(update)) => drop(PlanUpdate::from_proto(update)),
+        Some(Up::ArtifactOffer(offer)) => drop(ArtifactPart::from_offer(offer)),
+        Some(Up::ArtifactChunk(chunk)) => drop(ArtifactPart::from_chunk(chunk)),
         None => {}
     }
     if let Ok(request) = proto::EnrolRequest::decode(bytes) {

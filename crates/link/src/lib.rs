@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod artifact;
 pub mod ca;
 pub mod client;
 pub mod codec;

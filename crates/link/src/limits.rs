@@ -59,3 +59,17 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// How often a sensor sends a heartbeat unless told otherwise.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Largest chunk of an artifact, in bytes: small beside a batch, so that activities never wait long
+/// behind one.
+pub const ARTIFACT_CHUNK_MAX: usize = 256 << 10;
+/// Largest artifact, in bytes; a plan allows less.
+pub const ARTIFACT_MAX: u64 = 2 << 30;
+/// Longest description of an artifact, in bytes of JSON.
+pub const ARTIFACT_META_MAX: usize = 64 << 10;
+/// Longest name of an artifact, in bytes: a path.
+pub const ARTIFACT_NAME_MAX: usize = 4 << 10;
+/// Bytes of artifacts a sensor sends in a second: a share of what a slow line carries.
+pub const ARTIFACT_BYTES_PER_S: u64 = 4 << 20;
+/// How long a sensor waits before it offers again what was not taken now.
+pub const ARTIFACT_RETRY: Duration = Duration::from_secs(60);

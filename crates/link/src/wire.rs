@@ -46,7 +46,7 @@ pub enum WireError {
     OtherEndpoint(EndpointId),
 }
 
-fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), WireError> {
+pub(crate) fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), WireError> {
     if found > max { Err(WireError::TooLarge { what, found, max }) } else { Ok(()) }
 }
 
@@ -261,9 +261,13 @@ impl Downstream {
             Kind::Policy(signed) => (Purpose::Policy, signed),
             Kind::Plan(signed) => (Purpose::Plan, signed),
             Kind::Cancel(signed) => (Purpose::Cancel, signed),
-            Kind::Welcome(_) | Kind::Ack(_) | Kind::Refused(_) | Kind::PlanSeen(_) => {
-                return Ok(None);
-            }
+            Kind::Welcome(_)
+            | Kind::Ack(_)
+            | Kind::Refused(_)
+            | Kind::PlanSeen(_)
+            | Kind::ArtifactWanted(_)
+            | Kind::ArtifactStored(_)
+            | Kind::ArtifactRefused(_) => return Ok(None),
         };
         verify(key, purpose, endpoint, &signed.payload, &signed.signature)?;
         read(purpose, &signed.payload, endpoint).map(Some)

@@ -42,6 +42,15 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         outcome_json: r#"{"kind":"terminated","ended":[],"spared":[]}"#.to_owned(),
         ..Default::default()
     };
+    let offer = proto::ArtifactOffer {
+        plan: "0".repeat(32),
+        kind: "file".to_owned(),
+        name: "/etc/hosts".to_owned(),
+        size: 9,
+        sha256: "0a".repeat(32),
+        taken_ns: 1,
+        meta_json: r#"{"mode":420}"#.to_owned(),
+    };
     let up = |kind| [&[0][..], &proto::Upstream { kind: Some(kind) }.encode_to_vec()].concat();
     let plan = format!(
         r#"{{"id":"{id}","verb":"poc","ttl_s":1,"endpoint":"{id}","reason":"r","actor":"a","alert":null,"created":"2026-01-01T00:00:00Z","expires":"2026-01-02T00:00:00Z","state":"queued","updates":[],"outcome":null}}"#,
@@ -51,6 +60,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("activities", [&[2][..], &activities()].concat()),
         ("hello", up(proto::upstream::Kind::Hello(hello))),
         ("plan_update", up(proto::upstream::Kind::PlanUpdate(update))),
+        ("artifact_offer", up(proto::upstream::Kind::ArtifactOffer(offer))),
         ("plan", [&[1][..], plan.as_bytes()].concat()),
     ]
 }

@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
+use super::upload::Upload;
 use super::window::{InFlight, Window};
 use super::{Client, Delegate, LinkState, RefusedBatch, SessionError};
 use crate::codec::boot_id;
@@ -44,6 +45,7 @@ pub(super) struct Session {
     spool: SharedSpool,
     delegate: Arc<dyn Delegate>,
     window: Window,
+    upload: Upload,
     /// Where to read next.
     at: Position,
 }
@@ -56,6 +58,7 @@ impl Session {
             signing_key: client.identity.signing_key.clone(),
             plan_news: Arc::clone(&client.plan_news),
             spool,
+            upload: Upload::new(),
             delegate,
             window: Window::default(),
             at,
@@ -108,7 +111,13 @@ impl Session {
                 permit = up.reserve(), if filled == Filled::QueueFull => {
                     permit.map_err(|_| SessionError::Protocol("it closed the stream"))?;
                 }
-                () = self.plan_news.notified() => self.send_plan_updates(&up).await?,
+                () = self.plan_news.notified() => {
+                    self.send_plan_updates(&up).await?;
+                    self.upload.look();
+                }
+                () = self.upload.due() => if let Some(kind) = self.upload.step(self.delegate.outbox()) {
+                    send(&up, kind).await?;
+                },
                 _ = beat.tick() => {
                     send(&up, Up::Heartbeat(self.delegate.heartbeat().to_proto())).await?;
                 }
@@ -157,6 +166,18 @@ impl Session {
                 if let Some((plan, revision)) = wire::plan_seen(&seen) {
                     self.delegate.plan_seen(plan, revision);
                 }
+                Ok(())
+            }
+            Down::ArtifactWanted(wanted) => {
+                self.upload.wanted(&wanted);
+                Ok(())
+            }
+            Down::ArtifactStored(stored) => {
+                self.upload.stored(&stored, self.delegate.outbox());
+                Ok(())
+            }
+            Down::ArtifactRefused(refused) => {
+                self.upload.refused(&refused, self.delegate.outbox());
                 Ok(())
             }
             order => {

@@ -32,7 +32,7 @@ pub struct EnrolResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Upstream {
-    #[prost(oneof = "upstream::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "upstream::Kind", tags = "1, 2, 3, 4, 10, 11")]
     pub kind: ::core::option::Option<upstream::Kind>,
 }
 /// Nested message and enum types in `Upstream`.
@@ -47,6 +47,10 @@ pub mod upstream {
         Heartbeat(super::Heartbeat),
         #[prost(message, tag = "4")]
         PlanUpdate(super::PlanUpdate),
+        #[prost(message, tag = "10")]
+        ArtifactOffer(super::ArtifactOffer),
+        #[prost(message, tag = "11")]
+        ArtifactChunk(super::ArtifactChunk),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -244,7 +248,7 @@ pub struct PlanUpdate {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Downstream {
-    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 21, 22")]
     pub kind: ::core::option::Option<downstream::Kind>,
 }
 /// Nested message and enum types in `Downstream`.
@@ -267,6 +271,12 @@ pub mod downstream {
         Plan(super::Signed),
         #[prost(message, tag = "8")]
         Cancel(super::Signed),
+        #[prost(message, tag = "20")]
+        ArtifactWanted(super::ArtifactWanted),
+        #[prost(message, tag = "21")]
+        ArtifactStored(super::ArtifactStored),
+        #[prost(message, tag = "22")]
+        ArtifactRefused(super::ArtifactRefused),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -312,6 +322,64 @@ pub struct Signed {
     pub payload: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub signature: ::prost::bytes::Bytes,
+}
+/// Evidence that a plan brought. Sent again on each session until it is stored or refused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArtifactOffer {
+    /// The plan, and the artifact's identity: a plan brings one.
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+    /// dump, file, matches, list, crossview
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Of what.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
+    /// 64 hexadecimal digits.
+    #[prost(string, tag = "5")]
+    pub sha256: ::prost::alloc::string::String,
+    /// The sensor's clock when it was taken, nanoseconds since the epoch.
+    #[prost(sfixed64, tag = "6")]
+    pub taken_ns: i64,
+    /// What else is known of it, a JSON object.
+    #[prost(string, tag = "7")]
+    pub meta_json: ::prost::alloc::string::String,
+}
+/// Bytes of the artifact that was offered, from where the server asked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArtifactChunk {
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub data: ::prost::bytes::Bytes,
+}
+/// The server has written everything before `offset`, and wants the next chunk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArtifactWanted {
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+}
+/// The artifact is whole, its hash was checked, and it is on the server's disk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArtifactStored {
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+}
+/// The artifact is not taken: never, or not now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArtifactRefused {
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub later: bool,
 }
 /// Generated client implementations.
 pub mod link_client {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use metsuke_event::{BootId, EndpointId, Event};
 use tokio::sync::mpsc;
 
+use crate::artifact::{ArtifactAnswer, ArtifactPart};
 use crate::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 
 /// Why an enrolment was refused. The peer is told only that the token was refused: which of the
@@ -79,6 +80,17 @@ pub trait Handler: Send + Sync + 'static {
         endpoint: EndpointId,
         update: PlanUpdate,
     ) -> Result<(), HandlerError>;
+
+    /// An artifact is offered, or a part of it came. The answer goes back to the sensor.
+    async fn artifact(
+        &self,
+        endpoint: EndpointId,
+        part: ArtifactPart,
+    ) -> Result<ArtifactAnswer, HandlerError> {
+        let _ = endpoint;
+        let reason = "this server keeps no artifacts".to_owned();
+        Ok(ArtifactAnswer::Refused { plan: part.plan(), reason, later: false })
+    }
 
     /// Called once per session, after [`Handler::hello`]: what is to go down to this sensor from
     /// now on, first of all current content, policy, and plans still open. The channel's closing

@@ -17,6 +17,7 @@ use tonic::{Status, Streaming};
 
 use super::seats::Seats;
 use super::{Counters, Handler, HandlerError, ServerConfig};
+use crate::artifact::ArtifactPart;
 use crate::ca::Authority;
 use crate::codec::{self, boot_bytes};
 use crate::limits::SILENCE_MAX;
@@ -162,7 +163,18 @@ async fn take<H: Handler>(context: &Context<H>, message: Up) -> Result<(), Statu
                 Err(error) => Err(refusal(&error)),
             }
         }
+        Up::ArtifactOffer(offer) => take_artifact(context, ArtifactPart::from_offer(offer)).await,
+        Up::ArtifactChunk(chunk) => take_artifact(context, ArtifactPart::from_chunk(chunk)).await,
     }
+}
+
+async fn take_artifact<H: Handler>(
+    context: &Context<H>,
+    part: Result<ArtifactPart, crate::wire::WireError>,
+) -> Result<(), Status> {
+    let part = part.map_err(|error| invalid(&error))?;
+    let answer = context.handler.artifact(context.endpoint, part).await;
+    send(context, answer.map_err(|error| refusal(&error))?.to_proto()).await
 }
 
 async fn take_batch<H: Handler>(context: &Context<H>, batch: proto::Batch) -> Result<(), Status> {

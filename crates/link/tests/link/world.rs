@@ -11,8 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use metsuke_event::{BootId, EndpointId, Event, Kind, Timestamp};
 use metsuke_link::Identity;
+use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart, Offer};
 use metsuke_link::ca::Authority;
-use metsuke_link::client::{Backoff, Client, Delegate, LinkState, RefusedBatch};
+use metsuke_link::client::{Backoff, Client, Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::codec::encode;
 use metsuke_link::enrol::{EnrolFailure, enrol};
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
@@ -45,6 +46,9 @@ pub(crate) struct Memory {
     pub(crate) unavailable: AtomicU64,
     /// So many batches are refused for good.
     pub(crate) refuse: AtomicU64,
+    /// Artifacts as far as they have come: what was offered, and the bytes.
+    pub(crate) artifacts: Mutex<HashMap<PlanId, (Offer, Vec<u8>)>>,
+    pub(crate) offers: AtomicU64,
     /// A batch that is stored is not answered while this is locked.
     pub(crate) slow: tokio::sync::Mutex<()>,
     enrolled: AtomicU64,
@@ -142,6 +146,38 @@ impl Handler for Recorder {
     ) -> Result<(), HandlerError> {
         self.0.updates.lock().unwrap().push(update);
         Ok(())
+    }
+
+    async fn artifact(
+        &self,
+        _endpoint: EndpointId,
+        part: ArtifactPart,
+    ) -> Result<ArtifactAnswer, HandlerError> {
+        let mut artifacts = self.0.artifacts.lock().unwrap();
+        let plan = part.plan();
+        match part {
+            ArtifactPart::Offer(offer) if offer.kind == "unwelcome" => {
+                let reason = "nobody asked for it".to_owned();
+                return Ok(ArtifactAnswer::Refused { plan, reason, later: false });
+            }
+            ArtifactPart::Offer(offer) => {
+                self.0.offers.fetch_add(1, Ordering::SeqCst);
+                artifacts.entry(plan).or_insert((offer, Vec::new()));
+            }
+            ArtifactPart::Chunk { offset, data, .. } => {
+                let (_, bytes) = artifacts.get_mut(&plan).expect("offered before");
+                if usize::try_from(offset).unwrap() == bytes.len() {
+                    bytes.extend_from_slice(&data);
+                }
+            }
+        }
+        let (offer, bytes) = &artifacts[&plan];
+        let offset = bytes.len() as u64;
+        Ok(if offset == offer.size {
+            ArtifactAnswer::Stored { plan }
+        } else {
+            ArtifactAnswer::Wanted { plan, offset }
+        })
     }
 
     async fn downstream(&self, _endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
@@ -257,6 +293,36 @@ pub(crate) struct Seen {
     pub(crate) refused: Mutex<Vec<RefusedBatch>>,
     pub(crate) updates: Mutex<Vec<PlanUpdate>>,
     pub(crate) states: Mutex<Vec<LinkState>>,
+    /// What waits for the server, and what became of the rest.
+    pub(crate) waiting: Mutex<Vec<(Offer, Vec<u8>)>>,
+    pub(crate) ended: Mutex<Vec<(PlanId, Option<String>)>>,
+    /// From where bytes were asked for.
+    pub(crate) reads: Mutex<Vec<u64>>,
+}
+
+impl Outbox for Seen {
+    fn next(&self) -> Option<Offer> {
+        self.waiting.lock().unwrap().first().map(|(offer, _)| offer.clone())
+    }
+
+    fn read(&self, plan: PlanId, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
+        self.reads.lock().unwrap().push(offset);
+        let waiting = self.waiting.lock().unwrap();
+        let (_, bytes) = waiting.iter().find(|(offer, _)| offer.plan == plan).expect("offered");
+        let start = usize::try_from(offset).unwrap();
+        Ok(bytes[start..(start + length).min(bytes.len())].to_vec())
+    }
+
+    fn stored(&self, plan: PlanId) {
+        self.waiting.lock().unwrap().retain(|(offer, _)| offer.plan != plan);
+        self.ended.lock().unwrap().push((plan, None));
+    }
+
+    fn refused(&self, plan: PlanId, reason: &str, later: bool) {
+        assert!(!later, "the tests refuse for good");
+        self.waiting.lock().unwrap().retain(|(offer, _)| offer.plan != plan);
+        self.ended.lock().unwrap().push((plan, Some(reason.to_owned())));
+    }
 }
 
 impl Delegate for Seen {
@@ -298,6 +364,10 @@ impl Delegate for Seen {
 
     fn state(&self, state: LinkState) {
         self.states.lock().unwrap().push(state);
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(self)
     }
 }
 
