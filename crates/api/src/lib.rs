@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod alerts;
+mod artifacts;
 mod assets;
 mod attack;
 pub mod audit;
@@ -40,8 +41,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::ports::{Facts, Responses, Status, Telemetry};
 
-/// Largest request body: the longest is a note on an alert.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Largest request body: the longest holds the YARA rules of a scan, with escapes.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Parts {
     pub telemetry: Arc<dyn Telemetry>,
     /// The control plane.
     pub responses: Arc<dyn Responses>,
+    /// Where artifacts lie.
+    pub artifacts: ports::ArtifactPath,
     /// Counters.
     pub status: Arc<dyn Status>,
     /// What the server runs.

@@ -2,6 +2,8 @@
 //! and ingest behind them, tests put small worlds.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use metsuke_catalog::PlanRecord;
@@ -142,7 +144,12 @@ pub enum Action {
     Poc,
     /// Remove what an exercise left.
     PocCleanup(PlanId),
+    /// Take evidence.
+    Take(metsuke_respond::Verb),
 }
+
+/// Where the bytes of an artifact lie, by their SHA-256.
+pub type ArtifactPath = Arc<dyn Fn(&str) -> PathBuf + Send + Sync>;
 
 /// A request for a response.
 #[derive(Clone, Debug)]

@@ -20,6 +20,8 @@ use crate::ports::{Action, ResponseOrder};
 use crate::problem::Problem;
 use crate::shape::Time;
 
+mod evidence;
+
 /// Seconds a plan waits for its endpoint when nothing else is said.
 const TTL_DEFAULT_S: u32 = 600;
 /// Shortest and longest wait, in seconds.
@@ -37,6 +39,16 @@ pub enum Verb {
     Poc,
     /// Remove what an earlier `poc` left.
     PocCleanup,
+    /// Read the memory of a process, without stopping it.
+    Dump,
+    /// Read a file.
+    Collect,
+    /// Look for YARA rules in files or in the memory of a process.
+    Scan,
+    /// List processes, sockets or kernel modules.
+    ListLive,
+    /// Compare what the kernel knows with what it tells programs.
+    Crossview,
 }
 
 /// How far a termination reaches.
@@ -91,7 +103,7 @@ pub struct Plan {
     pub endpoint: String,
     /// Its host name, where known.
     pub host: Option<String>,
-    /// For `terminate`: the process; for `poc_cleanup`: the plan whose files are removed.
+    /// The process, path or list; for `poc_cleanup`: the plan whose files are removed.
     pub target: Option<String>,
     /// For `terminate`: how far.
     pub scope: Option<ResponseScope>,
@@ -130,7 +142,7 @@ pub struct ResponseRequest {
     pub verb: Verb,
     /// Where; not looked at by `/responses/all`.
     pub endpoint: String,
-    /// For `terminate`: the process, BOOT-PID-TICKS.
+    /// For `terminate`, `dump` and `scan`: the process, BOOT-PID-TICKS.
     pub process: Option<String>,
     /// For `terminate`: how far; the process alone by default.
     pub scope: Option<ResponseScope>,
@@ -142,6 +154,42 @@ pub struct ResponseRequest {
     pub ttl_s: Option<u32>,
     /// For `poc_cleanup`: the plan whose files are to be removed.
     pub cleanup_of: Option<String>,
+    /// For `collect`: the file; for `scan`: the file or folder. Absolute.
+    pub path: Option<String>,
+    /// For `dump`: which mappings; `anonymous` by default.
+    pub regions: Option<DumpRegions>,
+    /// For `dump` and `collect`: at most so many bytes, 1 to 1073741824; 268435456 by default.
+    pub max_bytes: Option<u64>,
+    /// For `scan`: YARA source, 1 to 98304 bytes.
+    pub rules: Option<String>,
+    /// For `list_live`: of what.
+    pub list: Option<LiveListName>,
+}
+
+/// Which mappings of a process are dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DumpRegions {
+    /// Every one.
+    All,
+    /// Those without a file behind them.
+    Anonymous,
+    /// Those that can be executed.
+    Executable,
+    /// The main stack and the heap.
+    StackHeap,
+}
+
+/// A list of what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveListName {
+    /// Processes.
+    Processes,
+    /// Sockets.
+    Sockets,
+    /// Kernel modules.
+    Modules,
 }
 
 /// What an order came to on one endpoint: a plan, or why there is none.
@@ -278,7 +326,10 @@ async fn cancel_response(
 }
 
 /// An identity given in a query, or none.
-fn id<T: std::str::FromStr>(text: Option<&str>, what: &str) -> Result<Option<T>, Problem> {
+pub(crate) fn id<T: std::str::FromStr>(
+    text: Option<&str>,
+    what: &str,
+) -> Result<Option<T>, Problem> {
     let refuse = |_| Problem::invalid(format!("`{what}` is no {what} id"));
     text.filter(|text| !text.is_empty()).map(|text| text.parse().map_err(refuse)).transpose()
 }
@@ -294,10 +345,7 @@ fn action(request: &ResponseRequest) -> Result<Action, Problem> {
     let earlier = id(request.cleanup_of.as_deref(), "cleanup_of")?;
     match request.verb {
         Verb::Terminate => {
-            let process = request.process.as_deref().unwrap_or_default().parse();
-            let process = process.map_err(|_| {
-                Problem::invalid("`process` is a process id BOOT-PID-TICKS, as the tree shows it")
-            })?;
+            let process = evidence::process(request)?;
             Ok(match request.scope.unwrap_or(ResponseScope::Process) {
                 ResponseScope::Process => Action::TerminateProcess(process),
                 ResponseScope::Storyline => Action::TerminateStoryline(process),
@@ -310,6 +358,9 @@ fn action(request: &ResponseRequest) -> Result<Action, Problem> {
         Verb::PocCleanup => {
             let poc = earlier.ok_or_else(|| Problem::invalid("`cleanup_of` names the plan"))?;
             Ok(Action::PocCleanup(poc))
+        }
+        Verb::Dump | Verb::Collect | Verb::Scan | Verb::ListLive | Verb::Crossview => {
+            evidence::verb(request).map(Action::Take)
         }
     }
 }

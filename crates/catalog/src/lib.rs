@@ -3,6 +3,7 @@
 mod account;
 mod alert;
 mod alert_list;
+mod artifact;
 mod audit;
 mod change;
 pub mod clock;
@@ -33,6 +34,7 @@ pub use alert::{
     TriageChange,
 };
 pub use alert_list::{AlertFilter, AlertOrder, AlertPlace, AlertSlice, OpenCounts};
+pub use artifact::{ArtifactFilter, ArtifactRecord};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
 pub use detected::{Detected, MAX_BOOTS, Stored, Watermark};

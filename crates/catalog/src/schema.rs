@@ -17,7 +17,7 @@ use sea_orm::{
 use crate::{CatalogError, Result, database};
 
 /// The version this server writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 macro_rules! table {
     ($module:ident, $table:literal, { $($fields:tt)* }) => {
@@ -196,6 +196,21 @@ table!(plan, "plans", {
     pub body: String,
 });
 
+table!(artifact, "artifacts", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub plan: String,
+    pub endpoint: String,
+    pub kind: String,
+    #[sea_orm(column_type = "Text")]
+    pub name: String,
+    pub size: i64,
+    pub sha256: String,
+    pub taken: i64,
+    pub stored: i64,
+    #[sea_orm(column_type = "Text")]
+    pub meta: String,
+});
+
 table!(audit, "audit", {
     #[sea_orm(primary_key, auto_increment = false)]
     pub seq: i64,
@@ -237,6 +252,7 @@ pub(crate) async fn create(db: &DatabaseConnection) -> Result<()> {
         if found > VERSION {
             return Err(CatalogError::Newer { found, known: VERSION });
         }
+        upgrade(&tx, found).await?;
         return tx.commit().await.map_err(database("commit"));
     }
     create_table(account::Entity, &tx).await?;
@@ -251,15 +267,35 @@ pub(crate) async fn create(db: &DatabaseConnection) -> Result<()> {
     create_table(plan::Entity, &tx).await?;
     create_table(audit::Entity, &tx).await?;
     create_indexes(&tx).await?;
-    let version = setting::ActiveModel {
-        name: Set("schema_version".into()),
-        value: Set(VERSION.to_string()),
-    };
+    let version =
+        setting::ActiveModel { name: Set("schema_version".into()), value: Set("1".to_owned()) };
     setting::Entity::insert(version)
         .exec_without_returning(&tx)
         .await
         .map_err(database("write its schema version"))?;
+    upgrade(&tx, 1).await?;
     tx.commit().await.map_err(database("commit"))
+}
+
+/// From version `found` to [`VERSION`], step by step.
+async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
+    if found >= VERSION {
+        return Ok(());
+    }
+    if found < 2 {
+        create_table(artifact::Entity, db).await?;
+        let by_endpoint = index("artifacts_by_endpoint", artifact::Entity, &["endpoint", "stored"]);
+        db.execute(&by_endpoint).await.map_err(database("create its indexes"))?;
+    }
+    let version = setting::ActiveModel {
+        name: Set("schema_version".into()),
+        value: Set(VERSION.to_string()),
+    };
+    setting::Entity::update(version)
+        .exec(db)
+        .await
+        .map_err(database("write its schema version"))?;
+    Ok(())
 }
 
 async fn create_indexes(db: &impl ConnectionTrait) -> Result<()> {

@@ -3,7 +3,7 @@
 use metsuke_catalog::{CatalogError, PlanRecord, PlanUpdate};
 use metsuke_event::id::PlanId;
 use metsuke_event::{AlertId, EndpointId, ProcessKey, Timestamp};
-use metsuke_respond::{Draft, Plan, PlanError, Scope, State, Verb};
+use metsuke_respond::{Draft, Plan, PlanError, ScanTarget, Scope, State, Verb};
 
 /// How long the files of a proof-of-coverage exercise stay when no clean-up comes, in seconds.
 const POC_FILES_TTL_S: u32 = 3_600;
@@ -25,6 +25,8 @@ pub enum Target {
         /// The exercise.
         poc: PlanId,
     },
+    /// Take evidence: a verb of which `is_evidence` holds.
+    Take(Verb),
 }
 
 /// An order: what, where, why, by whom, how long it may wait.
@@ -83,6 +85,7 @@ pub(crate) fn plan(order: Order, id: PlanId, now: Timestamp) -> Result<Plan, Ord
         Target::Terminate { process, scope } => Verb::Terminate { target: process, scope },
         Target::Poc => Verb::Poc { ttl_s: POC_FILES_TTL_S },
         Target::PocCleanup { poc } => Verb::PocCleanup { poc },
+        Target::Take(verb) => verb,
     };
     Ok(Plan::new(Draft {
         id,
@@ -107,7 +110,12 @@ pub(crate) fn record(plan: &Plan) -> Result<PlanRecord, OrderError> {
             (Some(target.to_string()), Some(scope.to_owned()))
         }
         Verb::PocCleanup { poc } => (Some(poc.to_string()), None),
-        Verb::Poc { .. } => (None, None),
+        Verb::Dump { target, .. } => (Some(target.to_string()), None),
+        Verb::Collect { path, .. } => (Some(path.clone()), None),
+        Verb::Scan { what: ScanTarget::Process { target }, .. } => (Some(target.to_string()), None),
+        Verb::Scan { what: ScanTarget::Path { path }, .. } => (Some(path.clone()), None),
+        Verb::ListLive { what } => (Some(what.name().to_owned()), None),
+        Verb::Poc { .. } | Verb::Crossview => (None, None),
     };
     let update = |update: &metsuke_respond::Update| PlanUpdate {
         time: update.time,
@@ -134,7 +142,10 @@ pub(crate) fn record(plan: &Plan) -> Result<PlanRecord, OrderError> {
 }
 
 /// The plan of a row, with the state and steps the row has.
-pub(crate) fn read(record: &PlanRecord) -> Result<Plan, OrderError> {
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn read(record: &PlanRecord) -> Result<Plan, OrderError> {
     let mut plan: Plan =
         serde_json::from_value(record.body.clone()).map_err(OrderError::Corrupt)?;
     let state =

@@ -11,12 +11,14 @@ use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, EndpointChange, TokenRefused};
 use metsuke_control::{Control, OrderError};
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
+use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart};
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::server::{EnrolError, Handler, HandlerError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use crate::artifacts::{ArtifactFolder, Artifacts};
 use crate::intake::{Intake, IntakeError};
 use crate::metrics::{Metrics, add};
 use crate::store::StoreError;
@@ -26,6 +28,8 @@ pub struct SensorHandler {
     catalog: Catalog,
     control: Control,
     intake: Arc<Intake>,
+    /// `None`: this server keeps no artifacts.
+    artifacts: Option<Artifacts>,
     detect: mpsc::Sender<Vec<Event>>,
     metrics: Arc<Metrics>,
     /// Batches being taken in, each a task.
@@ -67,7 +71,15 @@ impl SensorHandler {
     ) -> Self {
         let intake = Arc::new(intake);
         let (taking, enrolled) = (TaskTracker::new(), AtomicU64::new(0));
-        Self { catalog, control, intake, detect, metrics, taking, enrolled }
+        let artifacts = None;
+        Self { catalog, control, intake, artifacts, detect, metrics, taking, enrolled }
+    }
+
+    /// Keeps artifacts in `folder`.
+    #[must_use]
+    pub fn keeping(mut self, folder: ArtifactFolder) -> Self {
+        self.artifacts = Some(Artifacts::new(self.catalog.clone(), folder));
+        self
     }
 
     /// How many endpoints enrolled since the server started.
@@ -225,6 +237,21 @@ impl Handler for SensorHandler {
                 Ok(())
             }
         }
+    }
+
+    async fn artifact(
+        &self,
+        endpoint: EndpointId,
+        part: ArtifactPart,
+    ) -> Result<ArtifactAnswer, HandlerError> {
+        Ok(match &self.artifacts {
+            Some(artifacts) => artifacts.take(endpoint, part).await,
+            None => ArtifactAnswer::Refused {
+                plan: part.plan(),
+                reason: "this server keeps no artifacts".to_owned(),
+                later: false,
+            },
+        })
     }
 
     async fn downstream(&self, endpoint: EndpointId) -> mpsc::Receiver<Downstream> {

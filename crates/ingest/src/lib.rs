@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod artifacts;
 mod detector;
 mod handler;
 mod intake;
@@ -8,6 +9,7 @@ mod names;
 mod refusal;
 mod store;
 
+pub use artifacts::ArtifactFolder;
 pub use detector::{Detector, DetectorError, replay};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};

@@ -35,6 +35,7 @@ impl Responses for ControlResponses {
             }
             Action::Poc => Target::Poc,
             Action::PocCleanup(poc) => Target::PocCleanup { poc },
+            Action::Take(verb) => Target::Take(verb),
         };
         let order = Order {
             target,

@@ -14,7 +14,9 @@ use metsuke_api::ports::Facts;
 use metsuke_api::{Parts, Transport};
 use metsuke_catalog::Catalog;
 use metsuke_control::Control;
-use metsuke_ingest::{Detector, DetectorError, Intake, Metrics, SensorHandler, Store};
+use metsuke_ingest::{
+    ArtifactFolder, Detector, DetectorError, Intake, Metrics, SensorHandler, Store,
+};
 use metsuke_lake::{Lake, LakeConfig};
 use metsuke_link::ca::Authority;
 use metsuke_link::server::{ServeError, ServerConfig};
@@ -62,6 +64,7 @@ struct Opened {
     authority: Arc<Authority>,
     content: Content,
     control: Control,
+    artifacts: ArtifactFolder,
 }
 
 async fn open(folder: &Path) -> Result<Opened> {
@@ -80,7 +83,9 @@ async fn open(folder: &Path) -> Result<Opened> {
     let bundle = metsuke_control::current_content(&catalog, documents).await?;
     let policy = metsuke_control::current_policy(&catalog).await?;
     let control = Control::new(catalog.clone(), bundle, policy);
-    Ok(Opened { catalog, lake, authority, content, control })
+    let artifacts = ArtifactFolder::open(&folder.join("artifacts"))
+        .context("the folder of artifacts cannot be made")?;
+    Ok(Opened { catalog, lake, authority, content, control, artifacts })
 }
 
 /// Runs the server until a signal.
@@ -116,7 +121,8 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
         opened.control.clone(),
         intake,
         (sender, Arc::clone(&metrics)),
-    );
+    )
+    .keeping(opened.artifacts.clone());
     let link_config = ServerConfig::default();
     let status = ServerStatus {
         metrics,
@@ -167,6 +173,10 @@ fn parts(
         catalog: opened.catalog.clone(),
         telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
         responses: Arc::new(ControlResponses(opened.control.clone())),
+        artifacts: {
+            let artifacts = opened.artifacts.clone();
+            Arc::new(move |sha256: &str| artifacts.path(sha256))
+        },
         status: Arc::new(status),
         facts: Facts {
             detections: opened.content.list.clone(),

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking; its support is not an interface"
 )]
 
+mod artifacts;
 mod paging;
 mod status;
 mod stream;

@@ -93,14 +93,19 @@ struct Stored(Catalog);
 #[async_trait]
 impl Responses for Stored {
     async fn order(&self, order: ResponseOrder) -> Result<PlanRecord, ResponseError> {
-        let Action::TerminateProcess(process) = order.action else {
-            return Err(ResponseError::Invalid("not in this world".into()));
+        let (verb, target, body) = match order.action {
+            Action::TerminateProcess(process) => ("terminate", process.to_string(), Value::Null),
+            // The plan itself stands in the body, to be looked at.
+            Action::Take(verb) => {
+                (verb.name(), String::new(), serde_json::to_value(&verb).unwrap())
+            }
+            _ => return Err(ResponseError::Invalid("not in this world".into())),
         };
         let plan = PlanRecord {
             id: PlanId::from_u128(5),
             endpoint: order.endpoint,
-            verb: "terminate".into(),
-            target: Some(process.to_string()),
+            verb: verb.into(),
+            target: Some(target),
             scope: Some("process".into()),
             alert: order.alert,
             reason: order.reason,
@@ -111,7 +116,7 @@ impl Responses for Stored {
             updates: Vec::new(),
             result: None,
             sent: false,
-            body: Value::Null,
+            body,
         };
         self.0.create_plan(&plan).await.map_err(|error| ResponseError::Failed(Box::new(error)))?;
         Ok(plan)
@@ -142,7 +147,7 @@ pub struct World {
     pub stop: CancellationToken,
     pub storage: Arc<Mutex<Storage>>,
     router: Router,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// An answer, read whole.
@@ -197,6 +202,10 @@ impl World {
             catalog: catalog.clone(),
             telemetry: Arc::clone(&memory) as Arc<dyn Telemetry>,
             responses: Arc::new(Stored(catalog.clone())),
+            artifacts: {
+                let folder = folder.path().to_owned();
+                Arc::new(move |sha256: &str| folder.join(sha256))
+            },
             status: Arc::new(Still(Arc::clone(&storage))),
             facts: Facts {
                 detections: DetectionList {
@@ -216,7 +225,7 @@ impl World {
             stop: stop.clone(),
         };
         let router = router(parts);
-        Self { catalog, memory, endpoint, stop, storage, router, _folder: folder }
+        Self { catalog, memory, endpoint, stop, storage, router, folder }
     }
 
     pub async fn raw(&self, request: Request<Body>) -> axum::response::Response {
