@@ -58,7 +58,25 @@ pub(crate) fn product() -> Result<()> {
     // One test beside them, so that features are those of the tests' build; the test says more.
     let mut command = cargo("build");
     command.args(["--workspace", "--bins", "--test", "one_build"]).args(locked());
-    steps::step("build the binaries", &mut command)
+    steps::step("build the binaries", &mut command)?;
+    scanner()
+}
+
+/// Builds `metsuke-yara` beside the others. It is a workspace of its own, with a lock file and a
+/// folder of its own, for what it asks of shared crates must not reach the rest.
+fn scanner() -> Result<()> {
+    let manifest = place::root().join("crates/yara/Cargo.toml");
+    let folder = place::target().join("yara");
+    let mut command = cargo("build");
+    command.env("CARGO_TARGET_DIR", &folder).arg("--manifest-path").arg(manifest).args(locked());
+    steps::step("build the YARA scanner", &mut command)?;
+    let (built, beside) =
+        (folder.join("debug/metsuke-yara"), place::binaries().join("metsuke-yara"));
+    // Another name first: the old one may be running.
+    let fresh = beside.with_extension("new");
+    std::fs::copy(&built, &fresh)
+        .and_then(|_| std::fs::rename(&fresh, &beside))
+        .with_context(|| format!("the scanner cannot be put to {}", beside.display()))
 }
 
 /// The only target of static builds: the BPF programs are written for it.

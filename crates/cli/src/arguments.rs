@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+pub(crate) mod evidence;
+
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, failed plan, recall \
     below 100 %); 2 wrong usage; 3 not signed in or not allowed; 4 no such thing, or nothing found; \
@@ -88,6 +90,8 @@ pub(crate) enum Token {
 pub(crate) enum Endpoint {
     /// Every endpoint with its tier and state.
     List,
+    #[command(flatten)]
+    Take(evidence::Take),
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,8 @@ use crate::arguments::Arguments;
 use crate::config;
 use crate::failure::Failure;
 
+mod download;
+
 /// How long one request may take; a search over a long range is the slowest.
 const LIMIT: Duration = Duration::from_mins(2);
 /// Bytes of one answer; the largest, a search of a thousand rows, has some 5 MB.

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Login(login) => login::run(arguments, login),
         Command::Status => status::run(arguments, &Client::of(arguments)?),
         Command::Token(token) => token::run(arguments, &Client::of(arguments)?, token),
-        Command::Endpoint(_) => endpoint::run(arguments, &Client::of(arguments)?),
+        Command::Endpoint(endpoint) => endpoint::run(arguments, &Client::of(arguments)?, endpoint),
         Command::Alert(alert) => alert::run(arguments, &Client::of(arguments)?, alert),
         Command::Search(search) => search::run(arguments, &Client::of(arguments)?, search),
         Command::Tree(tree) => tree::run(arguments, &Client::of(arguments)?, tree),

@@ -61,6 +61,13 @@ pub(crate) struct Config {
     /// What the sensor may use.
     pub(crate) budgets: Budgets,
     flood_per_second: Option<u64>,
+    /// Folders whose files may be read as evidence; without a scope everything by default, with one
+    /// nothing.
+    pub(crate) evidence_roots: Option<Vec<PathBuf>>,
+    /// Share of a CPU while evidence is taken, in percent.
+    pub(crate) evidence_cpu_percent: Option<u32>,
+    /// The YARA scanner; `metsuke-yara` beside the sensor by default.
+    pub(crate) yara: Option<PathBuf>,
     sensitive: Option<Vec<SensitiveFile>>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metsuke_event::coverage::Coverage;
 use metsuke_event::{BootId, EndpointId, Timestamp};
-use metsuke_link::client::{Delegate, LinkState, RefusedBatch};
+use metsuke_link::client::{Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::spool::SharedSpool;
 use metsuke_respond::{PlanId, Policy};
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::care::Care;
 use crate::edge::{self, Content};
+use crate::evidence::Store;
 use crate::facts;
 use crate::health::Note;
 use crate::plans::{self, Plans};
@@ -66,8 +67,10 @@ pub(crate) struct Shared {
     pub(crate) plan_news: Arc<Notify>,
     pub(crate) care: Care,
     probe: ProbeStats,
-    /// Woken when a plan came; holds one token.
-    work: SyncSender<()>,
+    /// Artifacts that wait for the server.
+    pub(crate) evidence: Store,
+    /// Woken when a plan came, one for each who carries some out; each holds one token.
+    work: [SyncSender<()>; 2],
     notes: SyncSender<Note>,
     plans: Mutex<Plans>,
     policy: Mutex<Policy>,
@@ -84,9 +87,10 @@ pub(crate) struct Parts {
     pub(crate) setup: Setup,
     pub(crate) spool: SharedSpool,
     pub(crate) probe: ProbeStats,
-    pub(crate) work: SyncSender<()>,
+    pub(crate) work: [SyncSender<()>; 2],
     pub(crate) notes: SyncSender<Note>,
     pub(crate) plans: Plans,
+    pub(crate) evidence: Store,
     pub(crate) content: Content,
 }
 
@@ -105,6 +109,7 @@ impl Shared {
             plan_news: Arc::default(),
             care: Care::default(),
             probe: parts.probe,
+            evidence: parts.evidence,
             work: parts.work,
             notes: parts.notes,
             plans: Mutex::new(parts.plans),
@@ -157,10 +162,12 @@ impl Shared {
         }
     }
 
-    /// Wakes the executor.
-    pub(crate) fn wake_executor(&self) {
-        // Full means it is about to look anyway.
-        let _ = self.work.try_send(());
+    /// Wakes those who carry out plans.
+    pub(crate) fn wake_executors(&self) {
+        for work in &self.work {
+            // Full means it is about to look anyway.
+            let _ = work.try_send(());
+        }
     }
 
     /// How the sensor is; also kept for `metsuke-sensor status`.
@@ -313,7 +320,7 @@ impl Delegate for Shared {
                 tracing::info!(plan = %plan.id, verb = plan.verb.name(), actor = plan.actor, "a plan came");
                 self.plans().deliver(plan, facts::now());
                 self.plan_news.notify_one();
-                self.wake_executor();
+                self.wake_executors();
             }
             Downstream::Cancel(plan) => {
                 self.plans().cancel(plan, facts::now());
@@ -332,5 +339,9 @@ impl Delegate for Shared {
             self.skew_ns.store(skew, Ordering::Relaxed);
         }
         *hold(&self.link) = state;
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(self)
     }
 }

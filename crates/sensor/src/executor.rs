@@ -16,7 +16,8 @@ use metsuke_respond::{Outcome, PlanId, Spared, State};
 use crate::delegate::Shared;
 use crate::facts;
 use crate::live::{Live, Membership};
-use crate::plans::{Record, update};
+use crate::plans::Record;
+use crate::progress;
 
 /// How often expiry and old exercises are looked after when nothing else happens.
 const ROUND: Duration = Duration::from_secs(1);
@@ -63,10 +64,16 @@ impl Executor {
         }
     }
 
+    /// Plans in `state` that are carried out here; evidence is taken elsewhere.
+    fn mine(&self, state: State) -> Vec<Record> {
+        let mut records = self.shared.plans().in_state(state);
+        records.retain(|record| !record.plan.as_ref().is_some_and(|plan| plan.verb.is_evidence()));
+        records
+    }
+
     /// Tells the truth about what was interrupted.
     fn take_up(&self) {
-        let interrupted = self.shared.plans().in_state(State::Running);
-        for record in interrupted {
+        for record in self.mine(State::Running) {
             let (state, detail, outcome) = self.after_interruption(&record);
             self.end(record.id, state, detail, outcome);
         }
@@ -113,7 +120,14 @@ impl Executor {
                 Ok(removed) => (State::Done, String::new(), Some(Outcome::PocCleaned { removed })),
                 Err(error) => (State::Failed, error.to_string(), None),
             },
-            None => (State::Failed, "the plan is not known".to_owned(), None),
+            Some(
+                Verb::Dump { .. }
+                | Verb::Collect { .. }
+                | Verb::Scan { .. }
+                | Verb::ListLive { .. }
+                | Verb::Crossview,
+            )
+            | None => (State::Failed, "the plan is not known".to_owned(), None),
         }
     }
 
@@ -125,8 +139,7 @@ impl Executor {
     }
 
     fn round(&self) {
-        let waiting = self.shared.plans().in_state(State::Delivered);
-        for record in waiting {
+        for record in self.mine(State::Delivered) {
             if let Some(plan) = record.plan {
                 self.carry_out(&plan);
             }
@@ -135,29 +148,9 @@ impl Executor {
     }
 
     fn carry_out(&self, plan: &Plan) {
-        if self.shared.server_now() >= plan.expires {
-            self.end(plan.id, State::Expired, "its time was over before it began".to_owned(), None);
+        if !progress::begin(&self.shared, plan, self.may(plan)) {
             return;
         }
-        if let Err(reason) = self.may(plan) {
-            self.end(plan.id, State::Failed, reason, None);
-            return;
-        }
-        let running = update(State::Running, facts::now(), String::new());
-        let begun = self.shared.plans().step(plan.id, running, None);
-        if let Err(error) = begun {
-            let detail = format!(
-                "it cannot be noted on the endpoint's disk ({error}), so it is not begun; make room and send it again"
-            );
-            self.end(plan.id, State::Failed, detail, None);
-            return;
-        }
-        // A cancel may have come between looking and beginning.
-        let state = self.shared.plans().get(plan.id).map(|record| record.state);
-        if state != Some(State::Running) {
-            return;
-        }
-        self.shared.plan_news.notify_one();
         match self.act(plan) {
             Ok((detail, outcome)) => self.end(plan.id, State::Done, detail, Some(outcome)),
             Err(failed) => self.end(plan.id, State::Failed, failed.detail, failed.outcome),
@@ -165,7 +158,6 @@ impl Executor {
     }
 
     fn may(&self, plan: &Plan) -> Result<(), String> {
-        self.shared.policy().permits(plan)?;
         match (&plan.verb, &self.means.terminator) {
             (Verb::Terminate { .. }, Err(reason)) => Err(reason.clone()),
             _ => Ok(()),
@@ -183,6 +175,14 @@ impl Executor {
                 Ok(removed) => Ok((String::new(), Outcome::PocCleaned { removed })),
                 Err(error) => Err(failure(error.to_string(), None)),
             },
+            Verb::Dump { .. }
+            | Verb::Collect { .. }
+            | Verb::Scan { .. }
+            | Verb::ListLive { .. }
+            | Verb::Crossview => Err(failure(
+                "this plan takes evidence, and is not carried out here".to_owned(),
+                None,
+            )),
         }
     }
 
@@ -253,12 +253,7 @@ impl Executor {
     }
 
     fn end(&self, id: PlanId, state: State, detail: String, outcome: Option<Outcome>) {
-        tracing::info!(plan = %id, %state, detail, "a plan ended");
-        let step = update(state, facts::now(), detail);
-        if let Err(error) = self.shared.plans().step(id, step, outcome) {
-            tracing::error!(%error, plan = %id, "a plan's end is not noted on disk");
-        }
-        self.shared.plan_news.notify_one();
+        progress::end(&self.shared, id, state, detail, outcome);
     }
 
     /// Removes what exercises left whose time is over and whom nobody cleaned up after.

@@ -153,6 +153,7 @@ struct Parts {
     work: SyncSender<()>,
     pipeline: JoinHandle<()>,
     executor: JoinHandle<()>,
+    taker: JoinHandle<()>,
     /// Looks after the sensor itself, until the flag is set.
     sentry: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
 }
@@ -208,13 +209,14 @@ impl Parts {
             ("the pipeline", self.pipeline.is_finished()),
             ("the probe", self.probe.as_ref().is_some_and(|probe| !probe.are_open())),
             ("the executor of plans", self.executor.is_finished()),
+            ("the taker of evidence", self.taker.is_finished()),
         ];
         parts.into_iter().find_map(|(name, is_over)| is_over.then_some(name))
     }
 
     /// Probe, then pipeline, then link; each gets its time.
     async fn stop(self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, probe, sink, end, work, pipeline, executor, sentry } = self;
+        let Self { shared, probe, sink, end, work, pipeline, executor, taker, sentry } = self;
         let kept = tokio::task::spawn_blocking(move || {
             // Before the pipeline, which tells its last words.
             if let Some((sentry, over)) = sentry {
@@ -251,9 +253,9 @@ impl Parts {
         }
         shared.health();
         stop.cancel();
-        // The shared state holds the other sender, so the executor ends with the process.
+        // The shared state holds the other senders: who carries out plans ends with the process.
         drop(work);
-        drop(executor);
+        drop((executor, taker));
         kept
     }
 }

@@ -144,21 +144,20 @@ fn in_force(world: &World) -> Result<()> {
 /// scope done and not told.
 fn stopped(case: &Case, world: &mut World) -> Result<()> {
     let operation = case.operation;
-    let run =
-        |world: &mut World, mode: Option<Mode>, inside: bool| -> Result<(Went, Subject)> {
-            let prepared = (case.prepare)(world)?;
-            world.clear()?;
-            if let Some(mode) = mode {
-                world.list(&prepared.subject, operation, mode)?;
-            }
-            let group = if inside { world.inside.clone() } else { world.outside.clone() };
-            let went = act(&group, &prepared.deed)?;
-            drop(prepared.held);
-            if operation == Operations::MODULE_LOAD && went == Went::Done {
-                role::unload(MODULE).context("the module stays")?;
-            }
-            Ok((went, prepared.subject))
-        };
+    let run = |world: &mut World, mode: Option<Mode>, inside: bool| -> Result<(Went, Subject)> {
+        let prepared = (case.prepare)(world)?;
+        world.clear()?;
+        if let Some(mode) = mode {
+            world.list(&prepared.subject, operation, mode)?;
+        }
+        let group = if inside { world.inside.clone() } else { world.outside.clone() };
+        let went = act(&group, &prepared.deed)?;
+        drop(prepared.held);
+        if operation == Operations::MODULE_LOAD && went == Went::Done {
+            role::unload(MODULE).context("the module stays")?;
+        }
+        Ok((went, prepared.subject))
+    };
     let (went, _) = run(world, None, true)?;
     ensure!(went == Went::Done, "without a list: {went:?}");
     world.nothing_told()?;

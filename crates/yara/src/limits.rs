@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::session::Failure;
 
 /// Nobody, in every Linux distribution.
 const NOBODY: u32 = 65_534;
-/// Open files: standard input, output and error, and some for the runtime.
-const FILES_MAX: u64 = 16;
+/// Open files: standard input, output and error; so it can open none.
+const FILES_MAX: u64 = 3;
 /// Longest single rest.
 const REST_MAX: Duration = Duration::from_secs(2);
 
@@ -49,12 +50,15 @@ impl Limits {
             bound(Resource::Nofile, FILES_MAX)?;
             rustix::thread::set_no_new_privs(true)?;
             if geteuid().is_root() {
-                let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-                rustix::thread::set_thread_groups(&[])?;
-                rustix::thread::set_thread_res_gid(group, group, group)?;
-                rustix::thread::set_thread_res_uid(user, user, user)?;
+                match become_nobody() {
+                    // A sensor that gave up changing users leaves that to nobody it starts.
+                    Ok(()) | Err(Errno::PERM) => {}
+                    Err(error) => return Err(error),
+                }
             }
-            Ok(())
+            let none = CapabilitySet::empty();
+            let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+            set_capabilities(None, none)
         };
         all().map_err(|error| Failure::Limits(error.into()))
     }
@@ -62,6 +66,13 @@ impl Limits {
     pub(crate) fn pace(self) -> Pace {
         Pace { percent: self.cpu_percent, used: cpu() }
     }
+}
+
+fn become_nobody() -> Result<(), Errno> {
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(group, group, group)?;
+    rustix::thread::set_thread_res_uid(user, user, user)
 }
 
 /// The share of a CPU.

@@ -1,8 +1,8 @@
 //! `metsuke-yara CPU_PERCENT MEMORY_BYTES SECONDS`: rules and bytes on standard input, matches as JSON
 //! lines on standard output (`docs/spec/yara.md`). It opens nothing, and ends with its input.
 //!
-//! Invariant: before the first byte is read the process has given up root and bounded its memory,
-//! CPU time, files and descriptors. Invariant: after each block it rests so long that it holds to
+//! Invariant: before the first byte is read the process has given up its privileges and opening
+//! files, and bounded its memory and CPU time. Invariant: after each block it rests so long that it holds to
 //! its share of a CPU.
 
 mod frames;

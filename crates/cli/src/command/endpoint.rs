@@ -1,13 +1,26 @@
-//! `metsuke endpoint list`.
+//! `metsuke endpoint …`.
 
 use std::process::ExitCode;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Endpoint};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, cell, list};
 
-pub(crate) fn run(arguments: &Arguments, client: &Client) -> Result<ExitCode, Failure> {
+mod evidence;
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    client: &Client,
+    endpoint: &Endpoint,
+) -> Result<ExitCode, Failure> {
+    match endpoint {
+        Endpoint::List => all(arguments, client),
+        Endpoint::Take(take) => evidence::run(arguments, client, take),
+    }
+}
+
+fn all(arguments: &Arguments, client: &Client) -> Result<ExitCode, Failure> {
     let answer = client.list("/api/v1/endpoints", &[], None)?;
     if arguments.json {
         output::json(&answer)?;

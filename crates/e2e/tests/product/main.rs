@@ -4,6 +4,7 @@ mod bad_input;
 mod command_line;
 mod demo;
 mod disk_full;
+mod evidence;
 mod fleet;
 mod interrupted;
 mod recording;

@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use anyhow::Context;
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
 use metsuke_event::Timestamp;
+use metsuke_evidence::Reach;
 use metsuke_guard::senders::Senders;
 use metsuke_guard::{Leash, privileges};
 use metsuke_link::Identity;
@@ -22,6 +23,7 @@ use crate::border::Border;
 use crate::config::{Config, ConfiguredScope};
 use crate::delegate::{self, NOTES_MAX, Setup, Shared};
 use crate::edge::Content;
+use crate::evidence::{self, Store, Taker};
 use crate::executor::{Executor, Means};
 use crate::governing::{Bounds, Governing};
 use crate::health::Note;
@@ -45,6 +47,7 @@ struct Kept {
     sequence: Sequence,
     watch: Watch,
     plans: Plans,
+    evidence: Store,
 }
 
 impl Kept {
@@ -57,7 +60,8 @@ impl Kept {
         let sequence = Sequence::open(&dir, metsuke_probe::boot_id()?)?;
         let watch = Watch::open(&dir)?;
         let plans = Plans::open(&state.join("plans")).context("the plans cannot be read")?;
-        Ok(Self { spool, sequence, watch, plans })
+        let evidence = Store::open(&state.join("evidence")).context("evidence cannot be kept")?;
+        Ok(Self { spool, sequence, watch, plans, evidence })
     }
 }
 
@@ -73,9 +77,9 @@ pub(super) fn sensor(
     own: Own,
 ) -> anyhow::Result<Sensor> {
     let enforcement = enforcement(args, config)?;
-    let Kept { spool, sequence, mut watch, plans } = Kept::open(&args.state, config)?;
+    let Kept { spool, sequence, mut watch, plans, evidence } = Kept::open(&args.state, config)?;
     let ((end, told), (work, jobs)) = (sync_channel(1), sync_channel(1));
-    let (notes, said) = sync_channel(NOTES_MAX);
+    let ((notes, said), (taking, asked)) = (sync_channel(NOTES_MAX), sync_channel(1));
     let guard = own.leash.as_ref().map(Leash::guard);
     let meter = opened.meter();
     let stats = meter.clone();
@@ -83,9 +87,10 @@ pub(super) fn sensor(
         setup: setup(args, config, &identity, &opened, guard)?,
         spool,
         probe: Box::new(move || stats.stats()),
-        work: work.clone(),
+        work: [work.clone(), taking],
         notes,
         plans,
+        evidence,
         content: Content::load(&args.state),
     }));
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
@@ -115,6 +120,7 @@ pub(super) fn sensor(
         live,
     };
     let executor = Executor::new(Arc::clone(&shared), means);
+    let taker = Taker::new(Arc::clone(&shared), evidence_means(args, config)?);
     let sentry = Sentry::new(Arc::clone(&shared), protected, own.leash, own.senders);
     let over = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&over);
@@ -136,6 +142,7 @@ pub(super) fn sensor(
                 pipeline.run(&events, &said, &told);
             })?,
             executor: thread("metsuke-executor", move || executor.run(&jobs))?,
+            taker: thread("metsuke-evidence", move || taker.run(&asked))?,
             sentry: Some((thread("metsuke-sentry", move || sentry.run(&stop))?, over)),
             work,
             shared,
@@ -232,6 +239,24 @@ fn enforcement(args: &Args, config: &Config) -> anyhow::Result<Result<EnforceSco
                 .to_owned(),
         )),
     }
+}
+
+/// What evidence is taken with. A sensor without a scope reads the whole host: reading is not acting.
+fn evidence_means(args: &Args, config: &Config) -> anyhow::Result<evidence::Means> {
+    let (scope, roots) = match eyes::scope(args, config) {
+        Scope::Host => (EnforceScope::Host, config.evidence_roots.clone()),
+        Scope::Cgroup(path) => {
+            let roots = config.evidence_roots.clone().unwrap_or_default();
+            (EnforceScope::cgroup(&path)?, Some(roots))
+        }
+    };
+    let beside = std::env::current_exe().context("this program's own path is not known")?;
+    let beside = beside.with_file_name("metsuke-yara");
+    Ok(evidence::Means {
+        reach: Reach { scope, boot: metsuke_probe::boot_id()?, roots },
+        yara: config.yara.clone().unwrap_or(beside),
+        cpu_percent: config.evidence_cpu_percent.unwrap_or(evidence::CPU_PERCENT),
+    })
 }
 
 fn poc_place(args: &Args, config: &Config) -> anyhow::Result<PocPlace> {

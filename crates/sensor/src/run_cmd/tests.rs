@@ -92,7 +92,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
         (fault_of("the pipeline"), fault_of("the executor"), fault_of("the link"));
     let dir = tempfile::tempdir().expect("a folder");
     let ((sink, events), (work, jobs)) = (sync_channel(1), sync_channel(1));
-    let (end, ended) = sync_channel(1);
+    let ((end, ended), (_taking, asked)) = (sync_channel(1), sync_channel(1));
     let (shared, said) = shared(dir.path());
     let keeps = pipeline(&shared);
     let gone = Arc::default();
@@ -109,6 +109,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
         sentry: None,
         executor: thread("executor", move || commit(executor, || jobs.iter().for_each(drop)))
             .expect("starts"),
+        taker: thread("taker", move || asked.iter().for_each(drop)).expect("starts"),
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
