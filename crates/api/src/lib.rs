@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod alerts;
-mod artifacts;
+pub mod artifacts;
 mod assets;
 mod attack;
 pub mod audit;
