@@ -79,9 +79,9 @@ fn account(event: &Event) -> Option<&Account> {
     }
 }
 
-fn accounts_are_told(test: &str, tier: Tier) {
+fn accounts_are_told(test: &str, tier: Tier, make: fn(&str, &Group) -> Option<Room>) {
     let Some(group) = Group::make(test) else { return };
-    let Some(room) = Room::make(test, &group) else { return };
+    let Some(room) = make(test, &group) else { return };
     let mut watch = Watch::start(&group, tier);
     if watch.coverage().tier != tier || !watch.coverage().sees.iter().any(|c| c == "file.rename") {
         eprintln!("NOT RUN: {test}: no tier {} here", tier.number());
@@ -90,6 +90,8 @@ fn accounts_are_told(test: &str, tier: Tier) {
     let before = fs::read("/etc/passwd").unwrap();
     let mut child = room.helper(&group, "accounts");
     let pid = child.pid();
+    // What a container begins with is known from its first execution on.
+    watch.of(Kind::ProcessExec, "the helper", |event| pid_is(event, pid));
     let mut find = |kind, sort: &str, what: &str| {
         let found = watch.of(kind, what, |event| {
             let account = account(event).unwrap();
@@ -138,7 +140,12 @@ fn accounts_are_told(test: &str, tier: Tier) {
 
 #[test]
 fn accounts_are_told_with_what_changed() {
-    accounts_are_told("accounts_are_told_with_what_changed", Tier::Tracing);
+    accounts_are_told("accounts_are_told_with_what_changed", Tier::Tracing, Room::make);
+}
+
+#[test]
+fn accounts_of_a_container_are_its_own() {
+    accounts_are_told("accounts_of_a_container_are_its_own", Tier::Tracing, Room::container);
 }
 
 /// Makes, changes or removes one file: `make PATH TEXT`, `link PATH TARGET`, `remove PATH`.

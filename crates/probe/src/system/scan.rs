@@ -86,6 +86,9 @@ impl Scan {
         let skeleton = "/etc/skel".to_owned();
         for home in homes.iter().filter(|home| home.len() > 1).take(MAX_HOMES).chain([&skeleton]) {
             if root.identity(home).is_some() {
+                // As the kernel will name what lies in it.
+                let inside = root.resolved(&format!("{home}/."), *place == Place::Host);
+                let home = inside.trim_end_matches("/.");
                 steps.extend(relative.iter().map(|rest| step(&format!("{home}/{rest}"))));
             }
         }
@@ -201,13 +204,14 @@ mod tests {
         std::os::unix::fs::symlink("/etc/hostname", at("etc/crontab")).unwrap();
         let root = Arc::new(Root::open(folder.path().to_str().unwrap()).unwrap());
         let mechanisms = Mechanisms::new(&[]);
+        let place = Place::Root(1, 2);
         let (mut scan, mut snapshots) = (Scan::default(), Snapshots::default());
         let homes: BTreeSet<String> = ["/home/bob".to_owned(), "/".to_owned()].into();
-        scan.plan(&mechanisms, (&Place::Host, &root), &homes);
+        scan.plan(&mechanisms, (&place, &root), &homes);
         while scan.left() > 0 {
             scan.round(&mechanisms, &mut snapshots);
         }
-        assert_eq!(snapshots.before(&Place::Host, "/etc/rc.local"), Before::Absent);
+        assert_eq!(snapshots.before(&place, "/etc/rc.local"), Before::Absent);
         for path in [
             "/etc/cron.d/job",
             "/home/bob/.bashrc",
@@ -215,7 +219,7 @@ mod tests {
             "/etc/systemd/system/a.target.wants/b.service",
             "/etc/crontab",
         ] {
-            let found = snapshots.before(&Place::Host, path);
+            let found = snapshots.before(&place, path);
             assert!(matches!(found, Before::Known(_)), "{path}: {found:?}");
         }
         assert_eq!(snapshots.len(), 5);

@@ -111,7 +111,7 @@ const BLIND: &[(&str, &[&str], &str)] = &[
     (
         "quick_changes",
         &["persistence.modify", "account.modify", "scheduled_job.modify", "service.modify"],
-        "a file is looked at after its writer closed it: what was changed and put back within milliseconds is told as written, not as a difference",
+        "a file is looked at after its writer closed it: what was changed and put back within milliseconds is told as written, not as a difference; so is what a container changes before its first execution was looked at",
     ),
 ];
 

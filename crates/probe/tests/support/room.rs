@@ -16,12 +16,12 @@ use super::Group;
 const LAYERS: [&str; 4] = ["/etc", "/var", "/root", "/home"];
 
 /// Where the layers lie; empty outside the room, where a file system of memory is mounted on it.
-pub(crate) struct Room(tempfile::TempDir);
+pub(crate) struct Room(tempfile::TempDir, fn(&Path) -> Vec<Step>);
 
 impl Room {
     /// Makes one; `None`, saying so, when this machine does not let us mount.
     pub(crate) fn make(test: &str, group: &Group) -> Option<Self> {
-        let room = Self(tempfile::tempdir().unwrap());
+        let room = Self(tempfile::tempdir().unwrap(), steps);
         let status = room.command(group, "/bin/true", &[]).status();
         if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
             return Some(room);
@@ -30,10 +30,21 @@ impl Room {
         None
     }
 
+    /// A room with a root of its own, as a container has: everything written stays in it.
+    pub(crate) fn container(test: &str, group: &Group) -> Option<Self> {
+        let room = Self(tempfile::tempdir().unwrap(), container_steps);
+        let status = room.command(group, "/bin/true", &[]).status();
+        if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+            return Some(room);
+        }
+        eprintln!("NOT RUN: {test}: no root of its own over an overlay: {status:?}");
+        None
+    }
+
     /// A command that runs in the group and the room from its first instruction on.
     pub(crate) fn command(&self, group: &Group, program: &str, args: &[&str]) -> Command {
         let mut command = group.command(program, args);
-        let steps = steps(self.0.path());
+        let steps = self.1(self.0.path());
         // SAFETY: between fork and exec only system calls are made, on strings made before.
         unsafe {
             command.pre_exec(move || steps.iter().try_for_each(Step::take));
@@ -102,10 +113,19 @@ impl Drop for Helper {
 }
 
 /// A system call of the way into the room.
-enum Step {
+pub(crate) enum Step {
     Leave,
+    Enter(CString),
+    /// The working directory becomes the root, and what was the root is let go.
+    Turn,
     Folder(CString),
-    Mount { source: CString, target: CString, kind: CString, flags: libc::c_ulong, data: CString },
+    Mount {
+        source: CString,
+        target: CString,
+        kind: CString,
+        flags: libc::c_ulong,
+        data: CString,
+    },
 }
 
 impl Step {
@@ -114,6 +134,12 @@ impl Step {
         let result = unsafe {
             match self {
                 Self::Leave => libc::unshare(libc::CLONE_NEWNS),
+                Self::Enter(path) => libc::chdir(path.as_ptr()),
+                Self::Turn => {
+                    let here = c".".as_ptr();
+                    let turned = libc::syscall(libc::SYS_pivot_root, here, here);
+                    if turned == 0 { libc::umount2(here, libc::MNT_DETACH) } else { -1 }
+                }
                 Self::Folder(path) => libc::mkdir(path.as_ptr(), 0o755),
                 Self::Mount { source, target, kind, flags, data } => libc::mount(
                     source.as_ptr(),
@@ -132,20 +158,39 @@ fn text(path: impl AsRef<Path>) -> CString {
     CString::new(path.as_ref().as_os_str().as_bytes()).unwrap()
 }
 
-fn steps(base: &Path) -> Vec<Step> {
-    let base = fs::canonicalize(base).unwrap();
-    let mount = |source: &str, target: PathBuf, kind: &str, flags, data: String| Step::Mount {
+fn mount(source: &str, target: PathBuf, kind: &str, flags: libc::c_ulong, data: String) -> Step {
+    Step::Mount {
         source: text(source),
         target: text(target),
         kind: text(kind),
         flags,
         data: text(data),
-    };
-    let mut steps = vec![
+    }
+}
+
+/// Into a mount namespace of its own, with a file system of memory at `base`.
+fn apart(base: &Path) -> Vec<Step> {
+    vec![
         Step::Leave,
         mount("none", "/".into(), "none", libc::MS_REC | libc::MS_PRIVATE, String::new()),
-        mount("room", base.clone(), "tmpfs", 0, "size=64m".to_owned()),
-    ];
+        mount("room", base.into(), "tmpfs", 0, "size=64m".to_owned()),
+    ]
+}
+
+fn container_steps(base: &Path) -> Vec<Step> {
+    let base = fs::canonicalize(base).unwrap();
+    let mut steps = apart(&base);
+    let (upper, work, root) = (base.join("upper"), base.join("work"), base.join("root"));
+    steps.extend([&upper, &work, &root].map(|path| Step::Folder(text(path))));
+    let data = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
+    steps.push(mount("overlay", root.clone(), "overlay", 0, data));
+    steps.extend([Step::Enter(text(root)), Step::Turn, Step::Enter(text("/"))]);
+    steps
+}
+
+fn steps(base: &Path) -> Vec<Step> {
+    let base = fs::canonicalize(base).unwrap();
+    let mut steps = apart(&base);
     for layer in LAYERS {
         let own = base.join(layer.trim_start_matches('/'));
         let (upper, work) = (own.join("upper"), own.join("work"));
