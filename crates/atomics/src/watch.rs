@@ -101,7 +101,9 @@ fn listen(events: Receiver<Vec<Event>>, heard: Arc<Mutex<Heard>>) -> JoinHandle<
     std::thread::spawn(move || {
         for batch in events {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            batch.into_iter().for_each(|event| heard.take(event));
+            for event in batch {
+                heard.take(event);
+            }
         }
     })
 }
