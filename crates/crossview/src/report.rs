@@ -99,16 +99,22 @@ impl Found {
         }
     }
 
-    /// As an activity at `time`, of the process when it is known.
+    /// As an activity at `time`, of the process it belongs to; what belongs to none is the
+    /// kernel's, which is called by the pid that no process has.
     pub fn event(&self, boot: BootId, time: Timestamp) -> Event {
+        let uid = |pid, start_ticks| ProcessKey { boot, pid, start_ticks }.to_string().into();
         let process = self.process.as_ref().map_or_else(
-            || Process { missing: Some("kernel".into()), ..Process::default() },
+            || Process {
+                pid: Some(0),
+                uid: Some(uid(0, 0)),
+                name: Some("kernel".into()),
+                missing: Some("kernel".into()),
+                ..Process::default()
+            },
             |process| Process {
                 pid: Some(u64::from(process.pid)),
                 name: (!process.name.is_empty()).then(|| process.name.as_str().into()),
-                uid: process.start_ticks.map(|start_ticks| {
-                    ProcessKey { boot, pid: process.pid, start_ticks }.to_string().into()
-                }),
+                uid: process.start_ticks.map(|start_ticks| uid(process.pid, start_ticks)),
                 ..Process::default()
             },
         );

@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) evidence_cpu_percent: Option<u32>,
     /// The YARA scanner; `metsuke-yara` beside the sensor by default.
     pub(crate) yara: Option<PathBuf>,
+    /// Minutes between cross-view looks, 15 by default; 0 for on demand only.
+    pub(crate) crossview_minutes: Option<u64>,
     sensitive: Option<Vec<SensitiveFile>>,
 }
 

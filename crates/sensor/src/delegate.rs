@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metsuke_event::coverage::Coverage;
-use metsuke_event::{BootId, EndpointId, Timestamp};
+use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_link::client::{Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::spool::SharedSpool;
@@ -15,6 +15,7 @@ use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
 
 use crate::care::Care;
+use crate::crossview::Desk;
 use crate::edge::{self, Content};
 use crate::evidence::Store;
 use crate::facts;
@@ -25,6 +26,10 @@ use crate::status::Status;
 /// Notes waiting to become activities; more than that and the sensor is in deeper trouble than
 /// they could tell.
 pub(crate) const NOTES_MAX: usize = 64;
+
+/// Activities of the sensor's own watchers waiting for the pipeline, which takes them twenty times a
+/// second; as many as one cross-view report tells.
+const OBSERVED_MAX: usize = 1_000;
 
 /// What does not change while the sensor runs.
 #[derive(Debug)]
@@ -66,12 +71,15 @@ pub(crate) struct Shared {
     pub(crate) spool: SharedSpool,
     pub(crate) plan_news: Arc<Notify>,
     pub(crate) care: Care,
+    /// Where cross-view looks are asked for.
+    pub(crate) crossview: Desk,
     probe: ProbeStats,
     /// Artifacts that wait for the server.
     pub(crate) evidence: Store,
     /// Woken when a plan came, one for each who carries some out; each holds one token.
     work: [SyncSender<()>; 2],
     notes: SyncSender<Note>,
+    observed: Mutex<Vec<Event>>,
     plans: Mutex<Plans>,
     policy: Mutex<Policy>,
     content: Mutex<Content>,
@@ -108,10 +116,12 @@ impl Shared {
             spool: parts.spool,
             plan_news: Arc::default(),
             care: Care::default(),
+            crossview: Desk::default(),
             probe: parts.probe,
             evidence: parts.evidence,
             work: parts.work,
             notes: parts.notes,
+            observed: Mutex::default(),
             plans: Mutex::new(parts.plans),
             policy: Mutex::new(policy),
             content: Mutex::new(parts.content),
@@ -147,6 +157,32 @@ impl Shared {
         if let Err(TrySendError::Full(note)) = self.notes.try_send(note) {
             self.counters.lost.fetch_add(note.lost.unwrap_or(1), Ordering::Relaxed);
         }
+    }
+
+    /// Has activities that a watcher of the sensor's own made numbered and kept like the probe's.
+    /// What finds no room is counted as lost.
+    pub(crate) fn observe(&self, events: Vec<Event>) {
+        let mut observed = hold(&self.observed);
+        let room = OBSERVED_MAX.saturating_sub(observed.len());
+        let shed = events.len().saturating_sub(room) as u64;
+        observed.extend(events.into_iter().take(room));
+        drop(observed);
+        if shed > 0 {
+            let now = facts::now();
+            self.note(Note {
+                part: "pipeline",
+                reason: "queue_full",
+                lost: Some(shed),
+                from: now,
+                to: now,
+                detail: "activities of the sensor's own watchers found no room".to_owned(),
+            });
+        }
+    }
+
+    /// What was observed since the last time.
+    pub(crate) fn take_observed(&self) -> Vec<Event> {
+        std::mem::take(&mut *hold(&self.observed))
     }
 
     /// Sets or clears what is wrong with `part`.

@@ -9,6 +9,8 @@ use metsuke_respond::PlanId;
 mod border;
 mod care;
 mod config;
+mod crossview;
+mod crossview_cmd;
 mod delegate;
 mod edge;
 mod enrol_cmd;
@@ -59,6 +61,8 @@ enum Command {
     Status(status_cmd::Args),
     /// Try every hook and say what works here and what stays unseen.
     Probe(probe_cmd::Args),
+    /// Compare what the kernel knows with what /proc, ls, ps and their like show.
+    Crossview(crossview_cmd::Args),
     /// Record activities to a file, without a server.
     Record(record::Args),
     /// A step of the proof-of-coverage exercise; the sensor starts it itself.
@@ -84,6 +88,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Upgrade(args) => upgrade_cmd::run(&args),
         Command::Status(args) => status_cmd::run(&args),
         Command::Probe(args) => probe_cmd::run(args),
+        Command::Crossview(args) => crossview_cmd::run(args),
         Command::Record(args) => record::run(args),
         Command::PocDrop { plan, path } => {
             metsuke_enforce::poc::drop_executable(plan, &path)?;

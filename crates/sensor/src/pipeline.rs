@@ -227,7 +227,8 @@ impl Running {
     }
 
     fn take_notes(&mut self, notes: &Receiver<Note>) {
-        let mut events: Vec<Event> = notes.try_iter().map(Note::event).collect();
+        let mut events = self.parts.shared.take_observed();
+        events.extend(notes.try_iter().map(Note::event));
         let losses = self.parts.shared.spool.take_losses();
         for lost in losses.iter().filter_map(|loss| loss.lost) {
             add(&self.parts.shared.counters.spool, lost);

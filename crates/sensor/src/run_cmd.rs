@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::crossview;
 use crate::delegate::Shared;
 use crate::log_to_stderr;
 use crate::task::Task;
@@ -90,6 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let own = build::Own { leash, senders: Some(senders) };
     let sensor = build::sensor(args, &config, identity, opened, own)?;
     let shared = Arc::clone(&sensor.parts.shared);
+    crossview::start(&shared, eyes::scope(args, &config), config.crossview_minutes)?;
     let ran = runtime.block_on(sensor.run());
     drop(lock);
     if let Some((successor, cut)) = shared.care.handover()
