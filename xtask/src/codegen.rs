@@ -1,6 +1,7 @@
 //! `./x codegen`: the generated files, each from its one source.
 //!
 //! - `docs/reference/fields.md` from the field table (`metsuke_event::FIELDS`);
+//! - `docs/reference/{coverage,evasion,crossview}.md` from the rows that tests wrote (`./x tables`);
 //! - `openapi/openapi.json` from the API's handlers (written by a test of `metsuke-api`);
 //! - `console/src/api/schema.d.ts` from `openapi/openapi.json`.
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{build, node, place, steps};
+use crate::{build, node, place, steps, tables};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -29,6 +30,8 @@ pub(crate) struct Options {
 enum Generated {
     /// docs/reference/fields.md
     Fields,
+    /// The pages of `./x tables`, from their committed rows
+    Tables,
     /// openapi/openapi.json
     Openapi,
     /// console/src/api/schema.d.ts
@@ -45,6 +48,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if wanted(Generated::Fields) {
         write_fields()?;
     }
+    if wanted(Generated::Tables) {
+        tables::write()?;
+    }
     if wanted(Generated::Openapi) {
         write_openapi()?;
     }
@@ -60,6 +66,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// A file cannot be written, or the console's generator fails.
 pub(crate) fn write() -> Result<()> {
     write_fields()?;
+    tables::write()?;
     if has_schema() {
         schema(&schema_path())?;
     }
@@ -81,6 +88,9 @@ fn write_fields() -> Result<()> {
 /// A file has drifted or cannot be made.
 pub(crate) fn check() -> Result<()> {
     compare(&fields_path(), &fields::page())?;
+    for (path, page) in tables::pages()? {
+        compare(&path, &page)?;
+    }
     if has_schema() {
         let fresh = place::log("schema").with_extension("d.ts");
         if let Some(folder) = fresh.parent() {

@@ -22,6 +22,7 @@ mod node;
 mod place;
 mod run;
 mod steps;
+mod tables;
 mod tally;
 mod test;
 mod vm;
@@ -54,6 +55,8 @@ enum Command {
     Fix,
     /// Write the generated files, or with --check tell which have drifted.
     Codegen(codegen::Options),
+    /// Write the pages of what tests have shown: coverage, evasion, cross-view.
+    Tables(tables::Options),
     /// Measure: sensor, detect, ingest or search (docs/benchmarks.md).
     Bench(bench::Options),
     /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Check(options) => Ok(check::main(&options)),
         Command::Fix => check::fix(),
         Command::Codegen(options) => codegen::main(&options),
+        Command::Tables(options) => tables::main(&options),
         Command::Bench(options) => bench::main(&options),
         Command::Atomics(options) => atomics::main(&options),
         Command::Load(options) => load::main(&options),
