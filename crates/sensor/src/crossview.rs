@@ -147,7 +147,8 @@ impl Looker {
         );
         self.shared.observe(events);
         self.told = found.iter().map(key).collect();
-        self.shared.trouble("crossview", self.lost(report));
+        let lost = self.lost(report);
+        self.shared.trouble("crossview", lost);
         keep(&self.shared.setup.state, report);
     }
 
