@@ -37,17 +37,16 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
-    let rows = match &options.from {
-        Some(folder) => merged(committed()?, read(folder)?),
-        None => {
-            let folder = tempfile::tempdir()?;
-            run_tests(folder.path())?;
-            let native = read(folder.path())?;
-            ensure!(!native.is_empty(), "no test wrote a row; run as root, where cgroups are");
-            // What other places have shown stays until they are asked again.
-            let others = committed()?.into_iter().filter(|row| row.place != "native").collect();
-            merged(others, native)
-        }
+    let rows = if let Some(folder) = &options.from {
+        merged(committed()?, read(folder)?)
+    } else {
+        let folder = tempfile::tempdir()?;
+        run_tests(folder.path())?;
+        let native = read(folder.path())?;
+        ensure!(!native.is_empty(), "no test wrote a row; run as root, where cgroups are");
+        // What other places have shown stays until they are asked again.
+        let others = committed()?.into_iter().filter(|row| row.place != "native").collect();
+        merged(others, native)
     };
     let mut text = String::new();
     for row in &rows {
