@@ -164,6 +164,9 @@ static __always_inline void ended(struct sock *sk, int old_state)
 		return;
 	if (!fill_ends(&record.flow, sk))
 		goto done;
+	/* A port that the kernel chose may be given back already. */
+	if (!record.flow.local_port)
+		record.flow.local_port = __builtin_bswap16(READ(struct inet_sock, sk, inet_sport));
 	record.flow.type = SOCK_STREAM;
 	if (old_state == TCP_SYN_SENT) {
 		if (!owner->pending)

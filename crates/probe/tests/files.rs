@@ -296,7 +296,7 @@ fn facts_of_content_come_with_the_file() {
     let Some(group) = Group::make(test) else { return };
     let (_dir, base) = folder();
     let path = base.join("made");
-    let name = c(&path);
+    let (name, removed) = (c(&path), c(&base.join("a")));
     let mut actor = Actor::fork(&group, || {
         let flags = (libc::O_CREAT | libc::O_WRONLY) as u64;
         let made =
@@ -308,10 +308,13 @@ fn facts_of_content_come_with_the_file() {
             [fd(&made), text.as_ptr() as u64, text.len() as u64, 0, 0, 0],
         );
         drop(made);
+        done("unlink", libc::SYS_unlink, [at(&removed), 0, 0, 0, 0, 0]);
         Vec::new()
     });
     let Some(mut watch) = Watch::tracing(&group, test) else { return };
     actor.act();
+    told(&mut watch, &actor, Kind::FileCreate, &path);
+    told(&mut watch, &actor, Kind::FileDelete, &base.join("a"));
     let told = told(&mut watch, &actor, Kind::FileModify, &path);
     let known = metsuke_scan::of_bytes(&fs::read(&path).unwrap());
     assert_eq!(told.md5, Some(known.md5()));
@@ -325,6 +328,9 @@ fn facts_of_content_come_with_the_file() {
     assert_eq!(told.content_type.as_deref(), Some("script"));
     assert_eq!(told.size, Some(fs::metadata(&path).unwrap().len()));
     for (name, reason) in [
+        ("File Creation", "file.create"),
+        ("File Modification", "file.modify at close, with bytes written"),
+        ("File Deletion", "file.delete"),
         ("MD5", "file.hash.md5 of files made, changed, renamed and linked"),
         ("SHA", "file.hash.sha1 and file.hash.sha256; of executables process.file.hash.sha256"),
         ("Fuzzy Hash", "file.hash.tlsh"),

@@ -107,6 +107,9 @@ fn flows_end_with_bytes_and_duration() {
         assert_eq!((flow.bytes_out, flow.bytes_in), (Some(1000), Some(10)), "{flow:?}");
         assert!(flow.duration_ms.is_some() && flow.src_port.is_some());
     }
+    told(&mut watch, actor.pid(), Kind::NetworkConnect, port, true);
+    let listens = watch.of(Kind::NetworkListen, "listen", |event| pid_is(event, actor.pid()));
+    assert_eq!(network(&listens).src_port, Some(port));
     let bound = watch.of(Kind::NetworkBind, "bind", |event| pid_is(event, actor.pid()));
     assert_eq!(network(&bound).protocol.as_deref(), Some("tcp"));
     actor.end();
@@ -124,6 +127,10 @@ fn flows_end_with_bytes_and_duration() {
         assert_eq!(sum(|flow| flow.flows), 3, "{ends:?}");
         assert_eq!((sum(|flow| flow.bytes_out), sum(|flow| flow.bytes_in)), (3000, 30));
     }
+    let reason = "network.connect and network.accept, with network.close: bytes and duration";
+    row(Table::Coverage, "Network Connection", Shown::Seen, reason);
+    let reason = "network.listen, beside network.bind and network.raw_socket";
+    row(Table::Coverage, "Network Socket Listen", Shown::Seen, reason);
 }
 
 #[test]
