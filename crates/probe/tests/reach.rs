@@ -231,3 +231,30 @@ fn the_memory_of_a_thread_is_its_process() {
     let event = watch.of(Kind::ProcessAccess, "the thread's memory", called("proc_mem"));
     assert_target(&event, &actor, victim);
 }
+
+/// Numbers are those of the caller's pid namespace; the target is told by the host's.
+#[test]
+fn a_target_in_a_pid_namespace_is_found() {
+    let test = "a_target_in_a_pid_namespace_is_found";
+    let Some(group) = Group::make(test) else { return };
+    let mut actor = Actor::fork(&group, || {
+        assert_eq!(call(libc::SYS_unshare, [u(libc::CLONE_NEWPID), 0, 0, 0, 0, 0]), 0);
+        Victim::fork(|| {
+            let victim = Victim::fork(|| ());
+            assert_eq!(victim.pid, 2, "the second of its namespace");
+            let mut place = [0_u8; 16];
+            let part = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: 16 };
+            let part = (&raw const part) as u64;
+            assert_eq!(call(libc::SYS_process_vm_readv, [2, part, 1, part, 1, 0]), 16);
+        });
+        Vec::new()
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    actor.act();
+    let event = watch.of(Kind::ProcessAccess, "the reading", called("process_vm_readv"));
+    assert_eq!(event.process.parent_pid, Some(u64::from(actor.pid())));
+    let seen = target(&event);
+    assert_ne!(seen.pid, Some(2));
+    let me = std::env::current_exe().unwrap();
+    assert_eq!((seen.exe.as_deref(), seen.user_id), (me.to_str(), Some(0)));
+}
