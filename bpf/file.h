@@ -77,7 +77,7 @@ static __always_inline bool is_setup(struct inode *inode)
 	return magic == PROC_SUPER_MAGIC || magic == BINFMTFS_MAGIC;
 }
 
-/* Sends a record of an open file, with its path. */
+/* Sends a record of an open file, with its path; whether it was lost. */
 static __noinline int tell_file(struct file *file, struct file_key *key, __u64 bytes, __u32 flags)
 {
 	struct scratch *space = scratch();
@@ -101,8 +101,7 @@ static __noinline int tell_file(struct file *file, struct file_key *key, __u64 b
 			READ(struct file, file, f_path.mnt));
 	record->base = next - at;
 	record->path = record->base2 = record->path2 = 0;
-	send(&record->head, next);
-	return 0;
+	return !send(&record->head, next);
 }
 
 /* Adds to the sum of (process, file, kind); the first operation sends a record. */
@@ -128,7 +127,10 @@ static __noinline int touch(struct file *file, __u32 kind, __u64 bytes)
 	first.length = READ(struct inode, inode, i_size);
 	if (bpf_map_update_elem(&files, &key, &first, BPF_ANY))
 		flags = FLAG_SINGLE;
-	return tell_file(file, &key, bytes, flags);
+	/* A sum that nobody knows of would swallow what follows. */
+	if (tell_file(file, &key, bytes, flags))
+		bpf_map_delete_elem(&files, &key);
+	return 0;
 }
 
 /* What the name of `dentry` stands for: as a file's, or as a folder's (1); 0 for nothing. */

@@ -71,7 +71,7 @@ struct region {
 	__u32 pad;
 };
 
-/* Sends a record of a region, with the path of what is behind it. */
+/* Sends a record of a region, with the path of what is behind it; whether it was lost. */
 static __noinline int tell_region(struct region *region)
 {
 	struct scratch *space = scratch();
@@ -104,8 +104,7 @@ static __noinline int tell_region(struct region *region)
 				READ(struct file, region->file, f_path.mnt));
 	}
 	record->path = next - at;
-	send(&record->head, next);
-	return 0;
+	return !send(&record->head, next);
 }
 
 /* Tells a region that became executable: the first of its like, then summed up. */
@@ -126,7 +125,9 @@ static __noinline int executable(struct region *region)
 		return 0;
 	region->flags = repeat == NO_ROOM ? FLAG_SINGLE : 0;
 	region->operations = 1;
-	return tell_region(region);
+	if (tell_region(region))
+		bpf_map_delete_elem(&acts, &key);
+	return 0;
 }
 
 /* An executable file was mapped: told once for each pair of executable and library. */
@@ -158,7 +159,9 @@ static __noinline int image(struct region *region)
 	}
 	bpf_map_update_elem(&images, &key, &fresh, BPF_ANY);
 	region->kind = RECORD_IMAGE;
-	return tell_region(region);
+	if (tell_region(region))
+		bpf_map_delete_elem(&images, &key);
+	return 0;
 }
 
 /* Whether this process wrote to the file a moment ago. */
@@ -257,7 +260,9 @@ int BPF_PROG(on_memory, struct pt_regs *regs, long result)
 		.operations = 1,
 		.file = file_of(bpf_get_current_task_btf(), call.result),
 	};
-	return made.file ? tell_region(&made) : 0;
+	if (made.file)
+		tell_region(&made);
+	return 0;
 }
 
 #endif

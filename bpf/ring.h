@@ -128,13 +128,22 @@ static __always_inline void forget(__u64 key)
 		__sync_fetch_and_add(&requests_held, -1);
 }
 
+/* Where the caller keeps the address to connect to; a number, not a pointer, for the verifier. */
+static __always_inline __u64 destination(struct io_kiocb *asked)
+{
+	struct io_connect *connect = (void *)asked;
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &connect->addr);
+	return address;
+}
+
 static __noinline int named_by_ring(struct request *request);
 
 static __noinline int requested(struct io_kiocb *asked)
 {
 	__u8 operation = READ(struct io_kiocb, asked, opcode);
 	__u64 key = (__u64)asked;
-	struct io_connect *connect = (void *)asked;
 	struct request *request;
 	__u32 zero = 0;
 	__u64 flags;
@@ -159,8 +168,7 @@ static __noinline int requested(struct io_kiocb *asked)
 	else if (!socket)
 		named_by_ring(request);
 	else if (operation == RING_CONNECT && request->fd >= 0)
-		flow(request->fd, (__u64)READ(struct io_connect, connect, addr), -EINPROGRESS,
-		     RECORD_CONNECT);
+		flow(request->fd, destination(asked), -EINPROGRESS, RECORD_CONNECT);
 	return 0;
 }
 
@@ -247,7 +255,6 @@ static __always_inline int ended_names(__u64 key, __s32 result)
 
 static __always_inline int ended_socket(struct io_kiocb *asked, __s32 result, __u32 kind)
 {
-	struct io_connect *connect = (void *)asked;
 	__u64 key = (__u64)asked, address = 0;
 	struct request *request = bpf_map_lookup_elem(&requests, &key);
 	int fd;
@@ -257,7 +264,7 @@ static __always_inline int ended_socket(struct io_kiocb *asked, __s32 result, __
 	fd = request->fd;
 	forget(key);
 	if (kind == RECORD_CONNECT)
-		address = (__u64)READ(struct io_connect, connect, addr);
+		address = destination(asked);
 	else if (result)
 		return 0;
 	return fd < 0 ? 0 : flow(fd, address, result, kind);

@@ -131,10 +131,10 @@ static __always_inline void count_lost(__u32 kind)
 }
 
 /*
- * Sends the first `size` bytes of a record. User mode drains by the clock and is woken only for an
+ * Sends the first `size` bytes of a record; false when it was lost, which is counted. User mode drains by the clock and is woken only for an
  * execution, and for a write to a file in memory: both may be gone soon.
  */
-static __always_inline void send(struct record_head *head, __u32 size)
+static __always_inline bool send(struct record_head *head, __u32 size)
 {
 	__u32 kind = head->kind;
 	bool urgent = kind == RECORD_EXEC || (head->flags & FLAG_MEMORY);
@@ -142,8 +142,10 @@ static __always_inline void send(struct record_head *head, __u32 size)
 
 	size &= ROOM;
 	head->size = size;
-	if (bpf_ringbuf_output(&records, head, size, wake))
-		count_lost(kind);
+	if (!bpf_ringbuf_output(&records, head, size, wake))
+		return true;
+	count_lost(kind);
+	return false;
 }
 
 #endif

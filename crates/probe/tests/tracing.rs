@@ -106,7 +106,7 @@ fn files_are_told_once_each() {
     let read = watch.of(Kind::FileRead, "key read", |event| path_is(event, &at(".ssh/id_test")));
     let Activity::File(_, file) = &read.activity else { unreachable!() };
     assert_eq!(file.sensitivity.as_deref(), Some("key"));
-    watch.of(Kind::FileCreate, "link made", |event| path_is(event, &at("d")));
+    watch.of(Kind::FileLink, "link made", |event| path_is(event, &at("d")));
     let all = watch.stop();
     let count = |kind, name: &str| {
         let wanted = at(name);
