@@ -73,6 +73,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Artifacts, newest first. */
+        get: operations["list_artifacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{plan}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known of the artifact that a plan brought. */
+        get: operations["get_artifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{plan}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The bytes of an artifact, as an attachment; administrators only, and logged. They may hold
+         *     secrets of the host, or harm whoever opens them.
+         */
+        get: operations["download_artifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -675,6 +729,39 @@ export interface components {
              */
             highlights: number;
         };
+        /** @description One artifact. */
+        Artifact: {
+            /** @description Where it was taken. */
+            endpoint: string;
+            /** @description Its host name, where known. */
+            host: string | null;
+            /** @description What it is: `dump`, `file`, `matches`, `list`, `crossview`. */
+            kind: string;
+            /** @description What else is known of it; its shape depends on the kind. */
+            meta: Record<string, never>;
+            /** @description Of what: a process, a path, the name of a list. */
+            name: string;
+            /** @description The plan that brought it, and its identity. */
+            plan: string;
+            /** @description SHA-256 of the bytes, lower-case hexadecimal. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Size in bytes.
+             */
+            size: number;
+            /** @description When it was stored here. */
+            stored: components["schemas"]["Time"];
+            /** @description When it was taken, by the sensor's clock. */
+            taken: components["schemas"]["Time"];
+        };
+        /** @description A page of artifacts. */
+        ArtifactPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["Artifact"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
+        };
         /** @description One entry. */
         AuditEntry: {
             /** @description What, as a stable word, for example `session.create`. */
@@ -784,6 +871,11 @@ export interface components {
             /** @description Its title. */
             title: string;
         };
+        /**
+         * @description Which mappings of a process are dumped.
+         * @enum {string}
+         */
+        DumpRegions: "all" | "anonymous" | "executable" | "stack_heap";
         /** @description One endpoint. */
         Endpoint: {
             /** @description Its addresses. */
@@ -1066,6 +1158,11 @@ export interface components {
          * @enum {string}
          */
         Level: "informational" | "low" | "medium" | "high" | "critical";
+        /**
+         * @description A list of what there is.
+         * @enum {string}
+         */
+        LiveListName: "processes" | "sockets" | "modules";
         /** @description An interval of one endpoint in which observations are missing. */
         Loss: {
             /** @description The endpoint. */
@@ -1144,7 +1241,7 @@ export interface components {
             scope: components["schemas"]["ResponseScope"] | null;
             /** @description Where it stands. */
             state: components["schemas"]["PlanState"];
-            /** @description For `terminate`: the process; for `poc_cleanup`: the plan whose files are removed. */
+            /** @description The process, path or list; for `poc_cleanup`: the plan whose files are removed. */
             target: string | null;
             /** @description Its life so far. */
             updates: components["schemas"]["PlanUpdate"][];
@@ -1216,10 +1313,21 @@ export interface components {
             cleanup_of?: string | null;
             /** @description Where; not looked at by `/responses/all`. */
             endpoint: string;
-            /** @description For `terminate`: the process, BOOT-PID-TICKS. */
+            list?: components["schemas"]["LiveListName"] | null;
+            /**
+             * Format: int64
+             * @description For `dump` and `collect`: at most so many bytes, 1 to 1073741824; 268435456 by default.
+             */
+            max_bytes?: number | null;
+            /** @description For `collect`: the file; for `scan`: the file or folder. Absolute. */
+            path?: string | null;
+            /** @description For `terminate`, `dump` and `scan`: the process, BOOT-PID-TICKS. */
             process?: string | null;
             /** @description Why; 1 to 500 characters. */
             reason: string;
+            regions?: components["schemas"]["DumpRegions"] | null;
+            /** @description For `scan`: YARA source, 1 to 98304 bytes. */
+            rules?: string | null;
             scope?: components["schemas"]["ResponseScope"] | null;
             /**
              * Format: int32
@@ -1592,7 +1700,7 @@ export interface components {
          * @description What to do.
          * @enum {string}
          */
-        Verb: "terminate" | "poc" | "poc_cleanup";
+        Verb: "terminate" | "poc" | "poc_cleanup" | "dump" | "collect" | "scan" | "list_live" | "crossview";
     };
     responses: never;
     parameters: never;
@@ -1833,6 +1941,134 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_artifacts: {
+        parameters: {
+            query?: {
+                /** @description Endpoint id. */
+                endpoint?: string;
+                /** @description Plan id. */
+                plan?: string;
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 500; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Plan id */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Artifact"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_artifact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Plan id */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
