@@ -87,7 +87,8 @@ fn executables(running: &[Running], pass: &mut Pass) {
 
 /// Why an executable has no name: it lives in memory, another took its place, or it is gone.
 fn nameless(pid: u32, path: &Path) -> (&'static str, String) {
-    if path.starts_with("/memfd:") {
+    // A prefix of the text: as a path it is one part with the name behind it.
+    if path.as_os_str().as_bytes().starts_with(b"/memfd:") {
         return ("memfd_executable", "it lives in memory and never had a name".to_owned());
     }
     let inside = path.strip_prefix("/").unwrap_or(path);
