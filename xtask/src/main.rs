@@ -14,6 +14,7 @@ mod build;
 mod check;
 mod ci;
 mod codegen;
+mod dist;
 mod doctor;
 mod e2e;
 mod fuzz;
@@ -69,6 +70,8 @@ enum Command {
     E2e,
     /// Tell what this machine has, lacks and allows; --install brings what is missing.
     Doctor(doctor::Options),
+    /// The static sensor as a program, a .deb and an .rpm.
+    Dist,
     /// What CI runs: check, test, the demo, the browser.
     Ci,
 }
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::main(&options),
         Command::E2e => e2e::main(),
         Command::Doctor(options) => doctor::main(&options),
+        Command::Dist => dist::main(),
         Command::Ci => ci::main(),
     };
     outcome.unwrap_or_else(|error| {

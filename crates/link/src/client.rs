@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 use crate::dial::{DialError, dial};
 use crate::identity::Identity;
 use crate::message::{Downstream, Heartbeat, Hello, PlanUpdate};
+use crate::sealed::Sealed;
 use crate::spool::SharedSpool;
 use crate::tls::TlsError;
 
@@ -82,6 +83,11 @@ pub trait Delegate: Send + Sync + 'static {
     fn plan_seen(&self, plan: PlanId, revision: u32);
     /// An order of the server, its signature checked.
     fn order(&self, order: Downstream);
+    /// The same with its signature, for who keeps it; passed to [`Delegate::order`] unless
+    /// implemented.
+    fn sealed_order(&self, order: Downstream, _sealed: &Sealed) {
+        self.order(order);
+    }
     /// A batch was refused for good.
     fn refused(&self, batch: RefusedBatch);
     /// The link came up or went down.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod limits;
 pub mod message;
 pub mod proto;
+pub mod sealed;
 pub mod server;
 pub mod sign;
 pub mod spool;

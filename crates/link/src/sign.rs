@@ -23,6 +23,8 @@ pub enum Purpose {
     Plan,
     /// The withdrawal of a plan.
     Cancel,
+    /// Leave to remove a sensor from its host.
+    Uninstall,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::Policy => "policy",
             Self::Plan => "plan",
             Self::Cancel => "cancel",
+            Self::Uninstall => "uninstall",
         }
     }
 }
@@ -40,6 +43,12 @@ impl Purpose {
 #[derive(Debug, thiserror::Error)]
 #[error("the {0} is not signed by the server this sensor enrolled with; it is not followed")]
 pub struct SignatureError(&'static str);
+
+impl SignatureError {
+    pub(crate) const fn of(purpose: Purpose) -> Self {
+        Self(purpose.name())
+    }
+}
 
 /// The key that signs.
 pub struct SigningKey {
@@ -57,6 +66,13 @@ impl SigningKey {
     pub(crate) fn generate() -> Option<Vec<u8>> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).ok()?;
         Some(document.as_ref().to_vec())
+    }
+
+    /// A token that lets the sensor `endpoint` be uninstalled until `expires`, in seconds since 1970.
+    pub fn uninstall_token(&self, endpoint: EndpointId, expires: u64) -> String {
+        let payload = expires.to_string();
+        let signature = self.sign(Purpose::Uninstall, endpoint, payload.as_bytes());
+        format!("{payload}.{}", hex::encode(signature))
     }
 
     /// From PKCS #8; `None` when it is none.
@@ -94,7 +110,7 @@ pub fn verify(
 fn covered(purpose: Purpose, endpoint: EndpointId, payload: &[u8]) -> Vec<u8> {
     let endpoint = match purpose {
         Purpose::Content => EndpointId::default(),
-        Purpose::Policy | Purpose::Plan | Purpose::Cancel => endpoint,
+        Purpose::Policy | Purpose::Plan | Purpose::Cancel | Purpose::Uninstall => endpoint,
     };
     let mut covered = Vec::with_capacity(HEAD.len() + 32 + payload.len());
     covered.extend_from_slice(HEAD);

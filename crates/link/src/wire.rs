@@ -274,7 +274,11 @@ impl Downstream {
     }
 }
 
-fn read(purpose: Purpose, payload: &Bytes, endpoint: EndpointId) -> Result<Downstream, WireError> {
+pub(crate) fn read(
+    purpose: Purpose,
+    payload: &Bytes,
+    endpoint: EndpointId,
+) -> Result<Downstream, WireError> {
     fn parse<T: DeserializeOwned>(what: &'static str, payload: &[u8]) -> Result<T, WireError> {
         bounded(what, payload.len(), PLAN_MAX)?;
         serde_json::from_slice(payload).map_err(|_| WireError::Unreadable(what))
@@ -293,6 +297,8 @@ fn read(purpose: Purpose, payload: &Bytes, endpoint: EndpointId) -> Result<Downs
             let id = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
             Downstream::Cancel(id.ok_or(WireError::Unreadable("plan"))?)
         }
+        // It never travels by the link.
+        Purpose::Uninstall => return Err(WireError::Unreadable("order")),
     })
 }
 

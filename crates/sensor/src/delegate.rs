@@ -10,6 +10,7 @@ use metsuke_event::coverage::Coverage;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_link::client::{Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::sealed::Sealed;
 use metsuke_link::spool::SharedSpool;
 use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
@@ -99,6 +100,7 @@ pub(crate) struct Parts {
     pub(crate) notes: SyncSender<Note>,
     pub(crate) plans: Plans,
     pub(crate) evidence: Store,
+    pub(crate) policy: Policy,
     pub(crate) content: Content,
 }
 
@@ -109,7 +111,6 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let policy = load_policy(&parts.setup.state);
         Self {
             setup: parts.setup,
             counters: Counters::default(),
@@ -123,7 +124,7 @@ impl Shared {
             notes: parts.notes,
             observed: Mutex::default(),
             plans: Mutex::new(parts.plans),
-            policy: Mutex::new(policy),
+            policy: Mutex::new(parts.policy),
             content: Mutex::new(parts.content),
             link: Mutex::new(LinkState::Away("not connected yet".to_owned())),
             troubles: Mutex::default(),
@@ -276,7 +277,7 @@ impl Shared {
         degraded
     }
 
-    fn take_content(&self, bundle: Bundle) {
+    fn take_content(&self, bundle: Bundle, sealed: Option<&Sealed>) {
         if bundle.serial < self.content().serial {
             tracing::warn!(
                 serial = bundle.serial,
@@ -284,13 +285,15 @@ impl Shared {
             );
             return;
         }
-        edge::keep(&self.setup.state, &bundle);
+        if let Some(sealed) = sealed {
+            edge::keep(&self.setup.state, sealed);
+        }
         let content = Content::compile(bundle);
         tracing::info!(version = content.version, refused = content.refused, "new content");
         *hold(&self.content) = content;
     }
 
-    fn take_policy(&self, policy: Policy) {
+    fn take_policy(&self, policy: Policy, sealed: Option<&Sealed>) {
         let mut held = hold(&self.policy);
         if policy.version < held.version {
             tracing::warn!(
@@ -300,9 +303,9 @@ impl Shared {
             return;
         }
         tracing::info!(version = policy.version, mode = ?policy.mode, "new policy");
-        let kept = serde_json::to_vec(&policy)
-            .map_err(std::io::Error::from)
-            .and_then(|text| plans::replace(&policy_file(&self.setup.state), &text));
+        let kept = sealed.map_or(Ok(()), |sealed| {
+            plans::replace(&policy_file(&self.setup.state), &sealed.to_bytes())
+        });
         if let Err(error) = kept {
             tracing::warn!(%error, "the policy is not kept for the next start");
         }
@@ -310,13 +313,8 @@ impl Shared {
     }
 }
 
-fn policy_file(state: &std::path::Path) -> PathBuf {
-    state.join("policy.json")
-}
-
-fn load_policy(state: &std::path::Path) -> Policy {
-    let kept = std::fs::read(policy_file(state)).ok();
-    kept.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+pub(crate) fn policy_file(state: &std::path::Path) -> PathBuf {
+    state.join("policy.signed")
 }
 
 impl Delegate for Shared {
@@ -348,10 +346,18 @@ impl Delegate for Shared {
         self.plans().seen(plan, revision);
     }
 
+    fn sealed_order(&self, order: Downstream, sealed: &Sealed) {
+        match order {
+            Downstream::Content(bundle) => self.take_content(bundle, Some(sealed)),
+            Downstream::Policy(policy) => self.take_policy(policy, Some(sealed)),
+            order => self.order(order),
+        }
+    }
+
     fn order(&self, order: Downstream) {
         match order {
-            Downstream::Content(bundle) => self.take_content(bundle),
-            Downstream::Policy(policy) => self.take_policy(policy),
+            Downstream::Content(bundle) => self.take_content(bundle, None),
+            Downstream::Policy(policy) => self.take_policy(policy, None),
             Downstream::Plan(plan) => {
                 tracing::info!(plan = %plan.id, verb = plan.verb.name(), actor = plan.actor, "a plan came");
                 self.plans().deliver(plan, facts::now());

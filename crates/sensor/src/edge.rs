@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metsuke_detect::{Document, RuleSet, compile};
-use metsuke_link::message::Bundle;
+use metsuke_link::Identity;
+use metsuke_link::message::{Bundle, Downstream};
+use metsuke_link::sealed::{Purpose, Sealed};
 
 /// Largest kept bundle read back, in bytes.
 const FILE_MAX: u64 = 64 << 20;
@@ -22,7 +24,28 @@ pub(crate) struct Content {
 }
 
 fn file(state: &Path) -> PathBuf {
-    state.join("content.json")
+    state.join("content.signed")
+}
+
+/// A signed value that was kept; `None` when there is none, the problem when it is not what the
+/// server signed.
+pub(crate) fn kept(
+    identity: &Identity,
+    path: &Path,
+    purpose: Purpose,
+) -> Result<Option<Downstream>, String> {
+    let Ok(facts) = std::fs::metadata(path) else { return Ok(None) };
+    let wrong = |why: String| {
+        format!(
+            "{} is refused: {why}; what is built in is used until the server sends it again",
+            path.display()
+        )
+    };
+    if facts.len() > FILE_MAX {
+        return Err(wrong("it is too large".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    Sealed::open(identity, purpose, bytes).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
 impl Content {
@@ -32,17 +55,13 @@ impl Content {
         Self { version: String::new(), serial: 0, rules, refused: refused.len() }
     }
 
-    /// What the server pushed last, or what is built in.
-    pub(crate) fn load(state: &Path) -> Self {
-        let path = file(state);
-        let kept = std::fs::metadata(&path)
-            .ok()
-            .filter(|facts| facts.len() <= FILE_MAX)
-            .and_then(|_| std::fs::read(&path).ok())
-            .and_then(|text| serde_json::from_slice::<Bundle>(&text).ok());
-        match kept {
-            Some(bundle) => Self::compile(bundle),
-            None => Self::built_in(),
+    /// What the server pushed last, if it is as the server signed it, else what is built in, with
+    /// the problem.
+    pub(crate) fn load(state: &Path, identity: &Identity) -> (Self, Option<String>) {
+        match kept(identity, &file(state), Purpose::Content) {
+            Ok(Some(Downstream::Content(bundle))) => (Self::compile(bundle), None),
+            Ok(_) => (Self::built_in(), None),
+            Err(problem) => (Self::built_in(), Some(problem)),
         }
     }
 
@@ -58,12 +77,35 @@ impl Content {
     }
 }
 
-/// Keeps a bundle for the next start. Failing costs only that the server pushes it again.
-pub(crate) fn keep(state: &Path, bundle: &Bundle) {
-    let kept = serde_json::to_vec(bundle)
-        .map_err(std::io::Error::from)
-        .and_then(|text| crate::plans::replace(&file(state), &text));
-    if let Err(error) = kept {
+/// Keeps what was pushed, as it was signed, for the next start. Failing costs only that the server
+/// pushes it again.
+pub(crate) fn keep(state: &Path, sealed: &Sealed) {
+    if let Err(error) = crate::plans::replace(&file(state), &sealed.to_bytes()) {
         tracing::warn!(%error, "the pushed content is not kept for the next start");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metsuke_link::Identity;
+
+    use super::{Content, file};
+
+    #[test]
+    fn content_that_nobody_signed_is_refused_and_said() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let key = "00".repeat(32);
+        let text = format!(
+            r#"{{"endpoint": "{}", "server": "", "certificate": "", "key": "", "authority": "", "signing_key": "{key}"}}"#,
+            "0".repeat(32)
+        );
+        let identity: Identity = serde_json::from_str(&text).expect("an identity");
+        let (built_in, problem) = Content::load(dir.path(), &identity);
+        assert_eq!(problem, None, "there is none");
+        std::fs::write(file(dir.path()), [7; 300]).expect("written");
+        let (content, problem) = Content::load(dir.path(), &identity);
+        let problem = problem.expect("it is not signed");
+        assert!(problem.contains("content.signed") && problem.contains("not signed"), "{problem}");
+        assert_eq!((content.serial, content.version), (built_in.serial, built_in.version));
     }
 }

@@ -53,7 +53,8 @@ impl Args {
     }
 }
 
-fn read_token(path: &Path) -> io::Result<String> {
+/// The token in a file, or on standard input for `-`.
+pub(crate) fn read_token(path: &Path) -> io::Result<String> {
     let mut token = String::new();
     if path == Path::new("-") {
         io::stdin().take(TOKEN_MAX).read_to_string(&mut token)?;
@@ -61,6 +62,39 @@ fn read_token(path: &Path) -> io::Result<String> {
         File::open(path)?.take(TOKEN_MAX).read_to_string(&mut token)?;
     }
     Ok(token)
+}
+
+/// Enrols with the token in `token_file`, and keeps the identity in `state`.
+///
+/// # Errors
+/// When the token cannot be read, the server refuses, or the identity cannot be kept.
+pub(crate) fn enrol_with(
+    server: &str,
+    token_file: &Path,
+    ca_fingerprint: &str,
+    state: &Path,
+) -> anyhow::Result<Identity> {
+    let token = read_token(token_file)
+        .with_context(|| format!("no token can be read from {}", token_file.display()))?;
+    let token = token.trim();
+    anyhow::ensure!(!token.is_empty(), "the token is empty");
+    enrol_as(server, token, ca_fingerprint, state)
+}
+
+fn enrol_as(
+    server: &str,
+    token: &str,
+    ca_fingerprint: &str,
+    state: &Path,
+) -> anyhow::Result<Identity> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let identity = runtime
+        .block_on(enrol(server, token, ca_fingerprint, facts::enrol()))
+        .context("this host was not enrolled")?;
+    identity.save(state).context(
+        "enrolled, but the identity could not be kept; make room and enrol again with a new token",
+    )?;
+    Ok(identity)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
@@ -71,13 +105,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.state.display()
     );
     let token = args.token()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let identity = runtime
-        .block_on(enrol(&args.server, &token, &args.ca_fingerprint, facts::enrol()))
-        .context("this host was not enrolled")?;
-    identity.save(&args.state).context(
-        "enrolled, but the identity could not be kept; make room and enrol again with a new token",
-    )?;
+    let identity = enrol_as(&args.server, &token, &args.ca_fingerprint, &args.state)?;
     println!("enrolled as endpoint {}", identity.endpoint);
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,8 @@ mod facts;
 mod governing;
 mod grounds;
 mod health;
+mod install;
+mod install_cmd;
 mod live;
 mod own;
 mod pipeline;
@@ -50,6 +52,10 @@ struct Cli {
 enum Command {
     /// Enrol this host with a server, using a one-time token.
     Enrol(enrol_cmd::Args),
+    /// Put program, configuration and service in their places, enrol, and start.
+    Install(install_cmd::InstallArgs),
+    /// Stop the sensor and remove all that is its own.
+    Uninstall(install_cmd::UninstallArgs),
     /// Watch, and send what is seen to the server.
     Run(run_cmd::Args),
     /// Watch under a guard, which starts the sensor again when it ends and brings in a new one
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Enrol(args) => enrol_cmd::run(&args),
+        Command::Install(args) => install_cmd::install(&args),
+        Command::Uninstall(args) => install_cmd::uninstall(&args),
         Command::Run(args) => run_cmd::run(&args),
         Command::Supervise(args) => supervise_cmd::run(&args),
         Command::Upgrade(args) => upgrade_cmd::run(&args),

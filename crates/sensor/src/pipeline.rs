@@ -179,7 +179,12 @@ impl Running {
         let mut last: Vec<Event> = note.map(Note::event).into_iter().collect();
         last.extend(self.parts.gate.governing.rest().map(Note::event));
         last.extend(self.parts.shared.care.rest());
+        let leaving = self.parts.shared.setup.state.join(crate::install_cmd::LEAVING);
+        let uninstalled = std::fs::read_to_string(leaving);
         let (reason, detail) = match (end, self.parts.shared.care.is_leaving()) {
+            (ProbeEnd::InOrder, false) if uninstalled.is_ok() => {
+                ("uninstalled", uninstalled.as_deref().unwrap_or_default())
+            }
             (ProbeEnd::ByItself, _) => ("probe_failed", "the probe broke down"),
             (_, true) => ("handed_over", "another sensor takes over without a gap"),
             (_, false) => ("stopped", ""),

@@ -20,6 +20,7 @@ use crate::proto::downstream::Kind as Down;
 use crate::proto::link_client::LinkClient;
 use crate::proto::upstream::Kind as Up;
 use crate::proto::{self, Upstream};
+use crate::sealed::Sealed;
 use crate::spool::{Position, SharedSpool};
 use crate::wire;
 
@@ -181,8 +182,12 @@ impl Session {
                 Ok(())
             }
             order => {
+                let sealed = Sealed::of(&order);
                 match Downstream::from_proto(order, &self.signing_key, self.endpoint) {
-                    Ok(Some(order)) => self.delegate.order(order),
+                    Ok(Some(order)) => match sealed {
+                        Some(sealed) => self.delegate.sealed_order(order, &sealed),
+                        None => self.delegate.order(order),
+                    },
                     Ok(None) => {}
                     // Not a reason to leave: activities must still arrive.
                     Err(error) => tracing::error!(%error, "an order is not followed"),

@@ -88,6 +88,7 @@ pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
         evidence: crate::evidence::Store::open(&state.join("evidence")).expect("a store"),
         notes,
         plans: Plans::open(&state.join("plans")).expect("a folder"),
+        policy: metsuke_respond::Policy::default(),
         content: Content { version: String::new(), serial: 1, rules, refused: 0 },
     });
     (Arc::new(shared), said)

@@ -9,20 +9,24 @@ use anyhow::Context;
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
 use metsuke_event::Timestamp;
 use metsuke_evidence::Reach;
+use metsuke_guard::protected::Touch;
 use metsuke_guard::senders::Senders;
 use metsuke_guard::{Leash, privileges};
 use metsuke_link::Identity;
 use metsuke_link::client::{Backoff, Client};
+use metsuke_link::message::Downstream;
+use metsuke_link::sealed::Purpose;
 use metsuke_link::spool::watch::Watch;
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::{Probe, Scope};
+use metsuke_probe::{Meter, Probe, Scope, Throttle};
+use metsuke_respond::Policy;
 
 use super::eyes::{self, Opened};
 use super::{Args, Eyes, Parts, Sensor, thread};
 use crate::border::Border;
 use crate::config::{Config, ConfiguredScope};
 use crate::delegate::{self, NOTES_MAX, Setup, Shared};
-use crate::edge::Content;
+use crate::edge::{self, Content};
 use crate::evidence::{self, Store, Taker};
 use crate::executor::{Executor, Means};
 use crate::governing::{Bounds, Governing};
@@ -83,6 +87,8 @@ pub(super) fn sensor(
     let guard = own.leash.as_ref().map(Leash::guard);
     let meter = opened.meter();
     let stats = meter.clone();
+    let (content, refused_content) = Content::load(&args.state, &identity);
+    let (policy, refused_policy) = load_policy(&args.state, &identity);
     let shared = Arc::new(Shared::new(delegate::Parts {
         setup: setup(args, config, &identity, &opened, guard)?,
         spool,
@@ -91,8 +97,14 @@ pub(super) fn sensor(
         notes,
         plans,
         evidence,
-        content: Content::load(&args.state),
+        policy,
+        content,
     }));
+    for (part, problem) in [("content", refused_content), ("policy", refused_policy)] {
+        if let Some(problem) = problem {
+            say_refused(&shared, part, problem);
+        }
+    }
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
     note_limits(&shared, &opened.probe, &enforcement);
     let config_path = args.config.clone();
@@ -100,18 +112,8 @@ pub(super) fn sensor(
     let Opened { probe, sink, events, throttle, passed } = opened;
     let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
     let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
-    let bounds =
-        Bounds { budgets: config.budgets, flood_per_second: config.flood_per_second(), throttle };
-    let begin_ns = passed.as_ref().and_then(|passed| passed.cut).map(|cut| cut.at_ns);
-    let tier = probe.as_ref().ok().map(|probe| probe.coverage().tier.number());
-    let how = if passed.is_some() { "taken_over" } else { "started" };
-    let gate = Gate {
-        governing: Governing::new(bounds),
-        border: Border::new(meter, begin_ns),
-        touches: Touches::new(Arc::clone(&protected)),
-        held: passed.map(|passed| passed.held).unwrap_or_default(),
-        started: Some(own::started(tier, how)),
-    };
+    let touches = Touches::new(Arc::clone(&protected));
+    let gate = gate(config, &probe, (meter, throttle), passed, touches);
     let pipeline =
         Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live), gate };
     let means = Means {
@@ -150,6 +152,28 @@ pub(super) fn sensor(
     })
 }
 
+/// What stands between the probe and the numbers.
+fn gate(
+    config: &Config,
+    probe: &anyhow::Result<Probe>,
+    (meter, throttle): (Meter, Throttle),
+    passed: Option<Passed>,
+    touches: Touches,
+) -> Gate {
+    let flood_per_second = config.flood_per_second();
+    let bounds = Bounds { budgets: config.budgets, flood_per_second, throttle };
+    let begin_ns = passed.as_ref().and_then(|passed| passed.cut).map(|cut| cut.at_ns);
+    let tier = probe.as_ref().ok().map(|probe| probe.coverage().tier.number());
+    let how = if passed.is_some() { "taken_over" } else { "started" };
+    Gate {
+        governing: Governing::new(bounds),
+        border: Border::new(meter, begin_ns),
+        touches,
+        held: passed.map(|passed| passed.held).unwrap_or_default(),
+        started: Some(own::started(tier, how)),
+    }
+}
+
 fn setup(
     args: &Args,
     config: &Config,
@@ -173,6 +197,24 @@ fn setup(
         coverage: opened.probe.as_ref().ok().map(Probe::coverage),
         guard,
     })
+}
+
+/// The policy the server sent last, if it is as the server signed it, else the built-in one.
+fn load_policy(state: &Path, identity: &Identity) -> (Policy, Option<String>) {
+    let path = delegate::policy_file(state);
+    match edge::kept(identity, &path, Purpose::Policy) {
+        Ok(Some(Downstream::Policy(policy))) => (policy, None),
+        Ok(_) => (Policy::default(), None),
+        Err(problem) => (Policy::default(), Some(problem)),
+    }
+}
+
+/// A file of the sensor's own that is not what the server signed: somebody changed it.
+fn say_refused(shared: &Shared, part: &'static str, problem: String) {
+    tracing::error!(problem);
+    let touch = Touch { object: "file", reason: "signature_wrong", detail: problem.clone() };
+    shared.care.tell(own::tampered(touch, facts::now(), own::nobody()));
+    shared.trouble(part, Some(problem));
 }
 
 /// Says since when nobody watched; a first run begins to say so.

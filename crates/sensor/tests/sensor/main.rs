@@ -7,5 +7,7 @@
 )]
 
 mod basics;
+mod install;
 mod plans;
+mod selfcare;
 mod world;

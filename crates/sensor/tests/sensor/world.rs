@@ -166,14 +166,26 @@ impl World {
     }
 
     fn run_with(&mut self, more: &[&OsStr]) -> Result<()> {
+        let mut args: Vec<&OsStr> = vec!["--max-tier".as_ref(), "3".as_ref()];
+        args.extend(more);
+        self.start_as("run", &args)
+    }
+
+    /// Runs `metsuke-sensor COMMAND` with these arguments and waits until it is welcome.
+    pub(crate) fn start_as(&mut self, command: &str, more: &[&OsStr]) -> Result<()> {
         let before = self.memory.hellos.lock().unwrap().len();
-        let mut command = Self::command();
-        command.arg("run").arg("--state").arg(self.state());
-        command.args(["--max-tier", "3"]).args(more);
+        let mut start = Self::command();
+        start.arg(command).arg("--state").arg(self.state()).args(more);
         let log = self.dir.path().join("sensor.log");
-        self.sensor = Some(Running::start("metsuke-sensor", &mut command, &log)?);
+        self.sensor = Some(Running::start("metsuke-sensor", &mut start, &log)?);
         let memory = Arc::clone(&self.memory);
         self.wait("the sensor's hello", || Ok(memory.hellos.lock().unwrap().len() > before))
+    }
+
+    /// Waits until the sensor has written its status.
+    pub(crate) fn wait_for_status(&mut self) -> Result<()> {
+        let file = self.state().join("status.json");
+        self.wait("the status", || Ok(file.exists()))
     }
 
     pub(crate) fn sensor(&mut self) -> &mut Running {

@@ -1,0 +1,234 @@
+//! `./x dist`: the static sensor as a program, a `.deb` and an `.rpm`.
+//!
+//! The packages hold what `packaging/` says and are made by the distributions' own tools
+//! (`dpkg-deb`, `rpmbuild`), with the newest commit's time, so that the same sources give the same
+//! bytes. A tool that is not installed is said, and its package left out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{build, place, steps};
+
+/// The files of the `.deb`: from `packaging/`, to where, with which mode.
+const FILES: [(&str, &str, u32); 3] = [
+    ("metsuke-sensor.service", "lib/systemd/system/metsuke-sensor.service", 0o644),
+    ("metsuke-sensor.init", "etc/init.d/metsuke-sensor", 0o755),
+    ("sensor.json", "etc/metsuke/sensor.json", 0o600),
+];
+/// What is an administrator's own once installed.
+const CONFFILES: [&str; 2] = ["/etc/init.d/metsuke-sensor", "/etc/metsuke/sensor.json"];
+const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+
+/// Builds everything into `dist/` of the target folder.
+///
+/// # Errors
+/// Something does not build.
+pub(crate) fn main() -> Result<ExitCode> {
+    let built = build::static_sensor()?;
+    let out = place::target().join("dist");
+    fs::create_dir_all(&out)?;
+    let program = out.join("metsuke-sensor");
+    fs::copy(&built, &program).context("the sensor cannot be copied")?;
+    // Symbols are four fifths of it; backtraces then name no lines, the log does.
+    steps::step("strip the sensor", Command::new("strip").arg(&program))?;
+    println!("{}", program.display());
+    if has("dpkg-deb") {
+        println!("{}", deb(&program, &out)?.display());
+    } else {
+        println!("not built: the .deb: dpkg-deb is not installed (package dpkg)");
+    }
+    if has("rpmbuild") {
+        println!("{}", rpm(&program, &out)?.display());
+    } else {
+        println!("not built: the .rpm: rpmbuild is not installed (package rpm)");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn has(tool: &str) -> bool {
+    Command::new(tool).arg("--version").output().is_ok()
+}
+
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Seconds since 1970 of the newest commit.
+fn epoch() -> String {
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"]).current_dir(place::root());
+    let out = git.output().map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    out.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "0".to_owned())
+}
+
+fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from, to).with_context(|| format!("{} cannot be copied", from.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
+
+/// The `.deb` of `program`, in `out`.
+fn deb(program: &Path, out: &Path) -> Result<PathBuf> {
+    let packaging = place::root().join("packaging");
+    let tree = out.join("deb");
+    // Left from an earlier run.
+    let _ = fs::remove_dir_all(&tree);
+    put(program, &tree.join("usr/bin/metsuke-sensor"), 0o755)?;
+    for (from, to, mode) in FILES {
+        put(&packaging.join(from), &tree.join(to), mode)?;
+    }
+    fs::set_permissions(tree.join("etc/metsuke"), fs::Permissions::from_mode(0o700))?;
+    let control = tree.join("DEBIAN");
+    fs::create_dir_all(&control)?;
+    for script in SCRIPTS {
+        put(&packaging.join("deb").join(script), &control.join(script), 0o755)?;
+    }
+    fs::write(control.join("conffiles"), CONFFILES.map(|path| format!("{path}\n")).concat())?;
+    let size = fs::metadata(program)?.len().div_ceil(1_024) + 16;
+    let text = fs::read_to_string(packaging.join("deb/control"))?;
+    let text = text.replace("@VERSION@", version()).replace("@SIZE_KIB@", &size.to_string());
+    ensure!(!text.contains('@'), "packaging/deb/control holds a name that nothing replaces");
+    fs::write(control.join("control"), text)?;
+    let package = out.join(format!("metsuke-sensor_{}_amd64.deb", version()));
+    let mut command = Command::new("dpkg-deb");
+    command.env("SOURCE_DATE_EPOCH", epoch());
+    command.args(["--root-owner-group", "-Zgzip", "--build"]).arg(&tree).arg(&package);
+    steps::step("build the .deb", &mut command)?;
+    Ok(package)
+}
+
+/// The `.rpm` of `program`, in `out`.
+fn rpm(program: &Path, out: &Path) -> Result<PathBuf> {
+    let packaging = place::root().join("packaging");
+    let top = out.join("rpm");
+    let mut command = Command::new("rpmbuild");
+    command.env("SOURCE_DATE_EPOCH", epoch()).arg("-bb");
+    for (name, value) in [
+        ("_topdir", top.display().to_string()),
+        ("_build_id_links", "none".to_owned()),
+        ("use_source_date_epoch_as_buildtime", "1".to_owned()),
+        ("sensor_version", version().to_owned()),
+        ("sensor", program.display().to_string()),
+        ("packaging", packaging.display().to_string()),
+    ] {
+        command.arg("--define").arg(format!("{name} {value}"));
+    }
+    command.args(["--target", "x86_64"]).arg(packaging.join("rpm/metsuke-sensor.spec"));
+    steps::step("build the .rpm", &mut command)?;
+    let name = format!("metsuke-sensor-{}-1.x86_64.rpm", version());
+    let package = out.join(&name);
+    fs::copy(top.join("RPMS/x86_64").join(&name), &package).context("rpmbuild left no package")?;
+    Ok(package)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::{CONFFILES, deb, has, rpm};
+
+    fn run(command: &mut Command) -> String {
+        let out = command.output().expect("starts");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("is there").permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_deb_unpacks_to_what_it_says() {
+        if !has("dpkg-deb") {
+            eprintln!("NOT RUN: the_deb_unpacks_to_what_it_says: dpkg-deb is not installed");
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let program = dir.path().join("program");
+        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
+        let package = deb(&program, dir.path()).expect("builds");
+        let (root, control) = (dir.path().join("root"), dir.path().join("control"));
+        run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root));
+        run(Command::new("dpkg-deb").arg("-e").arg(&package).arg(&control));
+        assert_eq!(mode(&root.join("usr/bin/metsuke-sensor")), 0o755);
+        assert_eq!(mode(&root.join("etc/metsuke")), 0o700);
+        assert_eq!(mode(&root.join("etc/metsuke/sensor.json")), 0o600);
+        let unit = fs::read_to_string(root.join("lib/systemd/system/metsuke-sensor.service"));
+        assert!(unit.expect("the unit").contains("ExecStart=/usr/bin/metsuke-sensor supervise"));
+        let conffiles = fs::read_to_string(control.join("conffiles")).expect("is there");
+        assert!(conffiles.lines().eq(CONFFILES));
+        for file in CONFFILES {
+            assert!(root.join(&file[1..]).is_file(), "{file}");
+        }
+        for script in super::SCRIPTS {
+            assert_eq!(mode(&control.join(script)), 0o755);
+            run(Command::new("sh").arg("-n").arg(control.join(script)));
+        }
+        run(Command::new("sh").arg("-n").arg(root.join("etc/init.d/metsuke-sensor")));
+        let name = run(Command::new("dpkg-deb").arg("-f").arg(&package).arg("Package"));
+        assert_eq!(name.trim(), "metsuke-sensor");
+    }
+
+    /// Installed and purged by dpkg itself, in a root of its own.
+    #[test]
+    fn dpkg_installs_and_purges_the_deb() {
+        let is_root = run(Command::new("id").arg("-u")).trim() == "0";
+        if !has("dpkg-deb") || !has("dpkg") || !is_root {
+            eprintln!("NOT RUN: dpkg_installs_and_purges_the_deb: needs dpkg and root");
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let program = dir.path().join("program");
+        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
+        let package = deb(&program, dir.path()).expect("builds");
+        let root = dir.path().join("root");
+        for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"] {
+            fs::create_dir_all(root.join(folder)).expect("made");
+        }
+        fs::write(root.join("var/lib/dpkg/status"), "").expect("written");
+        let dpkg = |what: &str, of: &Path| {
+            let mut command = Command::new("dpkg");
+            command.arg("--root").arg(&root).args(["--force-script-chrootless", what]).arg(of);
+            run(&mut command);
+        };
+        dpkg("--install", &package);
+        assert_eq!(mode(&root.join("var/lib/metsuke")), 0o700, "made by postinst");
+        let config = root.join("etc/metsuke/sensor.json");
+        fs::write(&config, "{\"scope\": \"host\"}\n").expect("written");
+        dpkg("--install", &package);
+        let kept = fs::read_to_string(&config).expect("is there");
+        assert!(kept.contains("host"), "an administrator's own file is kept");
+        dpkg("--purge", Path::new("metsuke-sensor"));
+        for gone in ["usr/bin/metsuke-sensor", "var/lib/metsuke", "etc/metsuke"] {
+            assert!(!root.join(gone).exists(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn the_rpm_holds_the_same() {
+        if !has("rpmbuild") || !has("rpm") {
+            eprintln!("NOT RUN: the_rpm_holds_the_same: rpmbuild is not installed");
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let program = dir.path().join("program");
+        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
+        let package = rpm(&program, dir.path()).expect("builds");
+        let files = run(Command::new("rpm").arg("-qlp").arg(&package));
+        for file in ["/usr/bin/metsuke-sensor", "/etc/metsuke/sensor.json", "/var/lib/metsuke"] {
+            assert!(files.lines().any(|line| line == file), "{file} in {files}");
+        }
+        let config = run(Command::new("rpm").arg("-qcp").arg(&package));
+        assert_eq!(config.trim(), "/etc/metsuke/sensor.json");
+    }
+}
