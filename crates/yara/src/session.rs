@@ -14,7 +14,7 @@ use crate::words::{Found, Line};
 /// is told.
 const WHOLE_MAX: usize = 64 << 20;
 /// Longest scan of one target.
-const TARGET_LIMIT: Duration = Duration::from_secs(120);
+const TARGET_LIMIT: Duration = Duration::from_mins(2);
 /// Most matches of one pattern in one target.
 const MATCHES_MAX: usize = 1_000;
 /// Matches of one pattern told one by one.
