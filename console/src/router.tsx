@@ -48,6 +48,11 @@ const search = createRoute({
   path: '/search',
   component: lazyRouteComponent(() => import('./pages/search/SearchPage'), 'SearchPage'),
 });
+const files = createRoute({
+  getParentRoute: () => frame,
+  path: '/files',
+  component: lazyRouteComponent(() => import('./pages/Files'), 'FilesPage'),
+});
 const techniques = createRoute({
   getParentRoute: () => frame,
   path: '/techniques',
@@ -57,7 +62,7 @@ const techniques = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    frame.addChildren([overview, alerts, alert, endpoints, endpoint, search, techniques]),
+    frame.addChildren([overview, alerts, alert, endpoints, endpoint, files, search, techniques]),
   ]),
   parseSearch,
   stringifySearch,

@@ -18,8 +18,10 @@ import type {
   AlertPatch,
   Endpoint,
   EndpointList,
+  FilePage,
   FieldInfo,
   HitPage,
+  InventoryPage,
   Overview,
   Plan,
   PlanPage,
@@ -99,6 +101,11 @@ export const useAlertTimeline = (id: string) =>
   useGet<TimelinePage>(`/alerts/${id}/timeline`, { limit: 500 });
 export const useEndpoints = () => useGet<EndpointList>('/endpoints');
 export const useEndpoint = (id: string) => useGet<Endpoint>(`/endpoints/${id}`);
+export const useInventory = (id: string, query: Query) =>
+  usePages<InventoryPage>(`/endpoints/${id}/inventory`, query);
+/** Who has a file, by SHA-256 or path. */
+export const useFiles = (query: Query, enabled: 'on' | 'off' = 'on') =>
+  useGet<FilePage>('/inventory/files', query, enabled);
 export const useTree = (query: Query, enabled: 'on' | 'off') =>
   useGet<ProcessTree>('/tree', query, enabled);
 export const useSearchPages = (query: Query) => usePages<SearchAnswer>('/search', query);

@@ -196,6 +196,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/endpoints/{id}/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is on a host. */
+        get: operations["get_inventory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrolment-tokens": {
         parameters: {
             query?: never;
@@ -226,6 +243,23 @@ export interface paths {
         post?: never;
         /** Ends an enrolment token before it was used. */
         delete: operations["revoke_enrolment_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inventory/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has a file: everywhere it is or was in the last three months, and where was not looked. */
+        get: operations["find_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1070,6 +1104,62 @@ export interface components {
         };
         /** @description The value of a field. */
         FieldValue: boolean | number | string;
+        /** @description A page of files over the fleet. */
+        FilePage: {
+            /**
+             * Format: int64
+             * @description How many endpoints there are.
+             */
+            endpoints: number;
+            /** @description By endpoint and path. */
+            items: components["schemas"]["FleetFile"][];
+            /**
+             * Format: int64
+             * @description For how many of them the answer fully holds.
+             */
+            looked_at: number;
+            /** @description Cursor of the next page. */
+            next: string | null;
+            /** @description The others; at most 500 of them. */
+            not_looked_at: components["schemas"]["NotLookedAt"][];
+        };
+        /** @description A file on a host. */
+        FleetFile: {
+            /** @description The endpoint. */
+            endpoint: string;
+            /** @description When the server first heard of it. */
+            first_seen: components["schemas"]["Time"];
+            /** @description `elf`, `script` or `pe`. */
+            format: string;
+            gone: components["schemas"]["Time"] | null;
+            /** @description Its host name. */
+            host: string | null;
+            /** @description `unmodified`, `modified` or `unknown`; null when it belongs to no package. */
+            integrity: string | null;
+            last_seen: components["schemas"]["Time"] | null;
+            /** @description When its content last changed, as the file system says. */
+            modified: components["schemas"]["Time"];
+            /** @description The package it belongs to. */
+            package: string | null;
+            /** @description Path. */
+            path: string;
+            /** @description SHA-256; null when it could not be hashed. */
+            sha256: string | null;
+            /**
+             * Format: int64
+             * @description Size in bytes.
+             */
+            size: number;
+            /** @description Whether it is heard of now. */
+            status: components["schemas"]["EndpointStatus"];
+            /**
+             * Format: int32
+             * @description Owner.
+             */
+            uid: number;
+            /** @description When it last changed. */
+            updated: components["schemas"]["Time"];
+        };
         /** @description One step of an alert, in order of time. */
         Highlight: {
             /**
@@ -1148,6 +1238,65 @@ export interface components {
             /** @description Start of the hour. */
             time: components["schemas"]["Time"];
         };
+        /** @description One thing on a host. */
+        InventoryItem: {
+            /** @description What is known of it, by name. */
+            fields: {
+                [key: string]: components["schemas"]["FieldValue"];
+            };
+            /** @description When the server first heard of it. */
+            first_seen: components["schemas"]["Time"];
+            gone: components["schemas"]["Time"] | null;
+            /** @description What tells it from others of its kind there. */
+            key: string;
+            /** @description What people call it. */
+            name: string;
+            /** @description SHA-256, where it has one. */
+            sha256: string | null;
+            /** @description When it last changed. */
+            updated: components["schemas"]["Time"];
+        };
+        /** @description Things that were left out, and why. */
+        InventoryLeftOut: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description One of them. */
+            example: string;
+            /** @description Stable reason, for example `limit` or `unreadable`. */
+            reason: string;
+        };
+        /** @description A page of a host's things of one kind. */
+        InventoryPage: {
+            /** @description Whether all of it has come. */
+            complete: boolean;
+            /** @description By key. */
+            items: components["schemas"]["InventoryItem"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
+            /** @description How far each kind was looked at. */
+            surveys: components["schemas"]["InventorySurvey"][];
+            updated: components["schemas"]["Time"] | null;
+        };
+        /** @description How far one kind was looked at. */
+        InventorySurvey: {
+            /**
+             * Format: int64
+             * @description How many items the host has of it, as far as the server has heard.
+             */
+            items: number;
+            /** @description `executable`, `package`, `user`, `service`, `product`, `holder`, `system`. */
+            kind: string;
+            /** @description What was left out. */
+            left_out: components["schemas"]["InventoryLeftOut"][];
+            /** @description Why this kind cannot be had at all. */
+            missing: string | null;
+            /** @description Where was looked. */
+            places: string[];
+            taken: components["schemas"]["Time"] | null;
+        };
         /**
          * @description Which layer found it.
          * @enum {string}
@@ -1191,6 +1340,25 @@ export interface components {
             field: string;
             /** @description The value the activity had. */
             value: string;
+        };
+        /** @description An endpoint for which the answer does not, or not fully, hold. */
+        NotLookedAt: {
+            /** @description In words. */
+            detail: string;
+            /** @description The endpoint. */
+            endpoint: string;
+            /** @description Its host name. */
+            host: string;
+            last_seen: components["schemas"]["Time"] | null;
+            /**
+             * @description `none` (no inventory came), `incomplete` (the first one is on its way), `stale` (taken too
+             *     long ago), `outside` (the path is in no place that is looked at), `partial` (some files were
+             *     left out).
+             */
+            reason: string;
+            /** @description Whether it is heard of now. */
+            status: components["schemas"]["EndpointStatus"];
+            taken: components["schemas"]["Time"] | null;
         };
         /** @description The overview. */
         Overview: {
@@ -2271,6 +2439,62 @@ export interface operations {
             };
         };
     };
+    get_inventory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Endpoint id */
+                id: string;
+                /** @description `executable`, `package`, `user`, `service`, `product`, `holder` or `system`. */
+                kind: string | null;
+                /** @description Only those that hold this text. */
+                q: string | null;
+                /** @description Also what went in the last three months. */
+                gone: boolean | null;
+                /** @description From the page before. */
+                cursor: string | null;
+                /** @description 1 to 1,000; 200 by default. */
+                limit: number | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_enrolment_tokens: {
         parameters: {
             query?: {
@@ -2419,6 +2643,50 @@ export interface operations {
             };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description SHA-256 in hexadecimal. */
+                sha256: string | null;
+                /** @description Path; `*` stands for anything. */
+                path: string | null;
+                /** @description From the page before. */
+                cursor: string | null;
+                /** @description 1 to 1,000; 200 by default. */
+                limit: number | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useSyncExternalStore } from 'react'
 import type { KeyboardEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useFiles } from '../api/hooks';
 import { defang, isDefangable } from '../lib/defang';
 import type { ValueType } from '../lib/defang';
 import { clause, quote } from '../lib/query';
@@ -19,6 +20,8 @@ export interface MenuRequest {
   endpoint?: string;
   filter?: FilterTarget;
 }
+
+const SHA256 = /^[0-9a-f]{64}$/i;
 
 let current: MenuRequest | undefined;
 const listeners = new Set<() => void>();
@@ -47,6 +50,8 @@ interface Item {
 function useItems(request: MenuRequest | undefined): Item[] {
   const { t } = useTranslation();
   const navigate = useNavigate();
+  const hash = request?.type === 'hash' && SHA256.test(request.value) ? request.value : undefined;
+  const files = useFiles({ sha256: hash, limit: 1000 }, hash ? 'on' : 'off');
   if (!request) return [];
   const { field, value, type, endpoint, filter } = request;
   const copy = (text: string) => {
@@ -65,6 +70,11 @@ function useItems(request: MenuRequest | undefined): Item[] {
     run: () =>
       void navigate({ to: '/search', search: { q: fleetQuery(field, value), range: '7d' } as never }),
   });
+  if (hash) {
+    const there = files.data?.items.filter((file) => !file.gone).map((file) => file.endpoint);
+    const label = there && !files.isPlaceholderData ? t('val/onEndpoints', { count: new Set(there).size }) : t('val/files');
+    items.push({ label, run: () => void navigate({ to: '/files', search: { q: hash } as never }) });
+  }
   if (endpoint) {
     items.push({
       label: t('val/endpoint'),

@@ -239,7 +239,7 @@ impl From<event::Coverage> for Coverage {
     }
 }
 
-fn status(last_seen: Option<Timestamp>) -> EndpointStatus {
+pub(crate) fn status(last_seen: Option<Timestamp>) -> EndpointStatus {
     match last_seen.map(|last| now().nanos_since(last)) {
         Some(age) if age < ONLINE_NANOS => EndpointStatus::Online,
         Some(age) if age < STALE_NANOS => EndpointStatus::Stale,

@@ -11,6 +11,7 @@ pub mod detections;
 pub mod endpoints;
 pub mod enrolment;
 mod hosts;
+pub mod inventory;
 mod metrics;
 pub mod openapi;
 pub mod overview;

@@ -158,7 +158,7 @@ impl Catalog {
     }
 
     /// Removes an endpoint, so that its sensor is a stranger at its next word. What it reported
-    /// stays.
+    /// stays, but for its inventory: nobody keeps that up to date any more.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when it is not enrolled.
@@ -170,6 +170,7 @@ impl Catalog {
         let host = row.ok_or(CatalogError::NotFound("endpoint"))?.host;
         let removed = Entity::delete_by_id(&target).exec(&tx).await;
         removed.map_err(database("remove an endpoint"))?;
+        crate::inventory::remove(&tx, id).await?;
         let deed = Deed { actor, action: "endpoint.remove", target: &target, detail: &host };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;

@@ -17,7 +17,7 @@ use sea_orm::{
 use crate::{CatalogError, Result, database};
 
 /// The version this server writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 macro_rules! table {
     ($module:ident, $table:literal, { $($fields:tt)* }) => {
@@ -223,6 +223,37 @@ table!(audit, "audit", {
     pub hash: String,
 });
 
+table!(inventory_item, "inventory_items", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub endpoint: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub kind: String,
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub key: String,
+    #[sea_orm(nullable)]
+    pub sha256: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub body: String,
+    pub first_seen: i64,
+    pub updated: i64,
+    pub generation: i64,
+    pub gone: Option<i64>,
+});
+
+table!(inventory_state, "inventory_states", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub endpoint: String,
+    pub generation: i64,
+    pub whole_since: Option<i64>,
+    pub updated: i64,
+    #[sea_orm(column_type = "Text")]
+    pub surveys: String,
+});
+
 async fn create_table<E: EntityTrait>(entity: E, db: &impl ConnectionTrait) -> Result<()> {
     let mut statement = Schema::new(db.get_database_backend()).create_table_from_entity(entity);
     statement.if_not_exists();
@@ -286,6 +317,18 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
         create_table(artifact::Entity, db).await?;
         let by_endpoint = index("artifacts_by_endpoint", artifact::Entity, &["endpoint", "stored"]);
         db.execute(&by_endpoint).await.map_err(database("create its indexes"))?;
+    }
+    if found < 3 {
+        create_table(inventory_item::Entity, db).await?;
+        create_table(inventory_state::Entity, db).await?;
+        let item = inventory_item::Entity;
+        let statements = [
+            index("inventory_by_sha256", item, &["tenant", "sha256"]),
+            index("inventory_by_key", item, &["tenant", "kind", "key"]),
+        ];
+        for statement in statements {
+            db.execute(&statement).await.map_err(database("create its indexes"))?;
+        }
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

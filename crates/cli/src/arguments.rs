@@ -43,6 +43,8 @@ pub(crate) enum Command {
     /// Endpoints.
     #[command(subcommand)]
     Endpoint(Endpoint),
+    /// Who has a file, whether or not it ever ran and the host is on.
+    File(File),
     /// Alerts.
     #[command(subcommand)]
     Alert(Alert),
@@ -92,6 +94,70 @@ pub(crate) enum Endpoint {
     List,
     #[command(flatten)]
     Take(evidence::Take),
+    /// One endpoint: what it is, what is kept of it, what is wrong.
+    Show {
+        /// Id or host name.
+        endpoint: String,
+    },
+    /// What is on an endpoint.
+    Inventory {
+        /// Id or host name.
+        endpoint: String,
+        /// Of this kind.
+        #[arg(long, value_enum, default_value_t = InventoryKind::Executable)]
+        kind: InventoryKind,
+        /// Only what holds this text.
+        #[arg(long)]
+        search: Option<String>,
+        /// Also what went in the last three months.
+        #[arg(long)]
+        gone: bool,
+        /// At most this many.
+        #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+}
+
+/// Kinds of things on a host.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum InventoryKind {
+    /// Files the system could run, with hashes.
+    Executable,
+    /// Packages.
+    Package,
+    /// Accounts.
+    User,
+    /// Listening services.
+    Service,
+    /// Other security products.
+    Product,
+    /// Who holds fanotify, audit, BPF, security modules.
+    Holder,
+    /// The operating system and its end of support.
+    System,
+}
+
+impl InventoryKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Executable => "executable",
+            Self::Package => "package",
+            Self::User => "user",
+            Self::Service => "service",
+            Self::Product => "product",
+            Self::Holder => "holder",
+            Self::System => "system",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    /// SHA-256 in hexadecimal, or a path (`*` stands for anything).
+    pub(crate) file: String,
+    /// At most this many.
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Subcommand)]

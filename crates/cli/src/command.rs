@@ -2,6 +2,7 @@
 
 mod alert;
 mod endpoint;
+mod file;
 mod login;
 mod plan;
 mod poc;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Status => status::run(arguments, &Client::of(arguments)?),
         Command::Token(token) => token::run(arguments, &Client::of(arguments)?, token),
         Command::Endpoint(endpoint) => endpoint::run(arguments, &Client::of(arguments)?, endpoint),
+        Command::File(file) => file::run(arguments, &Client::of(arguments)?, file),
         Command::Alert(alert) => alert::run(arguments, &Client::of(arguments)?, alert),
         Command::Search(search) => search::run(arguments, &Client::of(arguments)?, search),
         Command::Tree(tree) => tree::run(arguments, &Client::of(arguments)?, tree),

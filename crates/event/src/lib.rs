@@ -8,6 +8,7 @@ pub mod event;
 pub mod field;
 pub mod finding;
 pub mod id;
+pub mod inventory;
 pub mod kind;
 pub mod logsource;
 pub mod loss;

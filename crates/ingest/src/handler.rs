@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, EndpointChange, TokenRefused};
 use metsuke_control::{Control, OrderError};
+use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart};
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
@@ -252,6 +253,15 @@ impl Handler for SensorHandler {
                 later: false,
             },
         })
+    }
+
+    async fn inventory(&self, endpoint: EndpointId, delta: Delta) -> Result<u64, HandlerError> {
+        match self.catalog.take_inventory(now(), endpoint, &delta).await {
+            Ok(generation) => Ok(generation),
+            Err(CatalogError::NotFound(_)) => Err(HandlerError::UnknownEndpoint),
+            Err(CatalogError::Conflict(why)) => Err(HandlerError::Refused(why)),
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 
     async fn downstream(&self, endpoint: EndpointId) -> mpsc::Receiver<Downstream> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metsuke_event::id::PlanId;
+use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tonic::{Code, Status};
 
 use crate::dial::{DialError, dial};
 use crate::identity::Identity;
+use crate::inventory::Seen;
 use crate::message::{Downstream, Heartbeat, Hello, PlanUpdate};
 use crate::sealed::Sealed;
 use crate::spool::SharedSpool;
@@ -81,6 +83,17 @@ pub trait Delegate: Send + Sync + 'static {
     fn plan_updates(&self) -> Vec<PlanUpdate>;
     /// The server has this update.
     fn plan_seen(&self, plan: PlanId, revision: u32);
+    /// What to say next of the inventory, if anything. Asked again after each answer to it, and
+    /// when [`Delegate::inventory_news`] is woken; one is on its way at a time.
+    fn inventory(&self) -> Option<Delta> {
+        None
+    }
+    /// The server's answer to what [`Delegate::inventory`] gave last.
+    fn inventory_seen(&self, _seen: Seen) {}
+    /// Woken when [`Delegate::inventory`] has something new; asked for once per session.
+    fn inventory_news(&self) -> Arc<Notify> {
+        Arc::default()
+    }
     /// An order of the server, its signature checked.
     fn order(&self, order: Downstream);
     /// The same with its signature, for who keeps it; passed to [`Delegate::order`] unless

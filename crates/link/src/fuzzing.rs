@@ -7,7 +7,7 @@ use prost::Message;
 use crate::artifact::ArtifactPart;
 use crate::message::{Downstream, Heartbeat, Hello, PlanUpdate};
 use crate::proto::upstream::Kind as Up;
-use crate::{codec, proto, sign, wire};
+use crate::{codec, inventory, proto, sign, wire};
 
 /// Bytes as a message of a sensor.
 pub fn upstream(bytes: &[u8]) {
@@ -19,6 +19,14 @@ pub fn upstream(bytes: &[u8]) {
         Some(Up::PlanUpdate(update)) => drop(PlanUpdate::from_proto(update)),
         Some(Up::ArtifactOffer(offer)) => drop(ArtifactPart::from_offer(offer)),
         Some(Up::ArtifactChunk(chunk)) => drop(ArtifactPart::from_chunk(chunk)),
+        Some(Up::Inventory(message)) => {
+            // What can be read must survive being written and read again.
+            if let Ok(delta) = inventory::unpack(&message)
+                && let Ok(again) = inventory::pack(&delta)
+            {
+                drop(inventory::unpack(&again));
+            }
+        }
         None => {}
     }
     if let Ok(request) = proto::EnrolRequest::decode(bytes) {

@@ -10,6 +10,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod identity;
+pub mod inventory;
 pub mod limits;
 pub mod message;
 pub mod proto;

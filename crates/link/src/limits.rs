@@ -34,6 +34,17 @@ pub const FACT_MAX: usize = 1_024;
 /// Most addresses and degraded reasons a sensor may report.
 pub const LIST_MAX: usize = 64;
 
+/// Most items, new and gone together, in one inventory message: about 300 kB of JSON.
+pub const INVENTORY_ITEMS_MAX: usize = 2_000;
+/// Largest inventory message compressed, in bytes.
+pub const INVENTORY_COMPRESSED_MAX: usize = 1 << 20;
+/// Largest inventory message decompressed, in bytes: bounds what a small frame can make the server
+/// hold.
+pub const INVENTORY_DECOMPRESSED_MAX: usize = 4 << 20;
+/// Longest text of an inventory item, in bytes: a path of 4,096 whose every byte was replaced by a
+/// three-byte character because it was no UTF-8.
+pub const INVENTORY_TEXT_MAX: usize = 3 * 4_096 + 256;
+
 /// Batches a sensor sends ahead of their acknowledgement.
 pub const WINDOW_BATCHES: usize = 64;
 /// Bytes a sensor sends ahead of their acknowledgement.

@@ -63,6 +63,8 @@ pub struct Counters {
     pub batches: AtomicU64,
     /// Batches refused for good.
     pub batches_refused: AtomicU64,
+    /// Inventory messages refused for good.
+    pub inventories_refused: AtomicU64,
     /// Enrolments refused.
     pub enrolments_refused: AtomicU64,
 }

@@ -265,6 +265,7 @@ impl Downstream {
             | Kind::Ack(_)
             | Kind::Refused(_)
             | Kind::PlanSeen(_)
+            | Kind::InventorySeen(_)
             | Kind::ArtifactWanted(_)
             | Kind::ArtifactStored(_)
             | Kind::ArtifactRefused(_) => return Ok(None),

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use metsuke_event::inventory::{Delta, ItemKind, Stage};
 use metsuke_event::{Event, Kind, Process};
 use metsuke_link::{codec, fuzzing, proto};
 use prost::Message;
@@ -56,8 +57,18 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         r#"{{"id":"{id}","verb":"poc","ttl_s":1,"endpoint":"{id}","reason":"r","actor":"a","alert":null,"created":"2026-01-01T00:00:00Z","expires":"2026-01-02T00:00:00Z","state":"queued","updates":[],"outcome":null}}"#,
         id = "0".repeat(32)
     );
+    let delta = Delta {
+        base: 1,
+        generation: 2,
+        stage: Stage::Change,
+        surveys: Vec::new(),
+        set: Vec::new(),
+        removed: vec![(ItemKind::User, "eve".to_owned())],
+    };
+    let inventory = metsuke_link::inventory::pack(&delta).expect("within bounds");
     vec![
         ("activities", [&[2][..], &activities()].concat()),
+        ("inventory", up(proto::upstream::Kind::Inventory(inventory))),
         ("hello", up(proto::upstream::Kind::Hello(hello))),
         ("plan_update", up(proto::upstream::Kind::PlanUpdate(update))),
         ("artifact_offer", up(proto::upstream::Kind::ArtifactOffer(offer))),

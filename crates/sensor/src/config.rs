@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) yara: Option<PathBuf>,
     /// Minutes between cross-view looks, 15 by default; 0 for on demand only.
     pub(crate) crossview_minutes: Option<u64>,
+    /// What is on the host.
+    pub(crate) inventory: crate::inventory::Settings,
     sensitive: Option<Vec<SensitiveFile>>,
 }
 

@@ -7,8 +7,10 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metsuke_event::coverage::Coverage;
+use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_link::client::{Delegate, LinkState, Outbox, RefusedBatch};
+use metsuke_link::inventory::Seen;
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::sealed::Sealed;
 use metsuke_link::spool::SharedSpool;
@@ -21,6 +23,7 @@ use crate::edge::{self, Content};
 use crate::evidence::Store;
 use crate::facts;
 use crate::health::Note;
+use crate::inventory::Post;
 use crate::plans::{self, Plans};
 use crate::status::Status;
 
@@ -74,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) care: Care,
     /// Where cross-view looks are asked for.
     pub(crate) crossview: Desk,
+    pub(crate) inventory: Post,
     probe: ProbeStats,
     /// Artifacts that wait for the server.
     pub(crate) evidence: Store,
@@ -118,6 +122,7 @@ impl Shared {
             plan_news: Arc::default(),
             care: Care::default(),
             crossview: Desk::default(),
+            inventory: Post::default(),
             probe: parts.probe,
             evidence: parts.evidence,
             work: parts.work,
@@ -210,6 +215,7 @@ impl Shared {
     /// How the sensor is; also kept for `metsuke-sensor status`.
     pub(crate) fn health(&self) -> Heartbeat {
         let now = facts::now();
+        self.trouble("inventory", self.inventory.trouble());
         let (depth, oldest) = {
             let mut spool = self.spool.lock();
             (spool.depth(), spool.oldest())
@@ -352,6 +358,18 @@ impl Delegate for Shared {
             Downstream::Policy(policy) => self.take_policy(policy, Some(sealed)),
             order => self.order(order),
         }
+    }
+
+    fn inventory(&self) -> Option<Delta> {
+        self.inventory.next()
+    }
+
+    fn inventory_seen(&self, seen: Seen) {
+        self.inventory.seen(seen);
+    }
+
+    fn inventory_news(&self) -> Arc<Notify> {
+        self.inventory.news()
     }
 
     fn order(&self, order: Downstream) {

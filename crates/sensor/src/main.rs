@@ -23,6 +23,7 @@ mod grounds;
 mod health;
 mod install;
 mod install_cmd;
+mod inventory;
 mod live;
 mod own;
 mod pipeline;

@@ -202,6 +202,7 @@ impl Running {
             self.engine = Engine::new(content.rules);
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
+        shared.inventory.observe(&events);
         for mut event in events {
             if !self.parts.gate.touches.admits(&mut event) {
                 continue;

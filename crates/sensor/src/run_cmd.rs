@@ -253,6 +253,7 @@ impl Parts {
                 "the server did not take everything in time; the rest stays in the spool"
             );
         }
+        shared.inventory.stop();
         shared.health();
         stop.cancel();
         // The shared state holds the other senders: who carries out plans ends with the process.

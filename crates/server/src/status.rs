@@ -70,6 +70,11 @@ impl Status for ServerStatus {
             ("link_sessions_replaced_total", "By a newer one.", read(&link.sessions_replaced)),
             ("link_sessions_failed_total", "Broke down here.", read(&link.sessions_failed)),
             ("link_batches_refused_total", "Refused for good.", read(&link.batches_refused)),
+            (
+                "link_inventories_refused_total",
+                "Inventory messages refused for good.",
+                read(&link.inventories_refused),
+            ),
             ("link_enrolments_refused_total", "Refused.", read(&link.enrolments_refused)),
         ]);
         let storage = self.storage();

@@ -20,6 +20,7 @@ import { recent } from '../../lib/time';
 import { useUrl } from '../../lib/url';
 import { BlindSpots, Hooks } from './Coverage';
 import { Facts, HealthFacts } from './Facts';
+import { Inventory } from './Inventory';
 import { Processes } from './Processes';
 
 export function EndpointPage() {
@@ -57,6 +58,7 @@ function Body({ endpoint }: { endpoint: Endpoint }) {
           tabs={[
             { key: 'state', label: t('endpoint/overview') },
             { key: 'processes', label: t('endpoint/processes') },
+            { key: 'inventory', label: t('inventory/title') },
             { key: 'alerts', label: t('endpoint/alerts') },
             { key: 'responses', label: t('response/list'), count: plans.data?.items.length },
             { key: 'loss', label: t('endpoint/loss'), count: endpoint.loss.length },
@@ -64,6 +66,7 @@ function Body({ endpoint }: { endpoint: Endpoint }) {
         >
           {active === 'state' && <State endpoint={endpoint} />}
           {active === 'processes' && <ProcessTab endpoint={endpoint} onTerminate={setTarget} />}
+          {active === 'inventory' && <Inventory endpoint={endpoint} />}
           {active === 'alerts' && <Alerts endpoint={endpoint} />}
           {active === 'responses' && <Plans plans={plans.data?.items ?? []} />}
           {active === 'loss' &&

@@ -11,6 +11,7 @@
 )]
 
 mod artifacts;
+mod inventory;
 mod paging;
 mod status;
 mod stream;

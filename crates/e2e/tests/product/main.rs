@@ -7,6 +7,7 @@ mod disk_full;
 mod evidence;
 mod fleet;
 mod interrupted;
+mod inventory;
 mod recording;
 mod terminate;
 mod volume;

@@ -14,6 +14,7 @@ use super::upload::Upload;
 use super::window::{InFlight, Window};
 use super::{Client, Delegate, LinkState, RefusedBatch, SessionError};
 use crate::codec::boot_id;
+use crate::inventory::Seen;
 use crate::limits::{HEARTBEAT_DEFAULT, MESSAGE_MAX, SILENCE_MAX};
 use crate::message::Downstream;
 use crate::proto::downstream::Kind as Down;
@@ -49,6 +50,18 @@ pub(super) struct Session {
     upload: Upload,
     /// Where to read next.
     at: Position,
+    inventory: Inventory,
+    /// Whether the delegate may have something of it that was not asked for yet.
+    ask_inventory: bool,
+}
+
+/// Whether something of the inventory is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inventory {
+    Idle,
+    OnItsWay,
+    /// The server refused one; another would fare no better in this session.
+    Refused,
 }
 
 impl Session {
@@ -63,6 +76,8 @@ impl Session {
             delegate,
             window: Window::default(),
             at,
+            inventory: Inventory::Idle,
+            ask_inventory: true,
         }
     }
 
@@ -103,7 +118,9 @@ impl Session {
         tracing::info!(endpoint = %self.endpoint, "the link is up");
         let mut beat = heartbeats(welcome.heartbeat_ms);
         self.send_plan_updates(&up).await?;
+        let inventory_news = self.delegate.inventory_news();
         loop {
+            self.send_inventory(&up).await?;
             let filled = self.fill(&up);
             let spool = self.spool.clone();
             tokio::select! {
@@ -119,6 +136,7 @@ impl Session {
                 () = self.upload.due() => if let Some(kind) = self.upload.step(self.delegate.outbox()) {
                     send(&up, kind).await?;
                 },
+                () = inventory_news.notified() => self.ask_inventory = true,
                 _ = beat.tick() => {
                     send(&up, Up::Heartbeat(self.delegate.heartbeat().to_proto())).await?;
                 }
@@ -143,6 +161,31 @@ impl Session {
             send(up, Up::PlanUpdate(update.to_proto())).await?;
         }
         Ok(())
+    }
+
+    /// The next of the inventory, when there is one and none is on its way.
+    async fn send_inventory(&mut self, up: &mpsc::Sender<Upstream>) -> Result<(), SessionError> {
+        if self.inventory != Inventory::Idle || !std::mem::take(&mut self.ask_inventory) {
+            return Ok(());
+        }
+        let Some(delta) = self.delegate.inventory() else { return Ok(()) };
+        match crate::inventory::pack(&delta) {
+            Ok(message) => {
+                self.inventory = Inventory::OnItsWay;
+                send(up, Up::Inventory(message)).await
+            }
+            Err(error) => {
+                tracing::error!(%error, "the inventory is not sent");
+                self.inventory_answer(Seen { generation: 0, refused: Some(error.to_string()) });
+                Ok(())
+            }
+        }
+    }
+
+    fn inventory_answer(&mut self, seen: Seen) {
+        self.inventory = if seen.refused.is_some() { Inventory::Refused } else { Inventory::Idle };
+        self.ask_inventory = true;
+        self.delegate.inventory_seen(seen);
     }
 
     fn take(&mut self, message: Down) -> Result<(), SessionError> {
@@ -179,6 +222,12 @@ impl Session {
             }
             Down::ArtifactRefused(refused) => {
                 self.upload.refused(&refused, self.delegate.outbox());
+                Ok(())
+            }
+            Down::InventorySeen(seen) => {
+                if self.inventory == Inventory::OnItsWay {
+                    self.inventory_answer(Seen::from_proto(seen));
+                }
                 Ok(())
             }
             order => {

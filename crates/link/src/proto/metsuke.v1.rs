@@ -32,7 +32,7 @@ pub struct EnrolResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Upstream {
-    #[prost(oneof = "upstream::Kind", tags = "1, 2, 3, 4, 10, 11")]
+    #[prost(oneof = "upstream::Kind", tags = "1, 2, 3, 4, 5, 10, 11")]
     pub kind: ::core::option::Option<upstream::Kind>,
 }
 /// Nested message and enum types in `Upstream`.
@@ -47,6 +47,8 @@ pub mod upstream {
         Heartbeat(super::Heartbeat),
         #[prost(message, tag = "4")]
         PlanUpdate(super::PlanUpdate),
+        #[prost(message, tag = "5")]
+        Inventory(super::Inventory),
         #[prost(message, tag = "10")]
         ArtifactOffer(super::ArtifactOffer),
         #[prost(message, tag = "11")]
@@ -248,7 +250,7 @@ pub struct PlanUpdate {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Downstream {
-    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 21, 22")]
+    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22")]
     pub kind: ::core::option::Option<downstream::Kind>,
 }
 /// Nested message and enum types in `Downstream`.
@@ -271,6 +273,8 @@ pub mod downstream {
         Plan(super::Signed),
         #[prost(message, tag = "8")]
         Cancel(super::Signed),
+        #[prost(message, tag = "9")]
+        InventorySeen(super::InventorySeen),
         #[prost(message, tag = "20")]
         ArtifactWanted(super::ArtifactWanted),
         #[prost(message, tag = "21")]
@@ -380,6 +384,23 @@ pub struct ArtifactRefused {
     pub reason: ::prost::alloc::string::String,
     #[prost(bool, tag = "3")]
     pub later: bool,
+}
+/// What changed of what is on the host. At most one is on its way.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Inventory {
+    /// zstd frame of a `metsuke_event::inventory::Delta` as JSON.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub delta_zstd: ::prost::bytes::Bytes,
+}
+/// The server's answer to each Inventory.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InventorySeen {
+    /// The generation the server holds now; 0 when it holds none, or not a whole one.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    /// Why the message was refused for good; empty when it was not.
+    #[prost(string, tag = "2")]
+    pub refused: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod link_client {

@@ -1,6 +1,7 @@
 //! What the server does with what sensors say. The link calls, the ingest service implements.
 
 use async_trait::async_trait;
+use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, EndpointId, Event};
 use tokio::sync::mpsc;
 
@@ -90,6 +91,12 @@ pub trait Handler: Send + Sync + 'static {
         let _ = endpoint;
         let reason = "this server keeps no artifacts".to_owned();
         Ok(ArtifactAnswer::Refused { plan: part.plan(), reason, later: false })
+    }
+
+    /// A change of what is on the host. Returns the generation held for the endpoint from now on;
+    /// another one than the delta's makes the sensor send all of it anew.
+    async fn inventory(&self, _endpoint: EndpointId, _delta: Delta) -> Result<u64, HandlerError> {
+        Err(HandlerError::Refused("this server keeps no inventory".to_owned()))
     }
 
     /// Called once per session, after [`Handler::hello`]: what is to go down to this sensor from

@@ -163,6 +163,7 @@ async fn take<H: Handler>(context: &Context<H>, message: Up) -> Result<(), Statu
                 Err(error) => Err(refusal(&error)),
             }
         }
+        Up::Inventory(inventory) => take_inventory(context, &inventory).await,
         Up::ArtifactOffer(offer) => take_artifact(context, ArtifactPart::from_offer(offer)).await,
         Up::ArtifactChunk(chunk) => take_artifact(context, ArtifactPart::from_chunk(chunk)).await,
     }
@@ -175,6 +176,30 @@ async fn take_artifact<H: Handler>(
     let part = part.map_err(|error| invalid(&error))?;
     let answer = context.handler.artifact(context.endpoint, part).await;
     send(context, answer.map_err(|error| refusal(&error))?.to_proto()).await
+}
+
+/// A refused one does not end the session: activities must still arrive.
+async fn take_inventory<H: Handler>(
+    context: &Context<H>,
+    inventory: &proto::Inventory,
+) -> Result<(), Status> {
+    let taken = match crate::inventory::unpack(inventory) {
+        Ok(delta) => match context.handler.inventory(context.endpoint, delta).await {
+            Ok(generation) => Ok(generation),
+            Err(HandlerError::Refused(reason)) => Err(reason),
+            Err(error) => return Err(refusal(&error)),
+        },
+        Err(error) => Err(error.to_string()),
+    };
+    let seen = match taken {
+        Ok(generation) => proto::InventorySeen { generation, refused: String::new() },
+        Err(refused) => {
+            Counters::add(&context.config.counters.inventories_refused);
+            tracing::warn!(endpoint = %context.endpoint, refused, "an inventory message was refused");
+            proto::InventorySeen { generation: 0, refused }
+        }
+    };
+    send(context, Down::InventorySeen(seen)).await
 }
 
 async fn take_batch<H: Handler>(context: &Context<H>, batch: proto::Batch) -> Result<(), Status> {

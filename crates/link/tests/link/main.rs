@@ -10,6 +10,7 @@ mod artifacts;
 mod batches;
 mod enrolment;
 mod hostile;
+mod inventory;
 mod limits;
 mod orders;
 mod spool_process;

@@ -1,7 +1,7 @@
 //! A server in a runtime of its own, so that it can be killed; a handler that remembers across such
 //! kills, as a disk would; a sensor's side of a session.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, EndpointId, Event, Kind, Timestamp};
 use metsuke_link::Identity;
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart, Offer};
@@ -16,6 +17,7 @@ use metsuke_link::ca::Authority;
 use metsuke_link::client::{Backoff, Client, Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::codec::encode;
 use metsuke_link::enrol::{EnrolFailure, enrol};
+use metsuke_link::inventory;
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::server::{Counters, EnrolError, Handler, HandlerError, ServerConfig, serve};
 use metsuke_link::spool::{SharedSpool, Spool, SpoolConfig};
@@ -49,6 +51,12 @@ pub(crate) struct Memory {
     /// Artifacts as far as they have come: what was offered, and the bytes.
     pub(crate) artifacts: Mutex<HashMap<PlanId, (Offer, Vec<u8>)>>,
     pub(crate) offers: AtomicU64,
+    /// Inventory messages, in the order in which they came.
+    pub(crate) inventory: Mutex<Vec<Delta>>,
+    /// The generation held; of all endpoints together, for the tests have one.
+    pub(crate) generation: Mutex<u64>,
+    /// So many inventory messages are refused for good.
+    pub(crate) refuse_inventory: AtomicU64,
     /// A batch that is stored is not answered while this is locked.
     pub(crate) slow: tokio::sync::Mutex<()>,
     enrolled: AtomicU64,
@@ -180,6 +188,18 @@ impl Handler for Recorder {
         })
     }
 
+    async fn inventory(&self, _endpoint: EndpointId, delta: Delta) -> Result<u64, HandlerError> {
+        if take_one(&self.0.refuse_inventory) {
+            return Err(HandlerError::Refused("not today".to_owned()));
+        }
+        self.0.inventory.lock().unwrap().push(delta.clone());
+        let mut held = self.0.generation.lock().unwrap();
+        if delta.stage.begins() || *held == delta.base {
+            *held = delta.generation;
+        }
+        Ok(*held)
+    }
+
     async fn downstream(&self, _endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
         let orders = self.0.orders.lock().unwrap().clone();
         let (sender, receiver) = mpsc::channel(64);
@@ -293,6 +313,10 @@ pub(crate) struct Seen {
     pub(crate) refused: Mutex<Vec<RefusedBatch>>,
     pub(crate) updates: Mutex<Vec<PlanUpdate>>,
     pub(crate) states: Mutex<Vec<LinkState>>,
+    /// What is to be said of the inventory, in order; the first stays until it was answered.
+    pub(crate) inventory: Mutex<VecDeque<Delta>>,
+    pub(crate) answers: Mutex<Vec<inventory::Seen>>,
+    pub(crate) inventory_news: Arc<tokio::sync::Notify>,
     /// What waits for the server, and what became of the rest.
     pub(crate) waiting: Mutex<Vec<(Offer, Vec<u8>)>>,
     pub(crate) ended: Mutex<Vec<(PlanId, Option<String>)>>,
@@ -352,6 +376,19 @@ impl Delegate for Seen {
 
     fn plan_seen(&self, plan: PlanId, revision: u32) {
         self.updates.lock().unwrap().retain(|u| u.plan != plan || u.revision > revision);
+    }
+
+    fn inventory(&self) -> Option<Delta> {
+        self.inventory.lock().unwrap().front().cloned()
+    }
+
+    fn inventory_seen(&self, seen: inventory::Seen) {
+        self.inventory.lock().unwrap().pop_front();
+        self.answers.lock().unwrap().push(seen);
+    }
+
+    fn inventory_news(&self) -> Arc<tokio::sync::Notify> {
+        Arc::clone(&self.inventory_news)
     }
 
     fn order(&self, order: Downstream) {

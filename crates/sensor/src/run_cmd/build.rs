@@ -107,6 +107,7 @@ pub(super) fn sensor(
     }
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
     note_limits(&shared, &opened.probe, &enforcement);
+    start_inventory(&shared, args, config);
     let config_path = args.config.clone();
     let protected = Arc::new(sentry::protected(&args.state, config_path, guard));
     let Opened { probe, sink, events, throttle, passed } = opened;
@@ -248,6 +249,14 @@ fn note_the_past(shared: &Shared, watch: &mut Watch, passed: Option<&Passed>) {
 fn first_watch(watch: &mut Watch, started: Timestamp) {
     if let Err(error) = watch.kept(started) {
         tracing::warn!(%error, "the watch is not set");
+    }
+}
+
+/// Starts the inventory; without it the sensor works on, and says why.
+fn start_inventory(shared: &Shared, args: &Args, config: &Config) {
+    let is_scoped = !matches!(eyes::scope(args, config), Scope::Host);
+    if let Some(why) = shared.inventory.start(&config.inventory, &args.state, is_scoped) {
+        shared.trouble("no_inventory", Some(why));
     }
 }
 

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod dpkg;
+mod files;
+mod hash;
+mod held;
+mod index;
+mod ledger;
+mod magic;
+mod owners;
+mod pace;
+mod processes;
+mod products;
+mod resident;
+mod rpm;
+mod sockets;
+mod support;
+mod surveys;
+mod system;
+mod users;
+mod walk;
+
+pub use config::Config;
+pub use held::{Inventory, Trouble};
+pub use resident::{Resident, StartError};
