@@ -92,7 +92,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
         (fault_of("the pipeline"), fault_of("the executor"), fault_of("the link"));
     let dir = tempfile::tempdir().expect("a folder");
     let ((sink, events), (work, jobs)) = (sync_channel(1), sync_channel(1));
-    let ((end, ended), (_taking, asked)) = (sync_channel(1), sync_channel(1));
+    let ((end, ended), (_taking, asked)) = (sync_channel(1), sync_channel::<()>(1));
     let (shared, said) = shared(dir.path());
     let keeps = pipeline(&shared);
     let gone = Arc::default();
