@@ -74,6 +74,33 @@ impl Model {
         }
     }
 
+    /// Whether it can come to an alert when only the detections that are `true` fire, each once.
+    pub(crate) fn reach(&self, fires: &[bool]) -> (bool, String) {
+        let can = |detection: usize| fires.get(detection).copied().unwrap_or(false);
+        let missing = (0..self.require.len()).find(|wanted| {
+            let mut meets = self.meets.iter().enumerate();
+            !meets.any(|(detection, met)| met.contains(wanted) && can(detection))
+        });
+        if let Some(missing) = missing {
+            return (
+                false,
+                format!("requires {}, and nothing that meets it can fire", self.require[missing]),
+            );
+        }
+        let counted = self.points.iter().enumerate().filter(|(_, points)| points.is_some());
+        let (able, silent): (Vec<usize>, Vec<usize>) =
+            counted.map(|(detection, _)| detection).partition(|detection| can(*detection));
+        let most: f64 = able.iter().filter_map(|one| Some(self.points[*one].as_ref()?.0)).sum();
+        // Breadth adds points of its own.
+        if self.breadth.is_none() && most < self.threshold {
+            return (
+                false,
+                format!("needs {} points, and what can fire gives {most}", self.threshold),
+            );
+        }
+        (true, format!("{} of the {} it weighs can fire", able.len(), able.len() + silent.len()))
+    }
+
     fn counts(&self, detection: usize) -> bool {
         self.points[detection].is_some() || !self.meets[detection].is_empty()
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapFlags, RingBuffer, RingBufferBuilder};
-use metsuke_event::coverage::{HookTrial, Outcome, Tier};
+use metsuke_event::coverage::{HookTrial, Tier};
 
 pub use list::{
     DenyList, ENTRIES_MAX, Entry, EntryError, MODULE_NAME_MAX, Mode, Operations, PATH_MAX, Subject,
@@ -266,24 +266,6 @@ impl Guard {
         let lost: u64 = count(0);
         Counts { lost: lost + shed, too_large: count(1), not_hashed: count(2) }
     }
-}
-
-/// Whether some hook of tier 1 works here; nothing stays attached.
-pub fn trial(scope: &EnforceScope) -> (bool, Vec<HookTrial>) {
-    let guard = Guard::attach(scope, Tier::Lsm);
-    let lsm = guard.tier() == Some(Tier::Lsm);
-    let mut trials = guard.trials;
-    if lsm {
-        let reason = "tier 1 works, which does the same earlier".to_owned();
-        let skipped = |hook: &str| HookTrial {
-            tier: Tier::Tracing,
-            hook: hook.to_owned(),
-            purpose: "kill before the first instruction".to_owned(),
-            outcome: Outcome::NotTried { reason: reason.clone() },
-        };
-        trials.push(skipped("tp_btf/sched_process_exec (kill)"));
-    }
-    (lsm, trials)
 }
 
 fn place(scope: &EnforceScope) -> (Place, Option<PathBuf>) {

@@ -77,6 +77,19 @@ pub struct HostFact {
     pub value: String,
 }
 
+/// Whether a detection can fire on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectionReach {
+    /// The detection's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Whether what it needs is seen here.
+    pub can_fire: bool,
+    /// What it needs and has not, or what it stands on.
+    pub why: String,
+}
+
 /// The whole report of `metsuke-sensor probe`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
@@ -90,4 +103,8 @@ pub struct Coverage {
     pub facts: Vec<HostFact>,
     /// Classes of activity this sensor delivers (`process.exec`, …).
     pub sees: Vec<String>,
+    /// Whether each detection of the content in force can fire here; empty in reports of sensors
+    /// that did not tell.
+    #[serde(default)]
+    pub detections: Vec<DetectionReach>,
 }

@@ -20,6 +20,7 @@ pub(crate) fn report(tier: Tier, hooks: Vec<HookTrial>, sees: &[&str]) -> Covera
         hooks,
         facts: host::facts(),
         sees: sees.iter().map(|name| (*name).to_owned()).collect(),
+        detections: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::coverage;
 use crate::emit::Notice;
 use crate::error::ProbeError;
 use crate::host;
+use crate::report::{self, Report, Reporter};
 use crate::stats::{Counters, Stats};
 use crate::system::{self, Listeners};
 use crate::tier2::{self, Tracing};
@@ -57,6 +58,7 @@ pub enum ProbeEnd {
 pub struct Probe {
     coverage: Coverage,
     counters: Arc<Counters>,
+    reporter: Reporter,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,6 +77,11 @@ impl Probe {
     /// Its counters, for somebody else to read.
     pub fn meter(&self) -> Meter {
         Meter(Arc::clone(&self.counters))
+    }
+
+    /// Where others tell it what they saw of a process.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter.clone()
     }
 
     /// Whether it watches. It ends by itself only when its sink's receiver is gone, or by a panic.
@@ -118,16 +125,17 @@ pub fn start(config: ProbeConfig, sink: SyncSender<Vec<Event>>) -> Result<Probe,
     let stop = Arc::new(AtomicBool::new(false));
     let world = World::new(&config, bounds, boot, sink, Arc::clone(&counters));
     let (ready, answer) = sync_channel(1);
+    let (reporter, reports) = report::channel();
     let stopped = Arc::clone(&stop);
     let thread = Builder::new()
         .name(THREAD.to_owned())
-        .spawn(move || drain(&config, world, &stopped, &ready))
+        .spawn(move || drain(&config, world, (&stopped, &reports), &ready))
         .map_err(|source| ProbeError::Thread { name: THREAD, source })?;
     let coverage = answer.recv().map_err(|_| ProbeError::Thread {
         name: THREAD,
         source: std::io::Error::other("it ended while it chose a tier"),
     })?;
-    Ok(Probe { coverage, counters, stop, thread: Some(thread) })
+    Ok(Probe { coverage, counters, reporter, stop, thread: Some(thread) })
 }
 
 /// Tries every hook once and takes it away again; reports what worked and what stays unseen.
@@ -196,7 +204,12 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
     (Source::Interfaces(Box::new(interfaces)), report)
 }
 
-fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &SyncSender<Coverage>) {
+fn drain(
+    config: &ProbeConfig,
+    mut world: World,
+    (stop, reports): (&AtomicBool, &Receiver<Report>),
+    ready: &SyncSender<Coverage>,
+) {
     host::hasten();
     let (mut source, mut coverage) = choose(config, &world.bounds);
     let (mut listeners, trials) = Listeners::open(config, &world.bounds);
@@ -212,12 +225,14 @@ fn drain(config: &ProbeConfig, mut world: World, stop: &AtomicBool, ready: &Sync
         source.wait();
         source.round(&mut world);
         listeners.round(&mut world);
+        report::tell(reports, &mut world);
         world.tick();
         world.emitter.flush();
     }
     source.finish(&mut world);
     listeners.round(&mut world);
     world.system_round(u64::MAX);
+    report::tell(reports, &mut world);
     world.count();
     say(&mut world, "stopped");
     world.emitter.flush();
@@ -238,7 +253,8 @@ mod tests {
         let stopped = Arc::clone(&stop);
         let thread = Builder::new().spawn(move || body(&stopped)).expect("starts");
         let coverage = coverage::report(Tier::Interfaces, Vec::new(), &[]);
-        Probe { coverage, counters: Arc::new(Counters::default()), stop, thread: Some(thread) }
+        let (counters, reporter) = (Arc::default(), Reporter::default());
+        Probe { coverage, counters, reporter, stop, thread: Some(thread) }
     }
 
     fn wait_for(stop: &AtomicBool) {

@@ -31,6 +31,7 @@ mod plans;
 mod probe_cmd;
 mod progress;
 mod pulse;
+mod reach;
 mod record;
 mod run_cmd;
 mod sentry;

@@ -6,8 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use metsuke_enforce::EnforceScope;
+use metsuke_enforce::deny::Guard;
 use metsuke_event::coverage::{Coverage, Outcome, Tier};
 use metsuke_probe::{ProbeConfig, Scope};
+
+use crate::edge::Content;
+use crate::reach;
 
 /// Arguments of `metsuke-sensor probe`.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,9 +42,15 @@ pub(crate) fn tier(number: u8) -> Tier {
 /// # Errors
 /// When the scope is none, or standard output is closed.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let within =
+        args.scope_cgroup.as_deref().map_or(Ok(EnforceScope::Host), EnforceScope::cgroup)?;
     let scope = args.scope_cgroup.map_or(Scope::Host, Scope::Cgroup);
     let config = ProbeConfig { max_tier: args.max_tier.map(tier), ..ProbeConfig::new(scope) };
-    let coverage = metsuke_probe::trial(&config)?;
+    let mut coverage = metsuke_probe::trial(&config)?;
+    // Nothing is denied: there is no list.
+    let best = config.max_tier.unwrap_or(Tier::Lsm);
+    reach::in_force(&mut coverage, &Guard::attach(&within, best));
+    reach::detections(&mut coverage, &Content::built_in().rules);
     let text = if args.json {
         let mut text = serde_json::to_string_pretty(&coverage)?;
         text.push('\n');
@@ -70,6 +81,11 @@ fn page(coverage: &Coverage) -> String {
     page.push_str("\nBlind to\n");
     for spot in &coverage.blind {
         let _ = writeln!(page, "  {} ({}): {}", spot.code, spot.activities.join(", "), spot.reason);
+    }
+    let able = coverage.detections.iter().filter(|one| one.can_fire).count();
+    let _ = writeln!(page, "\nDetections: {able} of {} can fire here", coverage.detections.len());
+    for one in coverage.detections.iter().filter(|one| !one.can_fire) {
+        let _ = writeln!(page, "  cannot: {} ({}): {}", one.title, one.id, one.why);
     }
     page.push_str("\nHost\n");
     for fact in &coverage.facts {

@@ -1,0 +1,255 @@
+//! The deny list in force without LSM (tier 2), by direct system calls in a control group of the
+//! test's own.
+
+#![expect(unsafe_code, reason = "deeds are system calls; each block says why it is sound")]
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use metsuke_enforce::EnforceScope;
+use metsuke_enforce::deny::{
+    Decision, DenyList, Disposition, Entry, Guard, Learned, Mode, Operations, Subject,
+};
+use metsuke_event::coverage::Tier;
+use metsuke_testkit::Cgroup;
+use sha2::{Digest, Sha256};
+
+/// How long a decision may take to be told.
+const TOLD: Duration = Duration::from_secs(20);
+
+struct World {
+    inside: Cgroup,
+    guard: Guard,
+    folder: tempfile::TempDir,
+}
+
+/// A guard of tier 2 in a control group; `None`, and why, where none works.
+fn world(test: &str) -> Option<World> {
+    let inside = Cgroup::create(test).inspect_err(|e| eprintln!("NOT RUN: {test}: {e:#}")).ok()?;
+    let scope = EnforceScope::cgroup(inside.path()).expect("a scope");
+    let guard = Guard::attach(&scope, Tier::Tracing);
+    if guard.tier() != Some(Tier::Tracing) {
+        eprintln!("NOT RUN: {test}: {:?}", guard.trials());
+        return None;
+    }
+    Some(World { inside, guard, folder: tempfile::tempdir().expect("a folder") })
+}
+
+impl World {
+    fn put(&mut self, entries: &[(Subject, Operations, Mode)]) {
+        let mut list = DenyList::default();
+        for (subject, operations, mode) in entries.iter().cloned() {
+            list.add(Entry { subject, operations, mode }).expect("an entry");
+        }
+        self.guard.apply(list).expect("in force");
+    }
+
+    /// A copy of true(1) that nobody else has, and its hash.
+    fn copy(&self, name: &str) -> (PathBuf, [u8; 32]) {
+        let mut bytes = fs::read("/bin/true").expect("true");
+        bytes.extend(format!("\n{name} {}\n", std::process::id()).as_bytes());
+        let path = self.folder.path().join(name);
+        fs::write(&path, &bytes).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+        (path, Sha256::digest(&bytes).into())
+    }
+
+    fn told(&mut self, wanted: Disposition) -> Decision {
+        let end = Instant::now() + TOLD;
+        while Instant::now() < end {
+            let found = self.guard.take(Duration::from_millis(20));
+            if let Some(decision) = found.into_iter().find(|one| one.disposition == wanted) {
+                return decision;
+            }
+        }
+        panic!("no decision {wanted:?} was told");
+    }
+
+    fn silent(&mut self) {
+        assert_eq!(self.guard.take(Duration::ZERO), []);
+    }
+}
+
+/// Runs `program` after `deed` was done in it, as a process of `group`.
+fn run(
+    group: &Path,
+    program: &Path,
+    deed: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> io::Result<std::process::ExitStatus> {
+    let procs = CString::new(group.join("cgroup.procs").to_str().expect("text")).expect("no NUL");
+    let mut command = Command::new(program);
+    let join = move || {
+        // SAFETY: a string that ends with NUL, one byte that is there, our own descriptor.
+        let written = unsafe {
+            let fd = libc::open(procs.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            let written = libc::write(fd, b"0".as_ptr().cast(), 1);
+            libc::close(fd);
+            written
+        };
+        if written == 1 { deed() } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: only system calls between fork and exec.
+    unsafe { command.pre_exec(join) };
+    command.status()
+}
+
+fn nothing() -> io::Result<()> {
+    Ok(())
+}
+
+fn learn(world: &World, path: &Path, sha256: [u8; 32]) {
+    let meta = fs::metadata(path).expect("there");
+    world.guard.learn(&Learned {
+        device: meta.dev(),
+        inode: meta.ino(),
+        changed: (meta.ctime(), meta.ctime_nsec()),
+        size: meta.len(),
+        sha256,
+    });
+}
+
+fn inode(path: &Path) -> Subject {
+    let meta = fs::metadata(path).expect("there");
+    Subject::Inode { device: meta.dev(), inode: meta.ino() }
+}
+
+#[test]
+fn an_execution_is_killed_before_its_first_instruction() {
+    let Some(mut world) = world("an_execution_is_killed") else { return };
+    let group = world.inside.path().to_owned();
+    let (path, _) = world.copy("by-inode");
+    let killed = |group: &Path, path: &Path| run(group, path, nothing).expect("starts").signal();
+    assert_eq!(killed(&group, &path), None, "nothing is denied yet");
+    world.put(&[(inode(&path), Operations::EXEC, Mode::Deny)]);
+    assert_eq!(killed(&group, &path), Some(libc::SIGKILL));
+    let told = world.told(Disposition::Killed);
+    assert_eq!((told.subject_kind, told.hook), ("inode", "tp_btf/sched_process_exec"));
+    assert_eq!(told.file.map(|(_, inode)| inode), Some(fs::metadata(&path).unwrap().ino()));
+    let (other, _) = world.copy("other");
+    assert_eq!(killed(&group, &other), None);
+    world.put(&[(inode(&path), Operations::EXEC, Mode::Observe)]);
+    assert_eq!(killed(&group, &path), None, "observed");
+    world.told(Disposition::WouldDeny);
+    world.put(&[(inode(&path), Operations::EXEC, Mode::Deny)]);
+    let outside = Command::new(&path).status().unwrap();
+    assert!(outside.success(), "outside the scope");
+    world.silent();
+    // Fail open: with the guard its hooks are gone.
+    drop(world.guard);
+    let end = Instant::now() + TOLD;
+    while killed(&group, &path).is_some() {
+        assert!(Instant::now() < end, "still killed without a guard");
+    }
+}
+
+#[test]
+fn content_is_known_once_it_was_learned_and_forgotten_when_it_changes() {
+    let Some(mut world) = world("content_is_known") else { return };
+    let group = world.inside.path().to_owned();
+    let (path, hash) = world.copy("by-content");
+    world.put(&[(Subject::Sha256(hash), Operations::EXEC, Mode::Deny)]);
+    assert!(world.guard.gaps().iter().any(|gap| gap.code == "first_use_of_unseen_copy"));
+    assert!(run(&group, &path, nothing).unwrap().success(), "nobody has hashed it yet");
+    learn(&world, &path, hash);
+    assert_eq!(run(&group, &path, nothing).unwrap().signal(), Some(libc::SIGKILL));
+    let told = world.told(Disposition::Killed);
+    let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(told.sha256, Some(hex));
+    let renamed = path.with_extension("renamed");
+    fs::rename(&path, &renamed).unwrap();
+    learn(&world, &renamed, hash);
+    assert_eq!(run(&group, &renamed, nothing).unwrap().signal(), Some(libc::SIGKILL));
+    // Another content in the same file: what was learned is about what it was.
+    let mut bytes = fs::read("/bin/true").unwrap();
+    bytes.extend(b"\nharmless\n");
+    fs::write(&renamed, &bytes).unwrap();
+    assert!(run(&group, &renamed, nothing).unwrap().success());
+}
+
+#[test]
+fn what_nobody_knows_can_be_stopped_too() {
+    let Some(mut world) = world("what_nobody_knows") else { return };
+    let group = world.inside.path().to_owned();
+    let (path, hash) = world.copy("unknown");
+    world.put(&[(Subject::UnknownCopy, Operations::EXEC, Mode::Deny)]);
+    assert_eq!(run(&group, &path, nothing).unwrap().signal(), Some(libc::SIGKILL));
+    assert_eq!(world.told(Disposition::Killed).subject_kind, "unknown_copy");
+    learn(&world, &path, hash);
+    assert!(run(&group, &path, nothing).unwrap().success(), "known, and not on the list");
+}
+
+fn socket(kind: libc::c_int) -> io::Result<libc::c_int> {
+    // SAFETY: plain system call.
+    let fd = unsafe { libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0) };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
+}
+
+fn address(port: u16) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::sa_family_t::try_from(libc::AF_INET).expect("small"),
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() },
+        sin_zero: [0; 8],
+    }
+}
+
+/// Connects a stream (`SOCK_STREAM`), or sends a datagram without a connect.
+fn reach(kind: libc::c_int, port: u16) -> io::Result<()> {
+    let (fd, to) = (socket(kind)?, address(port));
+    let (at, size) = ((&raw const to).cast(), 16);
+    // SAFETY: our own descriptor, an address of 16 bytes and one byte that outlive the calls.
+    let result = unsafe {
+        if kind == libc::SOCK_STREAM {
+            isize::try_from(libc::connect(fd, at, size)).unwrap_or(-1)
+        } else {
+            libc::sendto(fd, b"x".as_ptr().cast(), 1, 0, at, size)
+        }
+    };
+    let error = io::Error::last_os_error();
+    // SAFETY: our own descriptor, not used again.
+    unsafe { libc::close(fd) };
+    if result < 0 { Err(error) } else { Ok(()) }
+}
+
+#[test]
+fn destinations_are_denied() {
+    let Some(mut world) = world("destinations_are_denied") else { return };
+    let group = world.inside.path().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = Ipv4Addr::LOCALHOST.into();
+    let port = |address: io::Result<SocketAddr>| address.unwrap().port();
+    for (kind, port) in [
+        (libc::SOCK_STREAM, port(listener.local_addr())),
+        (libc::SOCK_DGRAM, port(datagrams.local_addr())),
+    ] {
+        let go = |group: &Path| {
+            let result = run(group, Path::new("/bin/true"), move || reach(kind, port));
+            result.map(|status| status.success()).map_err(|error| error.raw_os_error())
+        };
+        world.put(&[]);
+        assert_eq!(go(&group), Ok(true));
+        for (bits, only) in [(32, Some(port)), (32, None), (8, None)] {
+            let subject = Subject::Destination { address: local, bits, port: only };
+            world.put(&[(subject.clone(), Operations::CONNECT, Mode::Deny)]);
+            assert_eq!(go(&group), Err(Some(libc::EPERM)), "{subject}");
+            let told = world.told(Disposition::Denied);
+            assert_eq!(told.object, format!("127.0.0.1:{port}"));
+            assert_eq!(told.entry.map(|entry| entry.subject), Some(subject.clone()));
+            world.put(&[(subject, Operations::CONNECT, Mode::Observe)]);
+            assert_eq!(go(&group), Ok(true), "observed");
+            world.told(Disposition::WouldDeny);
+        }
+        let other = Subject::Destination { address: local, bits: 32, port: Some(port ^ 1) };
+        world.put(&[(other, Operations::CONNECT, Mode::Deny)]);
+        assert_eq!(go(&group), Ok(true), "another port");
+        world.silent();
+    }
+}
