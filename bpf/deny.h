@@ -240,7 +240,7 @@ struct timespec64___deny {
 	long tv_nsec;
 };
 
-/* Until 6.5; 6.6 to 6.10; since 6.11. */
+/* Until 6.5; 6.6 to 6.10; since 6.11, with a flag in the highest bit since 6.13. */
 struct inode___first {
 	struct timespec64___deny i_ctime;
 };
@@ -356,7 +356,7 @@ static __always_inline bool look(const struct file *file, struct facts *facts)
 	facts->content.size = BPF_CORE_READ(inode, i_size);
 	if (bpf_core_field_exists(third->i_ctime_sec)) {
 		facts->content.changed_seconds = BPF_CORE_READ(third, i_ctime_sec);
-		facts->content.changed_nanos = BPF_CORE_READ(third, i_ctime_nsec);
+		facts->content.changed_nanos = BPF_CORE_READ(third, i_ctime_nsec) & 0x7fffffff;
 	} else if (bpf_core_field_exists(second->__i_ctime)) {
 		facts->content.changed_seconds = BPF_CORE_READ(second, __i_ctime.tv_sec);
 		facts->content.changed_nanos = BPF_CORE_READ(second, __i_ctime.tv_nsec);

@@ -8,6 +8,8 @@ use metsuke_guard::governor::Budgets;
 use metsuke_probe::Sensitive;
 use serde::Deserialize;
 
+use crate::denials::Written;
+
 /// Largest configuration file read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) poc_dir: Option<PathBuf>,
     /// What is watched, and where the sensor may act; `--scope-cgroup` goes before it.
     pub(crate) scope: ConfiguredScope,
+    /// What is denied there.
+    pub(crate) deny: Vec<Written>,
     /// What the sensor may use.
     pub(crate) budgets: Budgets,
     flood_per_second: Option<u64>,

@@ -12,6 +12,7 @@ mod config;
 mod crossview;
 mod crossview_cmd;
 mod delegate;
+mod denials;
 mod edge;
 mod enrol_cmd;
 mod evictions;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::crossview;
 use crate::delegate::Shared;
+use crate::denials::Denials;
 use crate::log_to_stderr;
 use crate::task::Task;
 
@@ -156,6 +157,8 @@ struct Parts {
     pipeline: JoinHandle<()>,
     executor: JoinHandle<()>,
     taker: JoinHandle<()>,
+    /// What is denied, and told.
+    denials: Option<Denials>,
     /// Looks after the sensor itself, until the flag is set.
     sentry: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
 }
@@ -218,7 +221,8 @@ impl Parts {
 
     /// Probe, then pipeline, then link; each gets its time.
     async fn stop(self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, probe, sink, end, work, pipeline, executor, taker, sentry } = self;
+        let Self { shared, probe, sink, end, work, pipeline, executor, taker, sentry, denials } =
+            self;
         let kept = tokio::task::spawn_blocking(move || {
             // Before the pipeline, which tells its last words.
             if let Some((sentry, over)) = sentry {
@@ -227,6 +231,8 @@ impl Parts {
                     tracing::error!("what looks after the sensor itself broke down");
                 }
             }
+            // Its last words go through the probe.
+            drop(denials);
             let ended = probe.map_or(ProbeEnd::InOrder, Eyes::close);
             drop(sink);
             // A pipeline that broke down hears nothing; that is told below.

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::Context;
+use metsuke_enforce::deny::{DenyList, Guard};
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
-use metsuke_event::Timestamp;
+use metsuke_event::coverage::Tier;
+use metsuke_event::{Event, Timestamp};
 use metsuke_evidence::Reach;
 use metsuke_guard::protected::Touch;
 use metsuke_guard::senders::Senders;
@@ -18,7 +20,7 @@ use metsuke_link::message::Downstream;
 use metsuke_link::sealed::Purpose;
 use metsuke_link::spool::watch::Watch;
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
-use metsuke_probe::{Meter, Probe, Scope, Throttle};
+use metsuke_probe::{Meter, Probe, ProbeEnd, Reporter, Scope, Throttle};
 use metsuke_respond::Policy;
 
 use super::eyes::{self, Opened};
@@ -26,6 +28,7 @@ use super::{Args, Eyes, Parts, Sensor, thread};
 use crate::border::Border;
 use crate::config::{Config, ConfiguredScope};
 use crate::delegate::{self, NOTES_MAX, Setup, Shared};
+use crate::denials::{self, Denials, Told};
 use crate::edge::{self, Content};
 use crate::evidence::{self, Store, Taker};
 use crate::executor::{Executor, Means};
@@ -37,7 +40,7 @@ use crate::plans::Plans;
 use crate::sentry::{self, Sentry};
 use crate::takeover::Passed;
 use crate::touches::Touches;
-use crate::{facts, own};
+use crate::{facts, own, probe_cmd, reach};
 
 /// What the process has of its own, before anything is built.
 pub(super) struct Own {
@@ -89,8 +92,11 @@ pub(super) fn sensor(
     let stats = meter.clone();
     let (content, refused_content) = Content::load(&args.state, &identity);
     let (policy, refused_policy) = load_policy(&args.state, &identity);
+    let mut setup = setup(args, config, &identity, &opened, guard)?;
+    let denying = Denying::prepare(args, config, &opened)?;
+    complete(&mut setup, &denying, &content);
     let shared = Arc::new(Shared::new(delegate::Parts {
-        setup: setup(args, config, &identity, &opened, guard)?,
+        setup,
         spool,
         probe: Box::new(move || stats.stats()),
         work: [work.clone(), taking],
@@ -108,13 +114,12 @@ pub(super) fn sensor(
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
     note_limits(&shared, &opened.probe, &enforcement);
     start_inventory(&shared, args, config);
-    let config_path = args.config.clone();
-    let protected = Arc::new(sentry::protected(&args.state, config_path, guard));
+    let protected = Arc::new(sentry::protected(&args.state, args.config.clone(), guard));
     let Opened { probe, sink, events, throttle, passed } = opened;
     let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
     let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
     let touches = Touches::new(Arc::clone(&protected));
-    let gate = gate(config, &probe, (meter, throttle), passed, touches);
+    let gate = gate(config, &shared.setup, (meter, throttle), passed, touches);
     let pipeline =
         Pipeline { shared: Arc::clone(&shared), sequence, watch, live: Arc::clone(&live), gate };
     let means = Means {
@@ -137,16 +142,11 @@ pub(super) fn sensor(
             sink: probe.is_err().then_some(sink),
             probe: probe.ok().map(|probe| Box::new(probe) as Box<dyn Eyes>),
             end,
-            pipeline: thread("metsuke-pipeline", move || {
-                // It reads what others wrote, and needs nothing but its own files.
-                if let Err(error) = privileges::drop_all_of_this_thread() {
-                    tracing::warn!(%error, "the pipeline keeps its privileges");
-                }
-                pipeline.run(&events, &said, &told);
-            })?,
+            pipeline: thread("metsuke-pipeline", move || run(pipeline, &events, &said, &told))?,
             executor: thread("metsuke-executor", move || executor.run(&jobs))?,
             taker: thread("metsuke-evidence", move || taker.run(&asked))?,
             sentry: Some((thread("metsuke-sentry", move || sentry.run(&stop))?, over)),
+            denials: denying.begin(&shared)?,
             work,
             shared,
         },
@@ -156,7 +156,7 @@ pub(super) fn sensor(
 /// What stands between the probe and the numbers.
 fn gate(
     config: &Config,
-    probe: &anyhow::Result<Probe>,
+    setup: &Setup,
     (meter, throttle): (Meter, Throttle),
     passed: Option<Passed>,
     touches: Touches,
@@ -164,7 +164,7 @@ fn gate(
     let flood_per_second = config.flood_per_second();
     let bounds = Bounds { budgets: config.budgets, flood_per_second, throttle };
     let begin_ns = passed.as_ref().and_then(|passed| passed.cut).map(|cut| cut.at_ns);
-    let tier = probe.as_ref().ok().map(|probe| probe.coverage().tier.number());
+    let tier = setup.coverage.as_ref().map(|coverage| coverage.tier.number());
     let how = if passed.is_some() { "taken_over" } else { "started" };
     Gate {
         governing: Governing::new(bounds),
@@ -172,6 +172,58 @@ fn gate(
         touches,
         held: passed.map(|passed| passed.held).unwrap_or_default(),
         started: Some(own::started(tier, how)),
+    }
+}
+
+/// The pipeline's thread.
+fn run(
+    pipeline: Pipeline,
+    events: &Receiver<Vec<Event>>,
+    said: &Receiver<Note>,
+    told: &Receiver<ProbeEnd>,
+) {
+    // It reads what others wrote, and needs nothing but its own files.
+    if let Err(error) = privileges::drop_all_of_this_thread() {
+        tracing::warn!(%error, "the pipeline keeps its privileges");
+    }
+    pipeline.run(events, said, told);
+}
+
+/// What is needed to deny: hooks where the sensor may act, the list, and where decisions are told.
+struct Denying {
+    guard: Option<Guard>,
+    list: DenyList,
+    reporter: Reporter,
+}
+
+impl Denying {
+    /// Attaches the hooks; nothing is denied yet.
+    fn prepare(args: &Args, config: &Config, opened: &Opened) -> anyhow::Result<Self> {
+        let best = args.max_tier.map_or(Tier::Lsm, probe_cmd::tier);
+        let scope = enforcement(args, config)?;
+        Ok(Self {
+            list: denials::list(&config.deny)?,
+            guard: scope.ok().map(|scope| Guard::attach(&scope, best)),
+            reporter: opened.probe.as_ref().map(Probe::reporter).unwrap_or_default(),
+        })
+    }
+
+    /// Puts the list in force, where something can be denied.
+    fn begin(self, shared: &Arc<Shared>) -> anyhow::Result<Option<Denials>> {
+        let Self { guard, list, reporter } = self;
+        let noted = Arc::clone(shared);
+        let note = Box::new(move |note| noted.note(note));
+        guard.map(|guard| Denials::start(guard, list, Told { reporter, note })).transpose()
+    }
+}
+
+/// Completes the probe's report of what can be done here.
+fn complete(setup: &mut Setup, denying: &Denying, content: &Content) {
+    if let Some(coverage) = &mut setup.coverage {
+        if let Some(guard) = &denying.guard {
+            reach::in_force(coverage, guard);
+        }
+        reach::detections(coverage, &content.rules);
     }
 }
 

@@ -107,6 +107,7 @@ fn run(faults: &[(&str, Fault)]) -> Ended {
         })
         .expect("starts"),
         sentry: None,
+        denials: None,
         executor: thread("executor", move || commit(executor, || jobs.iter().for_each(drop)))
             .expect("starts"),
         taker: thread("taker", move || asked.iter().for_each(drop)).expect("starts"),

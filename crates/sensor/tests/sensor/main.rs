@@ -7,6 +7,7 @@
 )]
 
 mod basics;
+mod denials;
 mod install;
 mod plans;
 mod selfcare;

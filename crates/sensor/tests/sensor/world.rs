@@ -165,6 +165,16 @@ impl World {
         self.run_with(&[])
     }
 
+    /// Runs a scoped sensor in the best tier up to 2, with this configuration.
+    pub(crate) fn run_configured(&mut self, config: &str) -> Result<()> {
+        let path = self.dir.path().join("config.json");
+        std::fs::write(&path, config)?;
+        let scope = self.group.path().to_owned();
+        let words = ["--max-tier", "2", "--config"].map(OsStr::new);
+        let scoped = [path.as_os_str(), "--scope-cgroup".as_ref(), scope.as_os_str()];
+        self.start_as("run", &[&words[..], &scoped[..]].concat())
+    }
+
     fn run_with(&mut self, more: &[&OsStr]) -> Result<()> {
         let mut args: Vec<&OsStr> = vec!["--max-tier".as_ref(), "3".as_ref()];
         args.extend(more);
