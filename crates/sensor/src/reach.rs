@@ -10,6 +10,9 @@ pub(crate) fn in_force(coverage: &mut Coverage, guard: &Guard) {
     if guard.tier() == Some(Tier::Lsm) && coverage.tier == Tier::Tracing {
         coverage.tier = Tier::Lsm;
     }
+    // The probe only tried what is attached for good here.
+    let attached = |hook: &str| guard.trials().iter().any(|trial| trial.hook == hook);
+    coverage.hooks.retain(|known| known.tier != Tier::Lsm || !attached(&known.hook));
     coverage.hooks.extend(guard.trials().iter().cloned());
     coverage.hooks.sort_by_key(|trial| trial.tier);
     let sees = metsuke_event::Kind::Denial.name();
