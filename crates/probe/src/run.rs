@@ -245,7 +245,7 @@ fn say(world: &mut World, reason: &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, AtomicBool, Builder, Counters, Ordering, Probe, ProbeEnd, Tier, coverage};
+    use super::{Arc, AtomicBool, Builder, Ordering, Probe, ProbeEnd, Reporter, Tier, coverage};
 
     /// A probe whose thread does `body`, which is given the word to stop.
     fn probe(body: impl FnOnce(&AtomicBool) + Send + 'static) -> Probe {
