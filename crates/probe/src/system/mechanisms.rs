@@ -202,6 +202,10 @@ const WEB_ENDINGS: &[&str] = &[
 const PASSING: &[&str] =
     &["~", ".swp", ".swx", ".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".dpkg-dist", ".sample", "-"];
 
+/// Old passwords' hashes (pam_unix, pam_pwhistory), which lie where PAM's settings do: never read,
+/// so that no difference tells them.
+const SECRET: [&str; 4] = ["opasswd", "opasswd.old", "nopasswd", "nopasswd.old"];
+
 /// One pattern with what it is about.
 #[derive(Clone, Debug)]
 struct Rule {
@@ -262,6 +266,7 @@ impl Mechanisms {
             Subject::CronSpool => !passing && !name.starts_with("tmp."),
             Subject::Unit => !passing && !name.starts_with(".#"),
             Subject::Accounts | Subject::Logons => true,
+            Subject::Other("pam") => !passing && !SECRET.contains(&name),
             _ => !passing,
         };
         wanted.then_some(subject)
@@ -350,6 +355,9 @@ mod tests {
             ("/srv/x/.git/hooks/post-merge", Some(Subject::Other("git_hook"))),
             ("/srv/x/.git/hooks/post-merge.sample", None),
             ("/etc/pam.d/sshd.dpkg-new", None),
+            ("/etc/security/limits.conf", Some(Subject::Other("pam"))),
+            ("/etc/security/opasswd", None),
+            ("/etc/security/nopasswd", None),
             ("/", None),
             ("", None),
         ] {
