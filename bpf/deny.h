@@ -2,8 +2,9 @@
 /*
  * The deny list as maps, what is asked of it, and the record of a decision. Tiers 1 and 2 share it.
  *
- * Invariants: nothing outside the scope is denied, nor anything of the sensor's own; whatever
- * cannot be read, found or hashed is allowed.
+ * Invariants: nothing outside the scope is denied, nor anything of the sensor's own process (its
+ * guard, its scanner and a sensor that is to take over are met as others are); whatever cannot be
+ * read, found or hashed is allowed, but by an entry for unknown copies.
  */
 #ifndef METSUKE_DENY_H
 #define METSUKE_DENY_H

@@ -157,7 +157,10 @@ impl Guard {
         // A record that still names an entry of the old list is told from those of the new one.
         let generation = self.generation.wrapping_add(1);
         let image = Image::new(&list, generation);
-        attached.change(&self.image, &image, self.place).map_err(GuardError::Table)?;
+        if let Err(why) = attached.change(&self.image, &image, self.place) {
+            self.image.doubt(&image);
+            return Err(GuardError::Table(why));
+        }
         self.image = image;
         self.list = list;
         self.generation = generation;

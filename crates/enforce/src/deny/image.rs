@@ -126,6 +126,15 @@ impl Image {
         }
     }
 
+    /// The way to `new` broke off: which of its entries the kernel has, nobody knows. No entry has
+    /// no operation, so all of either are written again or taken away by the next list.
+    pub(super) fn doubt(&mut self, new: &Self) {
+        for (known, new) in self.tables.iter_mut().zip(&new.tables) {
+            known.extend(new.keys().map(|key| (key.clone(), Verdict::default())));
+            known.values_mut().for_each(|verdict| *verdict = Verdict::default());
+        }
+    }
+
     /// `struct settings`.
     pub(super) fn settings(&self, place: Place) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(56);
@@ -199,7 +208,7 @@ fn holds(wide: &[u8], narrow: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::list::{DenyList, Entry, Mode, Operations, Subject};
-    use super::{Image, PREFIX, Place, kernel_device, stat_device};
+    use super::{Image, MODULE, PREFIX, Place, kernel_device, stat_device};
 
     #[test]
     fn devices_go_both_ways() {
@@ -224,6 +233,24 @@ mod tests {
         let image = Image::new(&list, 0);
         let said: Vec<_> = image.tables[PREFIX].values().map(|v| (v.deny != 0, v.id)).collect();
         assert_eq!(said, [(false, 0), (true, 1), (false, 3), (true, 1)]);
+    }
+
+    #[test]
+    fn after_a_list_that_broke_off_every_entry_is_in_doubt() {
+        let list = |names: &[&str]| {
+            let mut list = DenyList::default();
+            for name in names {
+                let subject = Subject::Module((*name).to_owned());
+                let (operations, mode) = (Operations::MODULE_LOAD, Mode::Deny);
+                list.add(Entry { subject, operations, mode }).unwrap();
+            }
+            Image::new(&list, 1)
+        };
+        let (mut held, new) = (list(&["a", "b"]), list(&["b", "c"]));
+        held.doubt(&new);
+        // What the next list does not name is taken away, what it names is written again.
+        assert_eq!(held.tables[MODULE].len(), 3);
+        assert!(new.tables[MODULE].iter().all(|(key, said)| held.tables[MODULE][key] != *said));
     }
 
     #[test]

@@ -122,7 +122,11 @@ impl Attached {
         self.settings.update(&0_u32.to_ne_bytes(), &settings, MapFlags::ANY).map_err(explain)?;
         for (map, (old, new)) in self.tables.iter().zip(old.tables.iter().zip(&new.tables)) {
             for key in old.keys().filter(|key| !new.contains_key(*key)) {
-                map.delete(key).map_err(explain)?;
+                match map.delete(key) {
+                    // It never came to be there: an earlier list broke off.
+                    Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => {}
+                    deleted => deleted.map_err(explain)?,
+                }
             }
         }
         Ok(())
