@@ -15,6 +15,8 @@ use crate::reach::{Reach, ReachError};
 
 /// Most files of a folder that are looked at.
 pub const FILES_MAX: usize = 100_000;
+/// Most folders that wait to be looked at, so that a tree of folders alone has a bound, too.
+pub const FOLDERS_MAX: usize = 100_000;
 /// Deepest folder that is looked at, counted from the one asked for.
 pub const DEPTH_MAX: usize = 64;
 
@@ -111,6 +113,10 @@ impl Reach {
         if let Some((_, kind)) = NOT_READ.iter().find(|(magic, _)| *magic == kind.cast_unsigned()) {
             return Err(FileError::FileSystem { path: path.to_owned(), kind });
         }
+        if self.private.iter().any(|path| is_at(path, &stat)) {
+            let why = "a file with the sensor's keys";
+            return Err(ReachError::Protected(why).into());
+        }
         // The very file that was looked at, whatever stands at its path by now.
         let file = File::open(format!("/proc/self/fd/{}", seen.as_raw_fd())).map_err(failed)?;
         Ok(Opened { file, stat })
@@ -157,8 +163,14 @@ impl Reach {
     }
 }
 
-/// The regular files of `folder`, deepest last, at most [`FILES_MAX`]; `gap` hears of what is left
-/// out. Links are not followed, other file systems not entered.
+/// Whether the file at `path` is the one of `stat`.
+fn is_at(path: &Path, stat: &Stat) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == (stat.st_dev, stat.st_ino))
+}
+
+/// The regular files of `folder`, deepest last, at most [`FILES_MAX`] of at most [`FOLDERS_MAX`]
+/// folders; `gap` hears of what is left out. Links are not followed, other file systems not entered.
 pub fn files_of(folder: &Path, gap: &mut dyn FnMut(&Path, &str)) -> Vec<PathBuf> {
     use std::os::unix::fs::MetadataExt;
     let mut files = Vec::new();
@@ -172,13 +184,20 @@ pub fn files_of(folder: &Path, gap: &mut dyn FnMut(&Path, &str)) -> Vec<PathBuf>
                 continue;
             }
         };
-        for entry in entries.flatten() {
+        for entry in entries {
+            let Ok(entry) = entry else {
+                gap(&folder, "the folder cannot be read to its end");
+                break;
+            };
             let path = entry.path();
+            // It was removed meanwhile.
             let Ok(facts) = fs::symlink_metadata(&path) else { continue };
             if facts.is_dir() && facts.dev() != device {
                 gap(&path, "another file system begins here");
             } else if facts.is_dir() && depth >= DEPTH_MAX {
                 gap(&path, "deeper folders are not looked at");
+            } else if facts.is_dir() && waiting.len() >= FOLDERS_MAX {
+                gap(&path, "more folders than are looked at in one scan");
             } else if facts.is_dir() {
                 waiting.push((path, depth + 1));
             } else if facts.is_file() && files.len() >= FILES_MAX {

@@ -1,7 +1,7 @@
 //! What may be read: which processes, which files.
 //!
 //! Invariant: with a control group as scope, processes outside of it and files outside of the
-//! configured roots are refused.
+//! configured roots are refused. Neither the sensor's memory nor its keys on disk are read.
 
 use std::fs::File;
 use std::io;
@@ -22,6 +22,8 @@ pub struct Reach {
     pub boot: BootId,
     /// Folders whose files may be read; `None` for all.
     pub roots: Option<Vec<PathBuf>>,
+    /// Files that are never read, whatever name they are asked for by: they hold the sensor's keys.
+    pub private: Vec<PathBuf>,
 }
 
 /// Why something is not read.

@@ -90,14 +90,19 @@ impl Scanner {
             limit: self.limit,
         };
         let name = subject.key.to_string();
-        let (mappings, _) = memory::mappings(subject)?;
+        let (mappings, unread) = memory::mappings(subject)?;
         self.run(rules, &name, to, |feed| {
             feed.target(b'T', &name)?;
             let mut blocks = Blocks { feed, tail: Vec::new(), next: None };
             let walked = memory::walk(subject, &mappings, walk, &mut blocks)?;
             feed.finish()?;
+            if unread > 0 {
+                feed.gap(&name, &format!("{unread} mappings were not understood"))?;
+            }
             if walked.ended {
                 feed.gap(&name, "the process ended while its memory was read")?;
+            } else if walked.cut {
+                feed.gap(&name, "time or bytes were over; the rest was not looked at")?;
             }
             Ok(())
         })

@@ -93,6 +93,11 @@ impl Identity {
         files::private_dir(dir).and_then(|()| files::replace(&path, &text)).map_err(failed)
     }
 
+    /// Where the identity of `dir` lies, with its key.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join(FILE)
+    }
+
     /// Whether `dir` holds an identity.
     pub fn exists(dir: &Path) -> bool {
         dir.join(FILE).exists()

@@ -23,7 +23,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const READING: Reading = Reading { max_bytes: 64 << 20, cpu_percent: 100, limit: LIMIT };
 
 fn everywhere() -> Reach {
-    Reach { scope: EnforceScope::Host, boot: boot(), roots: None }
+    Reach { scope: EnforceScope::Host, boot: boot(), roots: None, private: Vec::new() }
 }
 
 fn below(root: &Path) -> Reach {
@@ -115,6 +115,24 @@ fn links_pipes_and_what_programs_answer_for_are_not_read() -> Result<()> {
     let device = refused(&everywhere(), Path::new("/dev/null"));
     assert!(matches!(device, FileError::NoFile { .. }), "{device}");
     assert!(!to.exists(), "nothing is left of what was refused");
+    Ok(())
+}
+
+#[test]
+fn the_sensors_keys_are_read_by_no_name() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [key, other] = ["key", "other"].map(|name| dir.path().join(name));
+    fs::write(&key, "secret")?;
+    fs::hard_link(&key, &other)?;
+    let reach = Reach { private: vec![key.clone()], ..everywhere() };
+    let to = dir.path().join("artifact");
+    for path in [&key, &other] {
+        let taken = collect(&reach, path, &to, READING, NOW);
+        assert!(matches!(taken, Err(CollectError::File(FileError::Reach(_)))), "{taken:?}");
+    }
+    assert!(!to.exists());
+    collect(&everywhere(), &other, &to, READING, NOW)?;
+    assert_eq!(fs::read(&to)?, b"secret", "another's file of that name is read");
     Ok(())
 }
 

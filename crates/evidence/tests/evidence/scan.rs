@@ -15,7 +15,7 @@ use metsuke_testkit::{needs, wait};
 use crate::world::{LIMIT, boot, keeper, scanner, subject};
 
 fn everywhere() -> Reach {
-    Reach { scope: EnforceScope::Host, boot: boot(), roots: None }
+    Reach { scope: EnforceScope::Host, boot: boot(), roots: None, private: Vec::new() }
 }
 
 fn rules(needle: &str) -> String {
@@ -72,6 +72,11 @@ fn a_rule_is_found_in_memory() -> Result<()> {
     let memory = fs::File::open(format!("/proc/{}/mem", running.pid()))?;
     std::os::unix::fs::FileExt::read_exact_at(&memory, &mut there, address)?;
     assert_eq!(there, secret.as_bytes(), "it stands at the address that was told");
+
+    let hurried = Scanner { limit: Duration::ZERO, ..scanner };
+    let evidence = hurried.process(&subject, &rules(&secret), &dir.path().join("hurried"))?;
+    let is_told = |gap: &String| gap.contains("the rest was not looked at");
+    assert!(evidence.gaps.iter().any(is_told), "{evidence:?}");
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn boot() -> BootId {
 
 pub(crate) fn reach(group: &Cgroup) -> Reach {
     let scope = EnforceScope::cgroup(group.path()).expect("a group");
-    Reach { scope, boot: boot(), roots: None }
+    Reach { scope, boot: boot(), roots: None, private: Vec::new() }
 }
 
 pub(crate) fn key(pid: u32) -> ProcessKey {

@@ -355,8 +355,9 @@ fn evidence_means(args: &Args, config: &Config) -> anyhow::Result<evidence::Mean
     };
     let beside = std::env::current_exe().context("this program's own path is not known")?;
     let beside = beside.with_file_name("metsuke-yara");
+    let boot = metsuke_probe::boot_id()?;
     Ok(evidence::Means {
-        reach: Reach { scope, boot: metsuke_probe::boot_id()?, roots },
+        reach: Reach { scope, boot, roots, private: vec![Identity::path(&args.state)] },
         yara: config.yara.clone().unwrap_or(beside),
         cpu_percent: config.evidence_cpu_percent.unwrap_or(evidence::CPU_PERCENT),
     })
