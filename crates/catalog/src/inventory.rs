@@ -24,7 +24,7 @@ const INSERT_CHUNK: usize = 1_000;
 /// Keys per statement.
 const KEYS_CHUNK: usize = 1_000;
 /// Most items kept of one endpoint, gone ones included: five times what a sensor keeps by default,
-/// and a bound on what a hostile one can store (some 100 MB).
+/// and a bound on what a hostile one can store (usual ones: some 100 MB; none is over 64 KiB).
 const ITEMS_MAX: u64 = 200_000;
 /// How long what went is still known: three months.
 const GONE_NANOS: i64 = 90 * 24 * 3_600 * 1_000_000_000;

@@ -7,8 +7,8 @@
 use metsuke_event::inventory::{Delta, Item, Survey};
 
 use crate::limits::{
-    INVENTORY_COMPRESSED_MAX, INVENTORY_DECOMPRESSED_MAX, INVENTORY_ITEMS_MAX, INVENTORY_TEXT_MAX,
-    LIST_MAX,
+    INVENTORY_COMPRESSED_MAX, INVENTORY_DECOMPRESSED_MAX, INVENTORY_ITEM_MAX, INVENTORY_ITEMS_MAX,
+    INVENTORY_TEXT_MAX, LIST_MAX,
 };
 use crate::proto;
 use crate::wire::{WireError, bounded};
@@ -82,11 +82,17 @@ fn survey(survey: &Survey) -> Result<(), WireError> {
     bounded("places", survey.places.len(), LIST_MAX)?;
     bounded("left_out", survey.left_out.len(), LIST_MAX)?;
     survey.places.iter().try_for_each(|place| text("places", place))?;
-    survey.left_out.iter().try_for_each(|left| text("left_out", &left.example))
+    text("missing", survey.missing.as_deref().unwrap_or_default())?;
+    survey.left_out.iter().try_for_each(|left| {
+        text("left_out", &left.example)?;
+        text("reason", &left.reason)
+    })
 }
 
 fn item(item: &Item) -> Result<(), WireError> {
     text("key", &item.key())?;
+    let size = serde_json::to_vec(item).map_err(|_| WireError::Unreadable("inventory item"))?.len();
+    bounded("inventory item", size, INVENTORY_ITEM_MAX)?;
     let lists = match item {
         Item::User(user) => &user.groups,
         Item::Product(product) => &product.evidence,
@@ -159,6 +165,10 @@ mod tests {
         let many = (0..=INVENTORY_ITEMS_MAX).map(|n| executable(&format!("/{n}"), &hash));
         assert!(pack(&delta(many.collect())).is_err());
         assert!(pack(&delta(vec![executable(&"x".repeat(20_000), &hash)])).is_err());
+        // No text of an item but its key has a bound of its own.
+        let Item::Executable(file) = executable("/a", &hash) else { panic!("an executable") };
+        let file = Executable { package: Some("x".repeat(100_000)), ..file };
+        assert!(pack(&delta(vec![Item::Executable(file)])).is_err());
         for bad in ["", "0A", &"0A".repeat(32), &"zz".repeat(32)] {
             assert!(pack(&delta(vec![executable("/a", bad)])).is_err(), "{bad}");
         }

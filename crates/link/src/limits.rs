@@ -45,6 +45,10 @@ pub const INVENTORY_DECOMPRESSED_MAX: usize = 4 << 20;
 /// three-byte character because it was no UTF-8.
 pub const INVENTORY_TEXT_MAX: usize = 3 * 4_096 + 256;
 
+/// Largest inventory item, in bytes of JSON: a path of 4,096 with its package, or an account in a
+/// thousand groups. It bounds what the server keeps of one.
+pub const INVENTORY_ITEM_MAX: usize = 64 << 10;
+
 /// Batches a sensor sends ahead of their acknowledgement.
 pub const WINDOW_BATCHES: usize = 64;
 /// Bytes a sensor sends ahead of their acknowledgement.
