@@ -104,6 +104,10 @@ impl Scanner {
             } else if walked.cut {
                 feed.gap(&name, "time or bytes were over; the rest was not looked at")?;
             }
+            if walked.holes > 0 {
+                let holes = walked.holes;
+                feed.gap(&name, &format!("{holes} stretches were not looked at; a dump names them"))?;
+            }
             Ok(())
         })
     }
@@ -231,7 +235,7 @@ impl Sink for Blocks<'_, '_> {
     }
 
     fn hole(&mut self, _address: u64, _length: u64, _reason: &str) -> io::Result<()> {
-        // Which parts of a process cannot be read is the dump's to say.
+        // They are told by their number; which parts they are is the dump's to say.
         Ok(())
     }
 }

@@ -131,7 +131,9 @@ impl Image {
     pub(super) fn doubt(&mut self, new: &Self) {
         for (known, new) in self.tables.iter_mut().zip(&new.tables) {
             known.extend(new.keys().map(|key| (key.clone(), Verdict::default())));
-            known.values_mut().for_each(|verdict| *verdict = Verdict::default());
+            for verdict in known.values_mut() {
+                *verdict = Verdict::default();
+            }
         }
     }
 

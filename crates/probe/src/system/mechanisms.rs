@@ -202,7 +202,7 @@ const WEB_ENDINGS: &[&str] = &[
 const PASSING: &[&str] =
     &["~", ".swp", ".swx", ".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".dpkg-dist", ".sample", "-"];
 
-/// Old passwords' hashes (pam_unix, pam_pwhistory), which lie where PAM's settings do: never read,
+/// Old passwords' hashes (`pam_unix`, `pam_pwhistory`), which lie where PAM's settings do: never read,
 /// so that no difference tells them.
 const SECRET: [&str; 4] = ["opasswd", "opasswd.old", "nopasswd", "nopasswd.old"];
 
