@@ -106,7 +106,10 @@ impl Scanner {
             }
             if walked.holes > 0 {
                 let holes = walked.holes;
-                feed.gap(&name, &format!("{holes} stretches were not looked at; a dump names them"))?;
+                feed.gap(
+                    &name,
+                    &format!("{holes} stretches were not looked at; a dump names them"),
+                )?;
             }
             Ok(())
         })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use metsuke_guard::governor::Budgets;
-use metsuke_probe::Sensitive;
+use metsuke_probe::{Sensitive, Watcher};
 use serde::Deserialize;
 
 use crate::denials::Written;
@@ -50,6 +50,18 @@ struct SensitiveFile {
     sensitivity: String,
 }
 
+/// What is not read, for people write secrets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unread {
+    /// Lines typed at a prompt.
+    Prompts,
+    /// The text of scripts.
+    Scripts,
+    /// What makes programs start by themselves, with its changed lines.
+    Persistence,
+}
+
 /// The configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,6 +89,8 @@ pub(crate) struct Config {
     /// What is on the host.
     pub(crate) inventory: crate::inventory::Settings,
     sensitive: Option<Vec<SensitiveFile>>,
+    /// What is read by default and is not to be.
+    unread: Vec<Unread>,
 }
 
 impl Config {
@@ -96,6 +110,15 @@ impl Config {
         self.flood_per_second.unwrap_or(FLOOD_PER_SECOND)
     }
 
+    /// What the probe is not to read.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = Watcher> {
+        self.unread.iter().map(|unread| match unread {
+            Unread::Prompts => Watcher::Prompts,
+            Unread::Scripts => Watcher::Scripts,
+            Unread::Persistence => Watcher::Persistence,
+        })
+    }
+
     /// Files whose reading is reported.
     pub(crate) fn sensitive(&self) -> Option<Vec<Sensitive>> {
         let files = self.sensitive.as_ref()?.iter();
@@ -112,7 +135,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, ConfiguredScope};
+    use super::{Config, ConfiguredScope, Watcher};
 
     fn read(text: &str) -> Result<Config, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
@@ -128,6 +151,14 @@ mod tests {
         let budgets = read(r#"{"budgets": {"cpu_permille": 7}}"#).expect("the others are as usual");
         assert_eq!(budgets.budgets.cpu_permille, 7);
         assert_eq!(budgets.budgets.memory_bytes, Config::default().budgets.memory_bytes);
+    }
+
+    #[test]
+    fn what_may_hold_secrets_can_be_left_unread() {
+        let config = read(r#"{"unread": ["prompts", "scripts"]}"#).expect("reads");
+        assert_eq!(config.unread().collect::<Vec<_>>(), [Watcher::Prompts, Watcher::Scripts]);
+        assert_eq!(Config::default().unread().count(), 0);
+        assert!(read(r#"{"unread": ["promts"]}"#).is_err());
     }
 
     #[test]

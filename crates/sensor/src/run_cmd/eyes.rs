@@ -62,5 +62,8 @@ fn probe_config(args: &Args, config: &Config) -> ProbeConfig {
     if let Some(sensitive) = config.sensitive() {
         probe.sensitive = sensitive;
     }
+    for watcher in config.unread() {
+        probe.watchers.remove(&watcher);
+    }
     probe
 }
