@@ -160,6 +160,27 @@ mod tests {
     }
 
     #[test]
+    fn no_name_of_a_file_keeps_the_rest_from_being_sent() {
+        let hash = "0a".repeat(32);
+        // The longest path there is, as `inventory` writes what is no UTF-8.
+        let longest = format!("/{}", "\\xff".repeat(4_095));
+        assert!(pack(&delta(vec![executable(&longest, &hash)])).is_ok());
+        // Names without order, as many as the ledger puts into one message.
+        let mut seed = 1_u64;
+        let mut name = || -> String {
+            let letters = (0..4_000).map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b'0' + u8::try_from(seed >> 58).unwrap_or(0))
+            });
+            letters.collect()
+        };
+        let items: Vec<Item> = (0..500).map(|_| executable(&name(), &hash)).collect();
+        let packed = pack(&delta(items)).expect("within bounds");
+        assert!(packed.delta_zstd.len() > 1 << 20, "nothing compresses them");
+        assert!(unpack(&packed).is_ok());
+    }
+
+    #[test]
     fn what_is_over_a_bound_is_refused_on_both_sides() {
         let hash = "0a".repeat(32);
         let many = (0..=INVENTORY_ITEMS_MAX).map(|n| executable(&format!("/{n}"), &hash));

@@ -36,14 +36,15 @@ pub const LIST_MAX: usize = 64;
 
 /// Most items, new and gone together, in one inventory message: about 300 kB of JSON.
 pub const INVENTORY_ITEMS_MAX: usize = 2_000;
-/// Largest inventory message compressed, in bytes.
-pub const INVENTORY_COMPRESSED_MAX: usize = 1 << 20;
+/// Largest inventory message compressed, in bytes: as it is decompressed, for whoever names files can
+/// name them so that nothing compresses them.
+pub const INVENTORY_COMPRESSED_MAX: usize = 4 << 20;
 /// Largest inventory message decompressed, in bytes: bounds what a small frame can make the server
 /// hold.
 pub const INVENTORY_DECOMPRESSED_MAX: usize = 4 << 20;
-/// Longest text of an inventory item, in bytes: a path of 4,096 whose every byte was replaced by a
-/// three-byte character because it was no UTF-8.
-pub const INVENTORY_TEXT_MAX: usize = 3 * 4_096 + 256;
+/// Longest text of an inventory item, in bytes: a path of 4,096 whose every byte was written as
+/// `\xff` because it was no UTF-8. A shorter bound would let whoever names a file stop the rest.
+pub const INVENTORY_TEXT_MAX: usize = 4 * 4_096 + 256;
 
 /// Largest inventory item, in bytes of JSON: a path of 4,096 with its package, or an account in a
 /// thousand groups. It bounds what the server keeps of one.

@@ -10,7 +10,7 @@ use metsuke_respond::PlanId;
 use crate::world::{World, until_true};
 
 fn artifact(plan: u128, kind: &str, size: usize) -> (Offer, Vec<u8>) {
-    let bytes: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..size).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
     let offer = Offer {
         plan: PlanId::from_u128(plan),
         kind: kind.to_owned(),
