@@ -196,6 +196,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/endpoints/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How an endpoint's sensor did, minute by minute; a week is kept. */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/endpoints/{id}/inventory": {
         parameters: {
             query?: never;
@@ -848,10 +865,14 @@ export interface components {
         Coverage: {
             /** @description What stays unseen. */
             blind: components["schemas"]["BlindSpot"][];
+            /** @description Those of them that cannot fire there. */
+            cannot_fire: components["schemas"]["UnableDetection"][];
             /** @description Facts about the host. */
             facts: components["schemas"]["HostFact"][];
             /** @description Every hook tried. */
             hooks: components["schemas"]["HookTrial"][];
+            /** @description How many detections of the content in force the sensor judged; 0 when it does not tell. */
+            judged: number;
             /** @description Classes of activity it delivers. */
             sees: string[];
             /** @description The tier in force: `lsm`, `tracing` or `interfaces`. */
@@ -1159,6 +1180,54 @@ export interface components {
             uid: number;
             /** @description When it last changed. */
             updated: components["schemas"]["Time"];
+        };
+        /** @description How an endpoint's sensor did over time. */
+        HealthHistory: {
+            /** @description Oldest first, at most 500. A minute in which nothing was said has no point. */
+            items: components["schemas"]["HealthPoint"][];
+            /** @description How many minutes are taken together in each point; the last may have fewer. */
+            minutes_per_point: number;
+        };
+        /** @description How the sensor did in one minute, or in several taken together. */
+        HealthPoint: {
+            /**
+             * Format: int64
+             * @description CPU time used since the sensor started, in milliseconds; of several minutes the last.
+             */
+            cpu_ms: number | null;
+            /**
+             * Format: int64
+             * @description How many reasons it gave to look after it; of several minutes the most.
+             */
+            degraded: number;
+            /**
+             * Format: int64
+             * @description Activities produced since the sensor started; of several minutes the last.
+             */
+            events_total: number | null;
+            /**
+             * Format: int64
+             * @description Age of the oldest activity not yet acknowledged, in milliseconds; of several minutes the
+             *     most.
+             */
+            lag_ms: number | null;
+            /**
+             * Format: int64
+             * @description Activities lost since the sensor started; of several minutes the last.
+             */
+            lost_total: number | null;
+            /**
+             * Format: int64
+             * @description Resident memory in bytes; of several minutes the most.
+             */
+            rss_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Bytes waiting on its disk; of several minutes the most.
+             */
+            spool_bytes: number | null;
+            /** @description The beginning of the minute, of the last one when several are taken together. */
+            time: components["schemas"]["Time"];
         };
         /** @description One step of an alert, in order of time. */
         Highlight: {
@@ -1839,6 +1908,15 @@ export interface components {
             /** @description User. */
             user: string | null;
         };
+        /** @description A detection that cannot fire there. */
+        UnableDetection: {
+            /** @description The document's id. */
+            id: string;
+            /** @description Its title. */
+            title: string;
+            /** @description What it needs and has not. */
+            why: string;
+        };
         /** @description One account. */
         User: {
             /** @description When it was made. */
@@ -2430,6 +2508,57 @@ export interface operations {
             };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_health: {
+        parameters: {
+            query?: {
+                /** @description From this time on, RFC 3339; a day before `to` by default. */
+                from?: string;
+                /** @description Before this time; now by default. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Endpoint id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthHistory"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -77,6 +77,17 @@ pub struct HostFact {
     pub value: String,
 }
 
+/// A detection that cannot fire there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnableDetection {
+    /// The document's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What it needs and has not.
+    pub why: String,
+}
+
 /// What the sensor can see and stop there, found by trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
@@ -90,6 +101,10 @@ pub struct Coverage {
     pub facts: Vec<HostFact>,
     /// Classes of activity it delivers.
     pub sees: Vec<String>,
+    /// How many detections of the content in force the sensor judged; 0 when it does not tell.
+    pub judged: usize,
+    /// Those of them that cannot fire there.
+    pub cannot_fire: Vec<UnableDetection>,
 }
 
 /// How the sensor is.
@@ -235,6 +250,13 @@ impl From<event::Coverage> for Coverage {
             blind: coverage.blind.into_iter().map(blind).collect(),
             facts: coverage.facts.into_iter().map(fact).collect(),
             sees: coverage.sees,
+            judged: coverage.detections.len(),
+            cannot_fire: coverage
+                .detections
+                .into_iter()
+                .filter(|one| !one.can_fire)
+                .map(|one| UnableDetection { id: one.id, title: one.title, why: one.why })
+                .collect(),
         }
     }
 }

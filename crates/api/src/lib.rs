@@ -10,6 +10,7 @@ mod body;
 pub mod detections;
 pub mod endpoints;
 pub mod enrolment;
+pub mod health;
 mod hosts;
 pub mod inventory;
 mod metrics;

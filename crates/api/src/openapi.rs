@@ -21,6 +21,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::alerts::routes())
         .merge(crate::tree::routes())
         .merge(crate::endpoints::routes())
+        .merge(crate::health::routes())
         .merge(crate::inventory::routes())
         .merge(crate::search::routes())
         .merge(crate::techniques::routes())

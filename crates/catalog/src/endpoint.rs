@@ -158,7 +158,7 @@ impl Catalog {
     }
 
     /// Removes an endpoint, so that its sensor is a stranger at its next word. What it reported
-    /// stays, but for its inventory: nobody keeps that up to date any more.
+    /// stays, but for its inventory, which nobody keeps up to date any more, and its health.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when it is not enrolled.
@@ -171,6 +171,7 @@ impl Catalog {
         let removed = Entity::delete_by_id(&target).exec(&tx).await;
         removed.map_err(database("remove an endpoint"))?;
         crate::inventory::remove(&tx, id).await?;
+        crate::health::remove(&tx, id).await?;
         let deed = Deed { actor, action: "endpoint.remove", target: &target, detail: &host };
         append(&tx, now, deed).await?;
         tx.commit().await.map_err(database("commit"))?;
@@ -200,6 +201,7 @@ impl Catalog {
             row.addresses = Set(to_json("endpoint", &addresses)?);
         }
         if let Some(health) = change.health {
+            crate::health::note(&tx, now, id, &health).await?;
             row.health = Set(to_json("endpoint", &health)?);
         }
         if let Some(coverage) = change.coverage {

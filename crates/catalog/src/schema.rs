@@ -17,7 +17,7 @@ use sea_orm::{
 use crate::{CatalogError, Result, database};
 
 /// The version this server writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 macro_rules! table {
     ($module:ident, $table:literal, { $($fields:tt)* }) => {
@@ -254,6 +254,20 @@ table!(inventory_state, "inventory_states", {
     pub surveys: String,
 });
 
+table!(endpoint_health, "endpoint_health", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub endpoint: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub minute: i64,
+    pub cpu_ms: Option<i64>,
+    pub rss_bytes: Option<i64>,
+    pub lag_ms: Option<i64>,
+    pub spool_bytes: Option<i64>,
+    pub lost_total: Option<i64>,
+    pub events_total: Option<i64>,
+    pub degraded: i64,
+});
+
 async fn create_table<E: EntityTrait>(entity: E, db: &impl ConnectionTrait) -> Result<()> {
     let mut statement = Schema::new(db.get_database_backend()).create_table_from_entity(entity);
     statement.if_not_exists();
@@ -329,6 +343,11 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
         for statement in statements {
             db.execute(&statement).await.map_err(database("create its indexes"))?;
         }
+    }
+    if found < 4 {
+        create_table(endpoint_health::Entity, db).await?;
+        let by_minute = index("health_by_minute", endpoint_health::Entity, &["minute"]);
+        db.execute(&by_minute).await.map_err(database("create its indexes"))?;
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

@@ -217,7 +217,7 @@ async fn announce(
     Ok(file)
 }
 
-/// Expires plans, forgets old hits, until `stop`.
+/// Expires plans, forgets old hits and old health, until `stop`.
 async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
     let prune = async {
         while stop.run_until_cancelled(tokio::time::sleep(PRUNE_EVERY)).await.is_some() {
@@ -225,6 +225,9 @@ async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
                 Ok(0) => {}
                 Ok(forgotten) => tracing::warn!(forgotten, "old hits were forgotten"),
                 Err(error) => tracing::error!(%error, "old hits cannot be forgotten"),
+            }
+            if let Err(error) = catalog.prune_health(metsuke_catalog::clock::now()).await {
+                tracing::error!(%error, "old health of endpoints cannot be forgotten");
             }
         }
     };

@@ -11,6 +11,7 @@
 )]
 
 mod artifacts;
+mod health;
 mod inventory;
 mod paging;
 mod status;
@@ -403,7 +404,7 @@ async fn a_foreign_host_name_and_odd_bodies_are_refused() {
         .body(Body::from("{}"))
         .unwrap();
     world.send(form).await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type");
-    let large = json!({ "user": "x".repeat(100_000), "password": "" });
+    let large = json!({ "user": "x".repeat(300_000), "password": "" });
     let reply = world.send(json_request("POST", "/api/v1/session", &large)).await;
     reply.problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large");
     let reply = world.send(json_request("POST", "/api/v1/session", &json!({}))).await;
