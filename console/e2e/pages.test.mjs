@@ -43,7 +43,11 @@ async function views(page) {
   } else notRun('alert pages', 'the server has no alert');
   if (endpoint) {
     list.push(
-      ['endpoint', `/endpoints/${endpoint}`, '.endpoint'],
+      ['endpoint', `/endpoints/${endpoint}`, '.chart, .endpoint .blank'],
+      ['endpoint-inventory', `/endpoints/${endpoint}?tab=inventory`, '.tabs__panel tr, .tabs__panel .blank'],
+      ['endpoint-crossview', `/endpoints/${endpoint}?tab=crossview`, '.evidence .panel__body > table, .evidence .panel__body > .blank'],
+      ['endpoint-evidence', `/endpoints/${endpoint}?tab=evidence`, '.tabs__panel tr, .tabs__panel .blank'],
+      ['files', '/files?q=/usr/bin/curl', '.panel tr, .blank p'],
       ['endpoint-processes', `/endpoints/${endpoint}?tab=processes`, '.tabs__panel tr, .tabs__panel .blank'],
       ['endpoint-loss', `/endpoints/${endpoint}?tab=loss`, '.tabs__panel tr, .tabs__panel .blank'],
     );

@@ -201,6 +201,33 @@ it('terminate: asks for a reason, then shows the states as they come', async () 
   await clean('plan done');
 });
 
+it('evidence: says what is missing, sends what was chosen, then shows the states as they come', async () => {
+  if (site.live) return notRun('evidence', 'asks a host for a file; the product tests do it');
+  const id = site.world.endpoints[0].id;
+  await page.goto(`${site.url}/endpoints/${id}?tab=evidence`);
+  await page.getByRole('button', { name: 'Collect a file…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Send' }).click();
+  await dialog.getByText('Give an absolute path.').waitFor();
+  await dialog.getByText('Give a reason.').waitFor();
+  await dialog.getByLabel('File (absolute path)').fill('/tmp/.cache-7/p');
+  await dialog.getByLabel('Reason').fill('what was downloaded');
+  await clean('evidence dialog');
+  await shot(page, 'work-evidence');
+  const sent = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/responses'));
+  await dialog.getByRole('button', { name: 'Send' }).click();
+  assert.deepEqual((await sent).postDataJSON(), { verb: 'collect', endpoint: id, path: '/tmp/.cache-7/p', reason: 'what was downloaded' });
+  await page.locator('.plan[data-state="done"]').first().waitFor();
+  await clean('evidence plan');
+  const link = page.locator(`tr[data-artifact="${site.world.artifacts[0].plan}"] a`);
+  assert.equal(await link.getAttribute('href'), `/api/v1/artifacts/${site.world.artifacts[0].plan}/content`);
+  await page.goto(`${site.url}/endpoints/${id}?tab=crossview`);
+  await page.getByRole('button', { name: 'Compare now…' }).click();
+  await dialog.getByLabel('Reason').fill('an alert');
+  await dialog.getByRole('button', { name: 'Send' }).click();
+  await page.locator('.plan').filter({ hasText: 'Cross-view' }).first().waitFor();
+});
+
 /** A real process: found on its endpoint, ended from there, gone as seen from here. */
 async function endProcess() {
   if (!site.group) return notRun('terminate', 'METSUKE_CGROUP names no control group of the sensor');

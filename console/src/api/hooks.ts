@@ -16,10 +16,12 @@ import type {
   AlertPage,
   AlertSummary,
   AlertPatch,
+  ArtifactPage,
   Endpoint,
   EndpointList,
   FilePage,
   FieldInfo,
+  HealthHistory,
   HitPage,
   InventoryPage,
   Overview,
@@ -103,6 +105,10 @@ export const useEndpoints = () => useGet<EndpointList>('/endpoints');
 export const useEndpoint = (id: string) => useGet<Endpoint>(`/endpoints/${id}`);
 export const useInventory = (id: string, query: Query) =>
   usePages<InventoryPage>(`/endpoints/${id}/inventory`, query);
+export const useHealth = (id: string, range: Query) =>
+  useGet<HealthHistory>(`/endpoints/${id}/health`, range);
+/** What plans brought from endpoints. */
+export const useArtifacts = (query: Query) => usePages<ArtifactPage>('/artifacts', query);
 /** Who has a file, by SHA-256 or path. */
 export const useFiles = (query: Query, enabled: 'on' | 'off' = 'on') =>
   useGet<FilePage>('/inventory/files', query, enabled);
@@ -142,6 +148,15 @@ export function useTerminate() {
   });
 }
 
+/** Makes any plan. */
+export function useRespond() {
+  const client = useQueryClient();
+  return useMutation<Plan, Problem, ResponseRequest>({
+    mutationFn: (body) => call('POST', '/responses', { body }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ['responses'] }),
+  });
+}
+
 export function useCancelPlan() {
   const client = useQueryClient();
   return useMutation<Plan, Problem, string>({
@@ -155,9 +170,9 @@ const REFRESH_MS = 800;
 const TOUCHES: Record<string, string[]> = {
   alert: ['alerts', 'overview', 'techniques'],
   endpoint: ['endpoints', 'overview'],
-  plan: ['responses', 'overview'],
+  plan: ['responses', 'artifacts', 'overview'],
   stats: [],
-  resync: ['alerts', 'overview', 'endpoints', 'responses', 'techniques', 'status'],
+  resync: ['alerts', 'overview', 'endpoints', 'responses', 'artifacts', 'techniques', 'status'],
 };
 
 function refresher(client: QueryClient) {

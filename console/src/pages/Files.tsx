@@ -1,10 +1,13 @@
 // Who in the fleet has a file, whether or not it ever ran; and for whom nobody can say.
-import { TextInput } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
+import { Button, TextInput } from '@mantine/core';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { useFiles } from '../api/hooks';
 import type { FilePage, FleetFile, NotLookedAt } from '../api/types';
+import { EvidenceDialog } from '../components/EvidenceDialog';
+import type { EvidenceTarget } from '../components/EvidenceDialog';
 import { Blank, Panel, Ready } from '../components/Panel';
 import { Status } from '../components/Status';
 import { Age, Stamp } from '../components/Time';
@@ -39,19 +42,33 @@ export function FilesPage() {
 
 function Found({ data }: { data: FilePage }) {
   const { t } = useTranslation();
+  const navigate = useNavigate();
+  const [asked, setAsked] = useState<EvidenceTarget>();
   return (
     <div className="stack">
       <Panel title={t('files/summary', { looked: data.looked_at, endpoints: data.endpoints })} body="flush">
-        {data.items.length === 0 ? <Blank>{t('files/empty')}</Blank> : <Where files={data.items} />}
+        {data.items.length === 0 ? <Blank>{t('files/empty')}</Blank> : <Where files={data.items} onAsk={setAsked} />}
       </Panel>
       {data.not_looked_at.length > 0 && (
         <Panel title={t('files/unlooked')} body="flush"><Unlooked endpoints={data.not_looked_at} /></Panel>
       )}
+      <EvidenceDialog
+        target={asked}
+        onClose={() => setAsked(undefined)}
+        onPlan={(plan) => {
+          setAsked(undefined);
+          void navigate({ to: '/endpoints/$id', params: { id: plan.endpoint }, search: { tab: 'evidence' } as never });
+        }}
+      />
     </div>
   );
 }
 
-function Where({ files }: { files: FleetFile[] }) {
+function collect(file: FleetFile): EvidenceTarget {
+  return { verb: 'collect', endpoint: { id: file.endpoint, host: file.host ?? file.endpoint, status: file.status }, path: file.path };
+}
+
+function Where({ files, onAsk }: { files: FleetFile[]; onAsk: (target: EvidenceTarget) => void }) {
   const { t } = useTranslation();
   return (
     <table className="table">
@@ -63,8 +80,9 @@ function Where({ files }: { files: FleetFile[] }) {
           <th>{t('inventory/col/path')}</th>
           <th>{t('inventory/col/sha256')}</th>
           <th className="w-user">{t('inventory/col/package')}</th>
-          <th className="w-time">{t('files/first')}</th>
+          <th className="w-stamp">{t('files/first')}</th>
           <th className="w-time">{t('inventory/wentAt')}</th>
+          <th className="w-action"><span className="sr-only">{t('evidence/collect')}</span></th>
         </tr>
       </thead>
       <tbody>
@@ -78,6 +96,11 @@ function Where({ files }: { files: FleetFile[] }) {
             <td><SafeText text={file.package ?? '–'} /></td>
             <td><Stamp time={file.first_seen} /></td>
             <td><Stamp time={file.gone} /></td>
+            <td>
+              {!file.gone && (
+                <Button size="compact-xs" variant="default" onClick={() => onAsk(collect(file))}>{t('evidence/short/collect')}</Button>
+              )}
+            </td>
           </tr>
         ))}
       </tbody>

@@ -23,6 +23,26 @@ export function BlindSpots({ coverage }: { coverage: Coverage }) {
   );
 }
 
+export function CannotFire({ coverage }: { coverage: Coverage }) {
+  const { t } = useTranslation();
+  const { judged, cannot_fire: unable } = coverage;
+  if (judged === 0) return <p className="blank">{t('endpoint/cannotFireUnknown')}</p>;
+  if (unable.length === 0) return <p className="blank">{t('endpoint/cannotFireNone', { judged })}</p>;
+  return (
+    <table className="table table--wrap">
+      <thead><tr><th>{t('endpoint/detection')}</th><th>{t('endpoint/reason')}</th></tr></thead>
+      <tbody>
+        {unable.map((one) => (
+          <tr key={one.id}>
+            <td><SafeText text={one.title} /> <span className="muted mono"><SafeText text={one.id} /></span></td>
+            <td><SafeText text={one.why} /></td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 const TIERS: Record<string, number> = { lsm: 1, tracing: 2, interfaces: 3 };
 const MARKS: Record<string, string> = { works: '✓', refused: '✕', not_tried: '–' };
 

@@ -5,6 +5,8 @@ import { useTranslation } from 'react-i18next';
 
 import { useAlertPages, useEndpoint, usePlans, useSearchPages } from '../../api/hooks';
 import type { Endpoint, Plan } from '../../api/types';
+import { EvidenceDialog } from '../../components/EvidenceDialog';
+import type { EvidenceTarget } from '../../components/EvidenceDialog';
 import { LossTable } from '../../components/LossNote';
 import { Blank, Panel, Ready } from '../../components/Panel';
 import { PlanRow } from '../../components/PlanChip';
@@ -18,8 +20,11 @@ import { SafeText } from '../../components/Val';
 import { clause } from '../../lib/query';
 import { recent } from '../../lib/time';
 import { useUrl } from '../../lib/url';
-import { BlindSpots, Hooks } from './Coverage';
+import { BlindSpots, CannotFire, Hooks } from './Coverage';
+import { CrossView } from './CrossView';
+import { Evidence } from './Evidence';
 import { Facts, HealthFacts } from './Facts';
+import { HealthOver } from './HealthOver';
 import { Inventory } from './Inventory';
 import { Processes } from './Processes';
 
@@ -37,6 +42,7 @@ function Body({ endpoint }: { endpoint: Endpoint }) {
   const { t } = useTranslation();
   const [url, change] = useUrl();
   const [target, setTarget] = useState<TerminateTarget>();
+  const [asked, setAsked] = useState<EvidenceTarget>();
   const active = url['tab'] ?? 'state';
   const plans = usePlans({ endpoint: endpoint.id });
   return (
@@ -59,20 +65,32 @@ function Body({ endpoint }: { endpoint: Endpoint }) {
             { key: 'state', label: t('endpoint/overview') },
             { key: 'processes', label: t('endpoint/processes') },
             { key: 'inventory', label: t('inventory/title') },
+            { key: 'crossview', label: t('crossview/title') },
+            { key: 'evidence', label: t('evidence/title') },
             { key: 'alerts', label: t('endpoint/alerts') },
             { key: 'responses', label: t('response/list'), count: plans.data?.items.length },
             { key: 'loss', label: t('endpoint/loss'), count: endpoint.loss.length },
           ]}
         >
           {active === 'state' && <State endpoint={endpoint} />}
-          {active === 'processes' && <ProcessTab endpoint={endpoint} onTerminate={setTarget} />}
+          {active === 'processes' && <ProcessTab endpoint={endpoint} onTerminate={setTarget} onAsk={setAsked} />}
           {active === 'inventory' && <Inventory endpoint={endpoint} />}
+          {active === 'crossview' && <CrossView endpoint={endpoint} plans={plans.data?.items ?? []} onAsk={setAsked} />}
+          {active === 'evidence' && <Evidence endpoint={endpoint} plans={plans.data?.items ?? []} onAsk={setAsked} />}
           {active === 'alerts' && <Alerts endpoint={endpoint} />}
           {active === 'responses' && <Plans plans={plans.data?.items ?? []} />}
           {active === 'loss' &&
             (endpoint.loss.length === 0 ? <Blank>{t('loss/nothing')}</Blank> : <LossTable loss={endpoint.loss} />)}
         </Tabs>
       </section>
+      <EvidenceDialog
+        target={asked}
+        onClose={() => setAsked(undefined)}
+        onPlan={(plan) => {
+          setAsked(undefined);
+          change({ tab: plan.verb === 'crossview' ? 'crossview' : 'evidence' }, 'push');
+        }}
+      />
       <TerminateDialog
         target={target}
         onClose={() => setTarget(undefined)}
@@ -90,12 +108,16 @@ function State({ endpoint }: { endpoint: Endpoint }) {
   return (
     <div className="endpoint">
       <div className="stack">
+        <HealthOver endpoint={endpoint} />
         <Panel title={t('endpoint/facts')}><Facts endpoint={endpoint} /></Panel>
         <Panel title={t('endpoint/health')}><HealthFacts endpoint={endpoint} /></Panel>
       </div>
       <div className="stack">
       <Panel title={t('endpoint/blind')} body="flush">
         {endpoint.coverage ? <BlindSpots coverage={endpoint.coverage} /> : <Blank>{t('endpoint/noCoverage')}</Blank>}
+      </Panel>
+      <Panel title={t('endpoint/cannotFire')} body="flush">
+        {endpoint.coverage ? <CannotFire coverage={endpoint.coverage} /> : <Blank>{t('endpoint/noCoverage')}</Blank>}
       </Panel>
       <Panel title={t('endpoint/hooks')} body="flush">
         {endpoint.coverage ? <Hooks coverage={endpoint.coverage} /> : <Blank>{t('endpoint/noCoverage')}</Blank>}
@@ -107,13 +129,19 @@ function State({ endpoint }: { endpoint: Endpoint }) {
 
 const PROCESS_LIMIT = 200;
 
-function ProcessTab({ endpoint, onTerminate }: { endpoint: Endpoint; onTerminate: (target: TerminateTarget) => void }) {
+interface ProcessTabProps {
+  endpoint: Endpoint;
+  onTerminate: (target: TerminateTarget) => void;
+  onAsk: (target: EvidenceTarget) => void;
+}
+
+function ProcessTab({ endpoint, onTerminate, onAsk }: ProcessTabProps) {
   const range = useMemo(() => recent('24h'), []);
   const q = `${clause('device.uid', endpoint.id)} AND class:(process.exec OR process.exit)`;
   const answer = useSearchPages({ q, ...range, limit: PROCESS_LIMIT });
   return (
     <Ready answer={answer}>
-      {(data) => <Processes endpoint={endpoint} events={data.pages.flatMap((page) => page.items)} onTerminate={onTerminate} />}
+      {(data) => <Processes endpoint={endpoint} events={data.pages.flatMap((page) => page.items)} onTerminate={onTerminate} onAsk={onAsk} />}
     </Ready>
   );
 }

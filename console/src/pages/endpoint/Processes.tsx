@@ -1,8 +1,9 @@
-// The endpoint's latest processes; one that has no end can be terminated.
+// The endpoint's latest processes; one that has no end can be dumped, scanned and terminated.
 import { Button } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import type { Endpoint, EventRow } from '../../api/types';
+import type { EvidenceTarget } from '../../components/EvidenceDialog';
 import { Blank } from '../../components/Panel';
 import type { TerminateTarget } from '../../components/TerminateDialog';
 import { Stamp } from '../../components/Time';
@@ -12,6 +13,7 @@ interface Props {
   endpoint: Endpoint;
   events: EventRow[];
   onTerminate: (target: TerminateTarget) => void;
+  onAsk: (target: EvidenceTarget) => void;
 }
 
 const text = (event: EventRow, field: string): string | undefined => {
@@ -34,7 +36,13 @@ export function latest(events: EventRow[]): { event: EventRow; uid: string; ende
     .sort((a, b) => b.event.time.localeCompare(a.event.time));
 }
 
-export function Processes({ endpoint, events, onTerminate }: Props) {
+function brief(event: EventRow, uid: string): EvidenceTarget['process'] {
+  const pid = Number(text(event, 'process.pid'));
+  const name = text(event, 'process.name');
+  return { uid, ...(Number.isFinite(pid) ? { pid } : {}), ...(name ? { name } : {}) };
+}
+
+export function Processes({ endpoint, events, onTerminate, onAsk }: Props) {
   const { t } = useTranslation();
   const list = latest(events);
   if (list.length === 0) return <Blank>{t('endpoint/processesEmpty')}</Blank>;
@@ -48,7 +56,7 @@ export function Processes({ endpoint, events, onTerminate }: Props) {
           <th>{t('process/cmd')}</th>
           <th className="w-user">{t('process/user')}</th>
           <th className="w-time">{t('process/end')}</th>
-          <th className="w-action"><span className="sr-only">{t('response/terminate')}</span></th>
+          <th className="w-actions"><span className="sr-only">{t('response/terminate')}</span></th>
         </tr>
       </thead>
       <tbody>
@@ -60,7 +68,13 @@ export function Processes({ endpoint, events, onTerminate }: Props) {
             <td><Val field="process.cmd_line" value={text(event, 'process.cmd_line') ?? text(event, 'process.file.path')} /></td>
             <td><Val field="process.user.name" value={text(event, 'process.user.name')} /></td>
             <td>{ended ? <Stamp time={ended} form="clock" /> : <span className="muted">–</span>}</td>
-            <td>
+            <td className="actions">
+              {!ended &&
+                (['dump', 'scan'] as const).map((verb) => (
+                  <Button key={verb} size="compact-xs" variant="default" onClick={() => onAsk({ verb, endpoint, process: brief(event, uid) })}>
+                    {t(`evidence/short/${verb}`)}
+                  </Button>
+                ))}
               {!ended && (
                 <Button
                   size="compact-xs"
