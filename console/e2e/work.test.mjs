@@ -212,6 +212,7 @@ it('evidence: says what is missing, sends what was chosen, then shows the states
   await dialog.getByText('Give a reason.').waitFor();
   await dialog.getByLabel('File (absolute path)').fill('/tmp/.cache-7/p');
   await dialog.getByLabel('Reason').fill('what was downloaded');
+  assert.equal(await dialog.getByText('Give a').count(), 0, 'what is given is no longer asked for');
   await clean('evidence dialog');
   await shot(page, 'work-evidence');
   const sent = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/responses'));

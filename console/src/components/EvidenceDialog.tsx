@@ -51,7 +51,7 @@ interface Choices {
 }
 
 /** What is still missing, by field. */
-type Missing = Partial<Record<'path' | 'rules' | 'reason', string>>;
+type Missing = Partial<Record<'path' | 'rules' | 'reason', string | undefined>>;
 
 const takesPath = (target: EvidenceTarget) => target.verb === 'collect' || (target.verb === 'scan' && !target.process);
 
@@ -97,7 +97,7 @@ function Form({ target, onClose, onPlan }: Props & { target: EvidenceTarget }) {
           </>
         )}
       </dl>
-      <Fields target={target} choices={choices} missing={missing} onChange={(part) => setChoices({ ...choices, ...part })} />
+      <Fields target={target} choices={choices} missing={missing} onChange={(part) => { setChoices({ ...choices, ...part }); setMissing({ reason: missing.reason }); }} />
       <p className="note">{t(`evidence/effect/${target.verb}`)}</p>
       {target.endpoint.status && target.endpoint.status !== 'online' && <p className="warn">{t('response/offline')}</p>}
       <Textarea
@@ -107,7 +107,10 @@ function Form({ target, onClose, onPlan }: Props & { target: EvidenceTarget }) {
         data-autofocus
         value={reason}
         error={missing.reason}
-        onChange={(event) => setReason(event.currentTarget.value)}
+        onChange={(event) => {
+          setReason(event.currentTarget.value);
+          setMissing({ ...missing, reason: undefined });
+        }}
       />
       {respond.error && <p className="failed" role="alert">{visible(respond.error.message)}</p>}
       <div className="row">
