@@ -480,32 +480,6 @@ struct io_connect {
 
 #pragma clang attribute pop
 
-/* The user-mode interface: fixed layouts, never relocated. */
-struct user_sockaddr {
-	__u16 family;
-	__be16 port;
-	__u8 rest[24]; /* IPv4: 4 bytes of address; IPv6: 4 of flow information, then 16. */
-};
-
-struct user_message {
-	__u64 name;
-	__u32 name_length;
-	__u32 pad;
-	__u64 vectors;
-	__u64 vector_count;
-	__u64 control;
-	__u64 control_length;
-	__u32 flags;
-	__u32 pad2;
-};
-
-struct user_bpf {
-	__u32 words[4]; /* what all commands of interest have within: descriptors and attach type */
-};
-
-struct user_vector {
-	__u64 base;
-	__u64 length;
-};
+#include "user.h"
 
 #endif

@@ -149,7 +149,7 @@ async fn get_inventory(
     let state = app.catalog.inventory_state(id).await?;
     let counts = app.catalog.inventory_counts(id).await?;
     Ok(Json(InventoryPage {
-        items: rows.into_iter().map(shape).collect(),
+        items: rows.iter().map(shape).collect(),
         next,
         updated: state.as_ref().map(|state| state.updated.into()),
         complete: state.as_ref().is_some_and(|state| state.whole),
@@ -211,7 +211,7 @@ fn surveys(
     told.map(survey).collect()
 }
 
-fn shape(record: InventoryRecord) -> InventoryItem {
+fn shape(record: &InventoryRecord) -> InventoryItem {
     InventoryItem {
         key: record.item.key(),
         name: record.item.name().to_owned(),

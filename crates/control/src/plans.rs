@@ -110,10 +110,12 @@ pub(crate) fn record(plan: &Plan) -> Result<PlanRecord, OrderError> {
             (Some(target.to_string()), Some(scope.to_owned()))
         }
         Verb::PocCleanup { poc } => (Some(poc.to_string()), None),
-        Verb::Dump { target, .. } => (Some(target.to_string()), None),
-        Verb::Collect { path, .. } => (Some(path.clone()), None),
-        Verb::Scan { what: ScanTarget::Process { target }, .. } => (Some(target.to_string()), None),
-        Verb::Scan { what: ScanTarget::Path { path }, .. } => (Some(path.clone()), None),
+        Verb::Dump { target, .. } | Verb::Scan { what: ScanTarget::Process { target }, .. } => {
+            (Some(target.to_string()), None)
+        }
+        Verb::Collect { path, .. } | Verb::Scan { what: ScanTarget::Path { path }, .. } => {
+            (Some(path.clone()), None)
+        }
         Verb::ListLive { what } => (Some(what.name().to_owned()), None),
         Verb::Poc { .. } | Verb::Crossview => (None, None),
     };

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use metsuke_catalog::Catalog;
 use metsuke_catalog::clock::now;
+use metsuke_catalog::{ArtifactFilter, Catalog};
 use metsuke_control::{Control, Order, Target};
 use metsuke_event::id::PlanId;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
@@ -162,7 +162,7 @@ async fn only_what_a_plan_of_the_endpoint_asked_for_is_taken() {
     refused(&world.offer(plan, b"12345").await, "the plan allows 4");
     world.control.cancel(plan, "ann").await.unwrap();
     refused(&world.offer(plan, b"1234").await, "cancelled");
-    assert!(world.catalog.artifacts(&Default::default(), 9).await.unwrap().is_empty());
+    assert!(world.catalog.artifacts(&ArtifactFilter::default(), 9).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -18,12 +18,8 @@ const META: &str = "linux-image-cloud-amd64";
 /// Modules that the guest loads: one to be seen, one for overlays.
 pub(super) const MODULES: [&str; 2] = ["dummy", "overlay"];
 
-/// Where packages come from. The keyring is Debian's own, which signs all three.
-const SOURCES: &str = "\
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
-";
+/// Debian's own keyring, which signs all it publishes.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A kernel, unpacked.
 #[derive(Debug)]
@@ -71,6 +67,22 @@ pub(super) fn fetch() -> Result<Vec<Kernel>> {
         ensure!(kernel.is_there(), "{package} lacks the kernel or a module of {MODULES:?}");
     }
     Ok(kernels)
+}
+
+/// Where packages come from: where this host's own do, with the backports beside them.
+///
+/// # Errors
+/// apt cannot be run, or knows no Debian archive.
+fn sources() -> Result<String> {
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"]);
+    let listed = steps::output(&mut command)?;
+    let end = |end: &str| listed.lines().find(|site| site.trim_end_matches('/').ends_with(end));
+    let main = end("/debian").context("apt on this host names no Debian archive")?;
+    let line = |site: &str, suite: &str| format!("deb [signed-by={KEYRING}] {site} {suite} main\n");
+    let security = end("/debian-security").map(|site| line(site, "bookworm-security"));
+    let main = line(main, "bookworm") + &line(main, "bookworm-backports");
+    Ok(main + &security.unwrap_or_default())
 }
 
 /// The newest package of a version in what `apt-cache show` lists, the newest first.
@@ -138,7 +150,7 @@ impl Apt {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(part))?;
         }
-        fs::write(folder.join("sources.list"), SOURCES)?;
+        fs::write(folder.join("sources.list"), sources()?)?;
         Ok(Self { folder })
     }
 
