@@ -43,8 +43,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::ports::{Facts, Responses, Status, Telemetry};
 
-/// Largest request body: the longest holds the YARA rules of a scan, with escapes.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Largest request body, also of those who are not signed in. Responses have a bound of their own.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Responses: plans that change a host, from the request to their end.
 
 use axum::Json;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metsuke_catalog::{EndpointRecord, PlanFilter, PlanRecord};
@@ -22,6 +23,8 @@ use crate::shape::Time;
 
 mod evidence;
 
+/// Largest body of a response asked for: the longest holds the YARA rules of a scan, with escapes.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Seconds a plan waits for its endpoint when nothing else is said.
 const TTL_DEFAULT_S: u32 = 600;
 /// Shortest and longest wait, in seconds.
@@ -421,8 +424,11 @@ pub(crate) fn shape(record: PlanRecord, hosts: &Hosts) -> Result<Plan, Problem> 
 }
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let make = OpenApiRouter::new()
         .routes(routes!(create_response, list_responses))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    OpenApiRouter::new()
+        .merge(make)
         .routes(routes!(create_response_all))
         .routes(routes!(get_response))
         .routes(routes!(cancel_response))
