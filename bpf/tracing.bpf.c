@@ -96,6 +96,7 @@ static __always_inline int hot(struct call *call)
 		return opened(call->result, call->c);
 	case CALL_write:
 	case CALL_pwrite64:
+	case CALL_writev:
 	case CALL_pwritev:
 	case CALL_pwritev2:
 	case CALL_sendfile:

@@ -3,10 +3,18 @@
 use metsuke_event::field::{by_any_name, by_name};
 use metsuke_event::{FIELDS, FieldSpec, FieldType};
 
+/// Every SHA-256 of an activity: of files, programs, libraries and modules, scripts.
+const HASHES: &[&str] = &[
+    "file.hash.sha256",
+    "process.file.hash.sha256",
+    "driver.file.hash.sha256",
+    "script.hash.sha256",
+];
+
 /// Short names beyond those of the field table; some stand for several fields at once.
 const SEVERAL: &[(&str, &[&str])] = &[
-    ("sha256", &["file.hash.sha256", "process.file.hash.sha256"]),
-    ("hash", &["file.hash.sha256", "process.file.hash.sha256"]),
+    ("sha256", HASHES),
+    ("hash", HASHES),
     ("ip", &["dst_endpoint.ip", "src_endpoint.ip"]),
     ("cwd", &["process.working_directory"]),
     ("name", &["process.name"]),
@@ -50,6 +58,10 @@ const LOWER: &[&str] = &[
     "process.storyline",
     "process.file.hash.sha256",
     "file.hash.sha256",
+    "file.hash.md5",
+    "file.hash.sha1",
+    "driver.file.hash.sha256",
+    "script.hash.sha256",
     "query.hostname",
 ];
 

@@ -20,6 +20,8 @@ pub(crate) const DAY: &str = "day";
 pub(crate) const BLOOM_FIELDS: &[&str] = &[
     "process.file.hash.sha256",
     "file.hash.sha256",
+    "driver.file.hash.sha256",
+    "script.hash.sha256",
     "dst_endpoint.ip",
     "src_endpoint.ip",
     "dns_server.ip",

@@ -200,6 +200,9 @@ fn mounts_by_both_interfaces() {
         let empty = CString::default();
         let moved = [mount, at(&empty), AT_FDCWD, at(&names[1]), 4, 0];
         done("move_mount", libc::SYS_move_mount, moved);
+        for descriptor in [mount, opened] {
+            done("close", libc::SYS_close, [descriptor, 0, 0, 0, 0, 0]);
+        }
         for name in &names {
             done("umount2", libc::SYS_umount2, [at(name), 0, 0, 0, 0, 0]);
         }
