@@ -94,7 +94,7 @@ fn dns_over_tcp_in_pieces() {
             call(libc::SYS_read, [fd(&stream), room.as_mut_ptr() as u64, count, 0, 0, 0])
         };
         assert_eq!(read(2), 2);
-        while read(7) == 7 {}
+        while read(7) > 0 {}
         Vec::new()
     });
     let Some(mut watch) = dns_watch(&group, address.port(), test) else { return };

@@ -33,13 +33,25 @@ the process is the actor and not the subject. A Sigma name with `@` means this f
 that log-source category.
 ";
 
-const GROUPS: [(Group, &str, &str); 7] = [
+const GROUPS: [(Group, &str, &str); 19] = [
     (Group::Meta, "Envelope", "Of every activity."),
     (Group::Process, "Process", "The process that acted; of every activity that has one."),
     (Group::File, "File", "The file acted upon."),
     (Group::Network, "Network", "The flow acted upon, seen from this host."),
     (Group::Dns, "DNS", "The question asked, and its answer where one was seen."),
-    (Group::Module, "Kernel module", "The module loaded or unloaded."),
+    (Group::Module, "Kernel module or library", "What was loaded or unloaded."),
+    (Group::Transition, "Transition", "What a process changed about itself."),
+    (Group::Target, "Target", "The process acted upon."),
+    (Group::Memory, "Memory", "Memory that became executable, or a file made of it."),
+    (Group::Script, "Script", "What an interpreter was given to run."),
+    (Group::Kernel, "Kernel", "BPF, kexec, settings, io_uring."),
+    (Group::Logon, "Logon", "A logon, logoff or failed logon."),
+    (Group::Account, "Account", "The account or group that came, changed or went."),
+    (Group::Persistence, "Persistence", "What starts by itself, and the file that says so."),
+    (Group::Service, "Service", "A service of the service manager."),
+    (Group::Tls, "TLS", "A TLS client's greeting, beside its flow."),
+    (Group::Denial, "Denial", "What was denied, or would have been."),
+    (Group::Discrepancy, "Discrepancy", "What two views of the host differ in."),
     (Group::Health, "Sensor", "What the sensor says of itself: health and loss."),
 ];
 
