@@ -1,5 +1,5 @@
-//! Cross-view looks of a running sensor: on a schedule and on demand; what they find becomes
-//! activities, and the report is kept in the state folder.
+//! Cross-view looks of a running sensor: on a schedule, on demand, and when the sensor itself alerts;
+//! what they find becomes activities, and the report is kept in the state folder.
 //!
 //! Invariant: a discrepancy is told once for as long as it lasts; the kept report has all of them.
 
@@ -22,6 +22,8 @@ const MINUTES: u64 = 15;
 const FIRST: Duration = Duration::from_secs(60);
 /// Those who wait for a report at most.
 const MAX_WAITING: usize = 16;
+/// Alerts ask for a look this often at most: an attack brings many.
+const BETWEEN_ALERTS: Duration = Duration::from_secs(300);
 /// The report's name in the state folder.
 const FILE: &str = "crossview.json";
 
@@ -30,11 +32,12 @@ const FILE: &str = "crossview.json";
 pub(crate) struct Desk {
     waiting: Mutex<Vec<SyncSender<Report>>>,
     bell: Condvar,
+    /// When an alert last asked.
+    alerted: Mutex<Option<Instant>>,
 }
 
 impl Desk {
     /// Asks for a look now; the report comes when it is done. `None` when too many wait already.
-    #[expect(dead_code, reason = "the door for plans that ask for a look")]
     pub(crate) fn ask(&self) -> Option<Receiver<Report>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= MAX_WAITING {
@@ -44,6 +47,17 @@ impl Desk {
         waiting.push(sender);
         self.bell.notify_one();
         Some(receiver)
+    }
+
+    /// An alert came to be on the sensor itself: looks soon, unless it did a short while ago.
+    pub(crate) fn alerted(&self) {
+        let mut last = self.alerted.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < BETWEEN_ALERTS) {
+            return;
+        }
+        *last = Some(Instant::now());
+        // The report is kept and told by the looker; nobody here waits for it.
+        drop(self.ask());
     }
 
     /// Waits until somebody asks, at most until `due`; those who asked.
@@ -187,7 +201,19 @@ mod tests {
     use metsuke_crossview::{Config, Found, Report, Scope, SubjectType, ViewReport};
     use metsuke_event::{Kind, Timestamp};
 
-    use super::{FILE, Looker};
+    use std::time::Instant;
+
+    use super::{Desk, FILE, Looker};
+
+    #[test]
+    fn many_alerts_ask_for_one_look() {
+        let desk = Desk::default();
+        desk.alerted();
+        desk.alerted();
+        assert_eq!(desk.wait(Some(Instant::now())).len(), 1);
+        assert!(desk.ask().is_some(), "a plan may ask all the same");
+        assert_eq!(desk.wait(Some(Instant::now())).len(), 1);
+    }
 
     fn found(subject: &str) -> Found {
         Found {

@@ -151,7 +151,7 @@ impl Taker {
                 let evidence = live::list(reach, *what, to, now).map_err(|error| said(&error))?;
                 Ok((evidence, json!({})))
             }
-            Verb::Crossview => crossview::take(reach, to),
+            Verb::Crossview => crossview::take(&self.shared.crossview, to),
             Verb::Terminate { .. } | Verb::Poc { .. } | Verb::PocCleanup { .. } => {
                 Err("this plan takes no evidence".to_owned())
             }

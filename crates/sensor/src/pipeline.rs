@@ -224,6 +224,9 @@ impl Running {
             self.parts.live.observe(&event);
             let found = self.engine.observe(&event);
             add(&shared.counters.edge_hits, found.hits.len() as u64);
+            if !found.alerts.is_empty() {
+                shared.crossview.alerted();
+            }
             self.since.get_or_insert_with(Instant::now);
             self.pending.push(event);
             if self.pending.len() >= BATCH_EVENTS {

@@ -2,24 +2,28 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
-use metsuke_crossview::{Config, Scope};
-use metsuke_evidence::{ArtifactFile, Reach};
+use metsuke_evidence::ArtifactFile;
 use metsuke_respond::{Artifact, ArtifactKind, Evidence};
 use serde_json::Value;
 
 use super::said;
+use crate::crossview::Desk;
 
 /// Largest report kept, in bytes; a report is bounded far below.
 const REPORT_BYTES_MAX: u64 = 64 << 20;
 
-/// Looks, and writes the report to a new file `to`.
-pub(super) fn take(reach: &Reach, to: &Path) -> Result<(Evidence, Value), String> {
-    let scope = match reach.scope.directory() {
-        Some(group) => Scope::Cgroup(group.to_owned()),
-        None => Scope::Host,
-    };
-    let report = metsuke_crossview::run(&Config::new(scope)).map_err(|error| said(&error))?;
+/// How long a look may take; on a large host two passes take seconds.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Has the sensor's own thread look, so that what is found is told as activities too, and writes the
+/// report to a new file `to`.
+pub(super) fn take(desk: &Desk, to: &Path) -> Result<(Evidence, Value), String> {
+    let answer = desk.ask().ok_or("too many looks wait already; ask again in a minute")?;
+    let report = answer
+        .recv_timeout(LONGEST)
+        .map_err(|_| "the look did not come to an end; the sensor's log says why".to_owned())?;
     let mut file = ArtifactFile::create(to, REPORT_BYTES_MAX).map_err(|error| said(&error))?;
     let text = serde_json::to_vec(&report).map_err(|error| said(&error))?;
     file.write_all(&text).map_err(|error| said(&error))?;
