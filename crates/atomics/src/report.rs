@@ -74,6 +74,7 @@ pub(crate) fn page(lines: &[Line], totals: &Totals) -> String {
          those of them that the sensor told.\n\n\
          {} tests for Linux, {} ran, {} of these with every deed told ({} of {} deeds); shipped filters met {}.\n\
          The sensor told of {} lost records.\n\n\
+         Tests are named by technique and the beginning of their GUID; `--json FILE` has names and whole reasons.\n\n\
          | technique | test | outcome | told | filters met |\n|---|---|---|---|---|\n",
         totals.tests,
         totals.ran,
@@ -86,7 +87,7 @@ pub(crate) fn page(lines: &[Line], totals: &Totals) -> String {
     for line in lines {
         let outcome = match (line.outcome, line.exit, &line.reason) {
             ("ran", Some(code), _) => format!("ran, exit {code}"),
-            (_, _, Some(reason)) => format!("not run: {}", cell(reason)),
+            (_, _, Some(reason)) => format!("not run: {}", cell(brief(reason))),
             (outcome, ..) => outcome.to_owned(),
         };
         let told = if line.outcome == "not run" {
@@ -98,14 +99,18 @@ pub(crate) fn page(lines: &[Line], totals: &Totals) -> String {
         };
         let _ = writeln!(
             page,
-            "| {} | {} ({}) | {outcome} | {told} | {} |",
+            "| {} | `{}` | {outcome} | {told} | {} |",
             line.technique,
-            cell(&line.name),
             line.guid,
             line.filters.join(", ")
         );
     }
     page
+}
+
+/// A reason without the documents' own words, which stay in the documents.
+fn brief(reason: &str) -> &str {
+    if reason.starts_with("needs: ") { "a prerequisite of its own is not met here" } else { reason }
 }
 
 fn cell(text: &str) -> String {
