@@ -79,10 +79,10 @@ pub(crate) fn work(kind: Kind, rate: u64, seconds: u64, folder: &Path) -> Result
             continue;
         }
         match kind {
-            Kind::Exec => hands.exec(&mut done)?,
+            Kind::Exec => exec(&mut done)?,
             Kind::Files => hands.files(&mut done, number)?,
             Kind::Mixed => match number % 4 {
-                0 => hands.exec(&mut done)?,
+                0 => exec(&mut done)?,
                 1 | 2 => hands.files(&mut done, number)?,
                 _ => hands.connect(&mut done)?,
             },
@@ -105,14 +105,6 @@ impl<'a> Hands<'a> {
         let old = folder.join("old");
         fs::write(&old, "an old file\n")?;
         Ok(Self { folder, old, listener: TcpListener::bind("127.0.0.1:0")? })
-    }
-
-    #[expect(clippy::unused_self, reason = "beside its sisters")]
-    fn exec(&mut self, done: &mut Done) -> Result<()> {
-        let status = Command::new(PROGRAM).stdin(Stdio::null()).status()?;
-        ensure!(status.success(), "{PROGRAM} failed");
-        done.execs += 1;
-        Ok(())
     }
 
     fn files(&mut self, done: &mut Done, number: u64) -> Result<()> {
@@ -139,4 +131,11 @@ impl<'a> Hands<'a> {
         done.connects += 1;
         Ok(())
     }
+}
+
+fn exec(done: &mut Done) -> Result<()> {
+    let status = Command::new(PROGRAM).stdin(Stdio::null()).status()?;
+    ensure!(status.success(), "{PROGRAM} failed");
+    done.execs += 1;
+    Ok(())
 }

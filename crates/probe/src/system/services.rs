@@ -18,9 +18,13 @@ use crate::system::persistence::UNIT_FOLDERS;
 /// Services known at once; a host has a few hundred.
 const MAX_SERVICES: usize = 4_096;
 
-/// An empty control group is looked at again after this long, in nanoseconds: between its steps
-/// (`ExecStartPre`, `ExecStart`) a service has no process either.
+/// A control group that a process left is looked at after this long, in nanoseconds: between its
+/// steps (`ExecStartPre`, `ExecStart`) a service has no process either, and a process that is told to
+/// end is counted by its group for a moment more.
 const EMPTY_NANOS: u64 = 1_000_000_000;
+
+/// Found not empty, it is looked at again after twice as long, up to this.
+const LAST_LOOK_NANOS: u64 = 64 * EMPTY_NANOS;
 
 /// Signals by which a service that is told to stop ends: hang-up, interrupt, pipe, terminate
 /// (systemd.service(5), `SuccessExitStatus`).
@@ -36,8 +40,17 @@ struct Running {
     main: Arc<Process>,
     main_ended: bool,
     failed: bool,
-    /// When it became empty, by whose end, and when to look again.
-    empty: Option<(Timestamp, Arc<Process>, u64)>,
+    left: Option<Left>,
+}
+
+/// The latest end of a process of a service whose main process has ended.
+#[derive(Debug)]
+struct Left {
+    time: Timestamp,
+    by: Arc<Process>,
+    /// When to look whether the group is empty, and how long was waited for that.
+    due: u64,
+    wait: u64,
 }
 
 #[derive(Debug)]
@@ -85,15 +98,15 @@ impl Services {
         let Some(inode) = self.inode(group) else { return };
         if let Some(running) = self.running.get_mut(group) {
             if running.group == inode {
-                running.empty = None;
+                running.left = None;
                 if running.main_ended {
                     (running.main, running.main_ended) = (Arc::clone(process), false);
                     running.failed = false;
                 }
                 return;
             }
-            let (time, by) = match &running.empty {
-                Some((time, by, _)) => (*time, Arc::clone(by)),
+            let (time, by) = match &running.left {
+                Some(left) => (left.time, Arc::clone(&left.by)),
                 None => (time, Arc::clone(&running.main)),
             };
             told.push(stopped(name, running, time, by));
@@ -123,13 +136,9 @@ impl Services {
                 None => process.exit_code.is_some_and(|code| code != 0),
             };
         }
-        if !running.main_ended {
-            return;
-        }
-        let empty = self.root.as_deref().is_none_or(|root| is_empty(root, group));
-        if empty && let Some(running) = self.running.get_mut(group) {
+        if running.main_ended {
             let due = now.saturating_add(EMPTY_NANOS);
-            running.empty = Some((time, Arc::clone(process), due));
+            running.left = Some(Left { time, by: Arc::clone(process), due, wait: EMPTY_NANOS });
             self.next = self.next.min(due);
         }
     }
@@ -143,18 +152,22 @@ impl Services {
         let root = self.root.as_deref();
         let next = &mut self.next;
         self.running.retain(|group, running| {
-            let Some((time, by, due)) = running.empty.take() else { return true };
-            if due > now {
-                *next = (*next).min(due);
-                running.empty = Some((time, by, due));
-                return true;
+            let Some(mut left) = running.left.take() else { return true };
+            if left.due <= now {
+                if root.is_none_or(|root| is_empty(root, group)) {
+                    let name = group.rsplit('/').next().unwrap_or_default();
+                    told.push(stopped(name, running, left.time, left.by));
+                    return false;
+                }
+                left.wait *= 2;
+                if left.wait > LAST_LOOK_NANOS {
+                    return true;
+                }
+                left.due = now.saturating_add(left.wait);
             }
-            if root.is_some_and(|root| !is_empty(root, group)) {
-                return true;
-            }
-            let name = group.rsplit('/').next().unwrap_or_default();
-            told.push(stopped(name, running, time, by));
-            false
+            *next = (*next).min(left.due);
+            running.left = Some(left);
+            true
         });
     }
 
@@ -167,7 +180,7 @@ impl Services {
             return false;
         }
         let main = Arc::clone(process);
-        let running = Running { group: inode, main, main_ended: false, failed: false, empty: None };
+        let running = Running { group: inode, main, main_ended: false, failed: false, left: None };
         self.running.insert(group.to_owned(), running);
         true
     }
