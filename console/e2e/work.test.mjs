@@ -229,6 +229,35 @@ it('evidence: says what is missing, sends what was chosen, then shows the states
   await page.locator('.plan').filter({ hasText: 'Cross-view' }).first().waitFor();
 });
 
+it('alert: the executable of a process is asked for from its profile', async () => {
+  const id = site.live ? await liveAlert() : site.world.alerts[0].id;
+  if (!id) return notRun('evidence from an alert', 'the server has no alert');
+  await page.goto(`${site.url}/alerts/${id}`);
+  await page.locator('.outline__row').nth(2).click();
+  const side = page.locator('.alert__side');
+  const path = await side.locator('dt', { hasText: 'Executable' }).locator('xpath=following-sibling::dd[1]').innerText();
+  assert.match(path, /^\//u);
+  await side.getByRole('button', { name: 'Collect…' }).click();
+  const dialog = page.getByRole('dialog');
+  assert.equal(await dialog.getByLabel('File (absolute path)').inputValue(), path);
+  await dialog.getByLabel('Reason').fill('what was run');
+  await clean('evidence from an alert');
+  await shot(page, 'work-alert-evidence');
+  const sent = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/responses'));
+  await dialog.getByRole('button', { name: 'Send' }).click();
+  const asked = (await sent).postDataJSON();
+  assert.deepEqual([asked.verb, asked.path, asked.alert], ['collect', path, id]);
+  await page.locator('.plan[data-state="done"]').first().waitFor();
+  await clean('evidence of an alert came');
+});
+
+async function liveAlert() {
+  await page.goto(`${site.url}/alerts`);
+  const row = page.locator('tr[data-alert]').first();
+  await row.or(page.locator('.blank p')).first().waitFor();
+  return (await row.count()) ? row.getAttribute('data-alert') : undefined;
+}
+
 /** A real process: found on its endpoint, ended from there, gone as seen from here. */
 async function endProcess() {
   if (!site.group) return notRun('terminate', 'METSUKE_CGROUP names no control group of the sensor');

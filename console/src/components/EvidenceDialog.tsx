@@ -19,6 +19,8 @@ export interface EvidenceTarget {
   process?: { uid: string; pid?: number; name?: string };
   /** What the field of the path begins with. */
   path?: string;
+  /** The alert for which it is asked. */
+  alert?: string;
 }
 
 interface Props {
@@ -62,6 +64,7 @@ function request(target: EvidenceTarget, choices: Choices, reason: string): Resp
     endpoint: endpoint.id,
     reason,
     ...(process ? { process: process.uid } : {}),
+    ...(target.alert ? { alert: target.alert } : {}),
     ...(takesPath(target) ? { path: choices.path.trim() } : {}),
     ...(verb === 'dump' ? { regions: choices.regions } : {}),
     ...(verb === 'scan' ? { rules: choices.rules } : {}),

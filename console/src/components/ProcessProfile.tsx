@@ -1,10 +1,11 @@
-// One process: what it is, who ran it, how it ended, what struck on it.
+// One process: what it is, who ran it, how it ended, what struck on it, and what can be asked of it.
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import type { TreeNode } from '../api/types';
 import { clause } from '../lib/query';
+import type { EvidenceTarget } from './EvidenceDialog';
 import { SeverityMark } from './Severity';
 import { Stamp } from './Time';
 import { SafeText, Val } from './Val';
@@ -13,9 +14,13 @@ interface Props {
   node: TreeNode;
   endpoint: string;
   onTerminate: () => void;
+  onAsk: (ask: EvidenceAsk) => void;
 }
 
-export function ProcessProfile({ node, endpoint, onTerminate }: Props) {
+/** What is asked of a process, before it is known of which endpoint. */
+export type EvidenceAsk = Pick<EvidenceTarget, 'verb' | 'process' | 'path'>;
+
+export function ProcessProfile({ node, endpoint, onTerminate, onAsk }: Props) {
   const { t } = useTranslation();
   return (
     <section>
@@ -58,8 +63,20 @@ export function ProcessProfile({ node, endpoint, onTerminate }: Props) {
           {t('process/events')}
         </Link>
         <span className="spacer" />
+        {asks(node).map((ask) => (
+          <Button key={ask.verb} variant="default" size="compact-xs" onClick={() => onAsk(ask)}>
+            {t(`evidence/short/${ask.verb}`)}
+          </Button>
+        ))}
         {!node.end && <Button variant="default" size="compact-xs" onClick={onTerminate}>{t('response/terminate')}</Button>}
       </div>
     </section>
   );
+}
+
+/** Its memory while it runs; its executable also afterwards. */
+function asks(node: TreeNode): (EvidenceAsk & { verb: 'dump' | 'scan' | 'collect' })[] {
+  const process = { uid: node.uid, ...(node.pid ? { pid: node.pid } : {}), ...(node.name ? { name: node.name } : {}) };
+  const memory = node.end ? [] : (['dump', 'scan'] as const).map((verb) => ({ verb, process }));
+  return node.exe?.startsWith('/') ? [...memory, { verb: 'collect', path: node.exe }] : memory;
 }

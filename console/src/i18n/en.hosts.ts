@@ -46,6 +46,8 @@ export const enHosts = {
     none: 'Too little was reported in this time.',
     cpu: 'CPU, of one core',
     memory: 'Memory',
+    rate: 'Activities',
+    spool: 'Spool',
     lag: 'Lag',
     lost: 'Lost',
     most: 'at most {{most}}',

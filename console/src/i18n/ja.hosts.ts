@@ -46,6 +46,8 @@ export const jaHosts = {
     none: 'この期間の報告が足りません。',
     cpu: 'CPU(1 コア比)',
     memory: 'メモリ',
+    rate: '活動',
+    spool: 'スプール',
     lag: '遅延',
     lost: '喪失',
     most: '最大 {{most}}',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { HealthPoint } from '../api/types';
-import { cpuShare, draw, level, lost } from './health';
+import { cpuShare, draw, level, lost, rate } from './health';
 
 const START = Date.parse('2026-11-22T00:00:00Z');
 const point = (minute: number, more: Partial<HealthPoint>): HealthPoint => ({
@@ -21,6 +21,11 @@ test('CPU time is a share of one core, and unknown over a restart or silence', (
   const points = [point(0, { cpu_ms: 1000 }), point(1, { cpu_ms: 1600 }), point(2, { cpu_ms: 100 }), point(3, { cpu_ms: 700 }), point(63, { cpu_ms: 36_700 })];
   expect(values(cpuShare(points, 1))).toEqual([1, null, 1, null]);
   expect(values(cpuShare(points, 30))).toEqual([1, null, 1, 1]);
+});
+
+test('activities are counted per second, and unknown where the sensor started anew or said no number', () => {
+  const points = [0, 120, 720, 60, null, 90].map((events_total, minute) => point(minute, { events_total }));
+  expect(values(rate(points, 1))).toEqual([2, 10, null, null, null]);
 });
 
 test('what was lost is counted once, also when the sensor starts anew', () => {

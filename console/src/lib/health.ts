@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000;
 /** Silent for longer than this many points: the line breaks. */
 const SILENCE = 3;
 
-type Name = 'cpu_ms' | 'rss_bytes' | 'lag_ms' | 'lost_total';
+type Name = 'rss_bytes' | 'lag_ms' | 'spool_bytes';
 
 interface Step {
   from: HealthPoint;
@@ -40,15 +40,26 @@ export function level(points: HealthPoint[], name: Name, minutesPerPoint: number
   return spots;
 }
 
-/** Part of one core that was used, in per cent, between each two points. */
-export function cpuShare(points: HealthPoint[], minutesPerPoint: number): Spot[] {
+/** What a counter grew by in a millisecond, between each two points. */
+function growth(points: HealthPoint[], name: 'cpu_ms' | 'events_total', minutesPerPoint: number): Spot[] {
   const longest = SILENCE * minutesPerPoint * MINUTE_MS;
   return steps(points).map(({ from, to, span }) => {
-    const used = to.cpu_ms != null && from.cpu_ms != null ? to.cpu_ms - from.cpu_ms : -1;
-    const known = used >= 0 && span > 0 && span <= longest;
-    return { time: Date.parse(to.time), value: known ? (used / span) * 100 : null };
+    const grown = (to[name] ?? -1) - (from[name] ?? 0);
+    const known = from[name] != null && grown >= 0 && span > 0 && span <= longest;
+    return { time: Date.parse(to.time), value: known ? grown / span : null };
   });
 }
+
+const times = (spots: Spot[], factor: number) =>
+  spots.map((one) => ({ ...one, value: one.value === null ? null : one.value * factor }));
+
+/** Part of one core that was used, in per cent, between each two points. */
+export const cpuShare = (points: HealthPoint[], minutesPerPoint: number): Spot[] =>
+  times(growth(points, 'cpu_ms', minutesPerPoint), 100);
+
+/** Activities produced in a second, between each two points. */
+export const rate = (points: HealthPoint[], minutesPerPoint: number): Spot[] =>
+  times(growth(points, 'events_total', minutesPerPoint), 1000);
 
 /** Activities lost between each two points; all that a sensor lost that started anew. */
 export function lost(points: HealthPoint[]): Spot[] {

@@ -5,9 +5,11 @@ import { useTranslation } from 'react-i18next';
 
 import { useAlert, useAlertTimeline, useAlertTree, useEndpoint, usePlans } from '../../api/hooks';
 import type { AlertDetail, EventRow, Plan } from '../../api/types';
+import { EvidenceDialog } from '../../components/EvidenceDialog';
 import { LossNote } from '../../components/LossNote';
 import { Blank, Ready } from '../../components/Panel';
 import { PlanRow } from '../../components/PlanChip';
+import type { EvidenceAsk } from '../../components/ProcessProfile';
 import { TerminateDialog } from '../../components/TerminateDialog';
 import type { TerminateTarget } from '../../components/TerminateDialog';
 import { Tabs } from '../../components/Tabs';
@@ -36,7 +38,7 @@ export function AlertPage() {
 
 const NO_EVENTS: EventRow[] = [];
 
-function useTerminateTarget(alert: AlertDetail, uid: string | undefined): TerminateTarget | undefined {
+function useTerminateTarget(alert: AlertDetail, uid: string | undefined): TerminateTarget {
   const tree = useAlertTree(alert.id);
   const endpoint = useEndpoint(alert.endpoint);
   const wanted = uid ?? alert.storyline;
@@ -56,8 +58,14 @@ function Body({ alert }: { alert: AlertDetail }) {
   const events = timeline.data?.items ?? NO_EVENTS;
   const shown = useMemo(() => lit(url['sel'], alert.highlights, events), [url, alert, events]);
   const [asking, setAsking] = useState<'yes' | 'no'>('no');
+  const [asked, setAsked] = useState<EvidenceAsk>();
   const [sent, setSent] = useState<Plan[]>([]);
   const target = useTerminateTarget(alert, shown.process);
+  const onPlan = (plan: Plan) => {
+    setAsking('no');
+    setAsked(undefined);
+    setSent((before) => [...before, plan]);
+  };
   const select = (sel: string | undefined) => change({ sel }, 'push');
   const step = (by: number) => {
     const at = alert.highlights.findIndex((one) => one.key === url['sel']?.slice(2));
@@ -73,15 +81,17 @@ function Body({ alert }: { alert: AlertDetail }) {
       <div className="alert">
         <Highlights alert={alert} shown={shown} onSelect={select} />
         <Centre alert={alert} shown={shown} onSelect={select} />
-        <SidePanel alert={alert} shown={shown} events={events} onTerminate={() => setAsking('yes')} />
+        <SidePanel alert={alert} shown={shown} events={events} onTerminate={() => setAsking('yes')} onAsk={setAsked} />
       </div>
       <TerminateDialog
         target={asking === 'yes' ? target : undefined}
         onClose={() => setAsking('no')}
-        onPlan={(plan) => {
-          setAsking('no');
-          setSent((before) => [...before, plan]);
-        }}
+        onPlan={onPlan}
+      />
+      <EvidenceDialog
+        target={asked && { ...asked, alert: alert.id, endpoint: { id: alert.endpoint, host: target.host, ...(target.status ? { status: target.status } : {}) } }}
+        onClose={() => setAsked(undefined)}
+        onPlan={onPlan}
       />
     </>
   );

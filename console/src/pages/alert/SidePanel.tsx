@@ -11,6 +11,7 @@ import { Markdown } from '../../components/Markdown';
 import { Meter } from '../../components/Meter';
 import { Blank } from '../../components/Panel';
 import { ProcessProfile } from '../../components/ProcessProfile';
+import type { EvidenceAsk } from '../../components/ProcessProfile';
 import { Severity } from '../../components/Severity';
 import { Tabs } from '../../components/Tabs';
 import { Stamp } from '../../components/Time';
@@ -24,9 +25,11 @@ interface Props {
   shown: Lit;
   events: EventRow[];
   onTerminate: () => void;
+  onAsk: (ask: EvidenceAsk) => void;
 }
 
-export function SidePanel({ alert, shown, events, onTerminate }: Props) {
+export function SidePanel(props: Props) {
+  const { alert, shown } = props;
   const { t } = useTranslation();
   const [url, change] = useUrl();
   const active = url['side'] ?? (shown.chosen ? 'details' : 'score');
@@ -43,7 +46,7 @@ export function SidePanel({ alert, shown, events, onTerminate }: Props) {
           { key: 'activity', label: t('alert/activity'), count: alert.history.length },
         ]}
       >
-        {active === 'details' && <Details alert={alert} shown={shown} events={events} onTerminate={onTerminate} />}
+        {active === 'details' && <Details {...props} />}
         {active === 'score' && <ScoreParts alert={alert} />}
         {active === 'page' && (alert.page ? <Markdown source={alert.page} /> : <Blank>{t('alert/noPage')}</Blank>)}
         {active === 'activity' && <Activity alert={alert} />}
@@ -52,7 +55,7 @@ export function SidePanel({ alert, shown, events, onTerminate }: Props) {
   );
 }
 
-function Details({ alert, shown, events, onTerminate }: Props) {
+function Details({ alert, shown, events, onTerminate, onAsk }: Props) {
   const { t } = useTranslation();
   const tree = useAlertTree(alert.id);
   if (!shown.chosen) return <Blank>{t('alert/pick')}</Blank>;
@@ -63,7 +66,7 @@ function Details({ alert, shown, events, onTerminate }: Props) {
     <div className="side">
       {lit.map((one) => <Fired key={one.key} highlight={one} names={alert.technique_names} />)}
       {event && <section><h3>{t('search/panel')}</h3><EventFields event={event} /></section>}
-      {node && <ProcessProfile node={node} endpoint={alert.endpoint} onTerminate={onTerminate} />}
+      {node && <ProcessProfile node={node} endpoint={alert.endpoint} onTerminate={onTerminate} onAsk={onAsk} />}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-// How the sensor did over time: four small charts over the same range.
+// How the sensor did over time: small charts over the same range.
 import { NativeSelect } from '@mantine/core';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -7,7 +7,7 @@ import { useHealth } from '../../api/hooks';
 import type { Endpoint, HealthHistory } from '../../api/types';
 import { Blank, Panel, Ready } from '../../components/Panel';
 import { bytes, count, millis } from '../../lib/format';
-import { cpuShare, draw, level, lost } from '../../lib/health';
+import { cpuShare, draw, level, lost, rate } from '../../lib/health';
 import type { Spot } from '../../lib/health';
 import { usePrefs } from '../../lib/prefs';
 import { axis, recent } from '../../lib/time';
@@ -41,6 +41,7 @@ export function HealthOver({ endpoint }: { endpoint: Endpoint }) {
 }
 
 const percent = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;
+const perSecond = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} /s`;
 
 function Charts({ data, range }: { data: HealthHistory; range: { from: string; to: string } }) {
   const { t, i18n } = useTranslation();
@@ -51,7 +52,9 @@ function Charts({ data, range }: { data: HealthHistory; range: { from: string; t
     <div className="charts">
       <Chart name={t('health/cpu')} spots={cpuShare(items, per)} ends={ends} say={percent} />
       <Chart name={t('health/memory')} spots={level(items, 'rss_bytes', per)} ends={ends} say={bytes} />
+      <Chart name={t('health/rate')} spots={rate(items, per)} ends={ends} say={perSecond} />
       <Chart name={t('health/lag')} spots={level(items, 'lag_ms', per)} ends={ends} say={millis} />
+      <Chart name={t('health/spool')} spots={level(items, 'spool_bytes', per)} ends={ends} say={bytes} />
       <Chart name={t('health/lost')} spots={lost(items)} ends={ends} say={(value) => count(value, i18n.language)} />
       <div className="hist__axis"><span>{axis(ends[0], zone)}</span><span>{axis(ends[1], zone)}</span></div>
       {per > 1 && <p className="muted">{t('health/thinned', { minutes: per })}</p>}
