@@ -58,17 +58,18 @@ export function ProcessProfile({ node, endpoint, onTerminate, onAsk }: Props) {
           </ul>
         </>
       )}
-      <div className="row wrap side__tools">
+      <div className="side__tools stack">
         <Link to="/search" search={{ q: `${clause('process.uid', node.uid)} AND ${clause('device.uid', endpoint)}`, range: '7d' } as never}>
           {t('process/events')}
         </Link>
-        <span className="spacer" />
-        {asks(node).map((ask) => (
-          <Button key={ask.verb} variant="default" size="compact-xs" onClick={() => onAsk(ask)}>
-            {t(`evidence/short/${ask.verb}`)}
-          </Button>
-        ))}
-        {!node.end && <Button variant="default" size="compact-xs" onClick={onTerminate}>{t('response/terminate')}</Button>}
+        <div className="row wrap">
+          {asks(node).map((ask) => (
+            <Button key={ask.verb} variant="default" size="compact-xs" onClick={() => onAsk(ask)}>
+              {t(`evidence/short/${ask.verb}`)}
+            </Button>
+          ))}
+          {!node.end && <Button variant="default" size="compact-xs" onClick={onTerminate}>{t('response/terminate')}</Button>}
+        </div>
       </div>
     </section>
   );
