@@ -23,7 +23,7 @@ use metsuke_testkit::Cgroup;
 use sha2::{Digest, Sha256};
 
 /// How long a decision may take to be told.
-const TOLD: Duration = Duration::from_secs(20);
+const TOLD: Duration = Duration::from_secs(60);
 
 struct World {
     inside: Cgroup,

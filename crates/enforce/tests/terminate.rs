@@ -16,7 +16,7 @@ use metsuke_testkit::cgroup::Cgroup;
 use metsuke_testkit::process::Running;
 use metsuke_testkit::{needs, wait};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn boot() -> BootId {
     host::boot_id().expect("Linux has one")

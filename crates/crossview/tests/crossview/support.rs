@@ -63,7 +63,7 @@ impl Sleeper {
     pub(crate) fn start(mut command: Command, name: &str) -> anyhow::Result<Self> {
         let sleeper = Self(command.spawn()?);
         let comm = format!("/proc/{}/comm", sleeper.pid());
-        metsuke_testkit::wait::until_true("the child to run", Duration::from_secs(20), || {
+        metsuke_testkit::wait::until_true("the child to run", Duration::from_secs(60), || {
             Ok(std::fs::read_to_string(&comm).is_ok_and(|comm| comm.trim() == name))
         })?;
         Ok(sleeper)

@@ -22,7 +22,7 @@ use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, Stats, cgroup_root,
 pub(crate) use metsuke_testkit::table::{Outcome as Shown, Table, row};
 
 /// How long a condition may take to come true on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names the role in which a test binary runs itself as a helper.
 pub(crate) const ROLE: &str = "METSUKE_PROBE_TEST_ROLE";
