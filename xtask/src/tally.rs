@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     not_run: BTreeSet<String>,
     /// What failed, by name.
     failures: BTreeSet<String>,
+    /// What failed first and passed when tried again.
+    second_try: BTreeSet<String>,
 }
 
 impl Tally {
@@ -56,6 +58,11 @@ impl Tally {
         self.failures.insert(what.to_owned());
     }
 
+    /// Takes note of a test that passed only when tried again.
+    pub(crate) fn second_try(&mut self, what: &str) {
+        self.second_try.insert(what.to_owned());
+    }
+
     /// Adds what another command counted.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -63,6 +70,7 @@ impl Tally {
         self.skipped += other.skipped;
         self.not_run.extend(other.not_run);
         self.failures.extend(other.failures);
+        self.second_try.extend(other.second_try);
     }
 
     /// (passed, failed, skipped). A test that printed the mark came back as passed from its
@@ -72,21 +80,22 @@ impl Tally {
         (self.passed - not_run, self.failed, self.skipped + not_run)
     }
 
-    /// The closing lines: what was not run and why, what failed, and the counts in a line of
-    /// their own.
+    /// The closing lines: what was not run and why, what needed a second try, what failed, and the
+    /// counts in a line of their own.
     pub(crate) fn closing(&self) -> String {
         // Writing to a String cannot fail.
         let mut text = String::new();
-        if !self.not_run.is_empty() {
-            text.push_str("\nnot run here:\n");
-            for line in &self.not_run {
-                let _ = writeln!(text, "    {line}");
+        for (title, list) in [
+            ("not run here", &self.not_run),
+            ("passed only when tried again; find out why", &self.second_try),
+            ("failed", &self.failures),
+        ] {
+            if list.is_empty() {
+                continue;
             }
-        }
-        if !self.failures.is_empty() {
-            text.push_str("\nfailed:\n");
-            for name in &self.failures {
-                let _ = writeln!(text, "    {name}");
+            let _ = writeln!(text, "\n{title}:");
+            for line in list {
+                let _ = writeln!(text, "    {line}");
             }
         }
         let (passed, failed, skipped) = self.counts();
@@ -121,6 +130,9 @@ mod tests {
     fn nothing_run_or_something_failed_is_not_good() {
         assert!(!Tally::default().is_good());
         let mut tally = Tally { passed: 5, ..Tally::default() };
+        tally.second_try("metsuke-e2e::product volume");
+        assert!(tally.is_good());
+        assert!(tally.closing().contains("find out why:\n    metsuke-e2e::product volume\n"));
         tally.fail("layers");
         assert!(!tally.is_good());
         assert!(tally.closing().contains("failed:\n    layers\n"));

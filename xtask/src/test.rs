@@ -102,7 +102,10 @@ fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {
             match word {
                 "PASS" => shown = false,
                 // `FLAKY` passed at its second try: shown, so that nobody overlooks it.
-                "FLAKY" => eprintln!("{line}"),
+                "FLAKY" => {
+                    eprintln!("{line}");
+                    tally.second_try(test_of(line));
+                }
                 "TRY" => shown = true,
                 "FAIL" | "TIMEOUT" | "ABORT" | "SIGKILL" | "SIGSEGV" | "SIGABRT" => {
                     shown = true;
@@ -122,6 +125,12 @@ fn nextest(options: &Options, selection: &[String]) -> Result<Tally> {
     tally.skipped = counts.2;
     add_failures(&mut tally, counts.1, status.success(), &log);
     Ok(tally)
+}
+
+/// The test's name at the end of `FLAKY 2/2 [ 1.2s] (3/9) metsuke-e2e::product a_test`.
+fn test_of(line: &str) -> &str {
+    let rest = line.rsplit_once("] ").map_or(line, |(_, rest)| rest);
+    rest.rsplit_once(") ").map_or(rest, |(_, rest)| rest).trim()
 }
 
 /// Reads `Summary [ 1.2s] 12 tests run: 11 passed (1 slow), 1 failed, 2 skipped`.
@@ -242,7 +251,7 @@ fn vitest_counts(report: &PathBuf) -> Option<(usize, usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{libtest_counts, nextest_counts};
+    use super::{libtest_counts, nextest_counts, test_of};
 
     #[test]
     fn closing_lines_are_read() {
@@ -256,6 +265,9 @@ mod tests {
             "     Summary [   1.2s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped",
             (1, 2, 0),
         );
+        for line in ["  FLAKY 2/2 [   0.2s] (3/9) a::b c", "  FLAKY 2/2 [   0.2s] a::b c"] {
+            assert_eq!(test_of(line), "a::b c");
+        }
         let check = |line: &str, expect| assert_eq!(libtest_counts(line), expect, "{line}");
         check(
             "ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
