@@ -2,9 +2,9 @@
 /*
  * The deny list as maps, what is asked of it, and the record of a decision. Tiers 1 and 2 share it.
  *
- * Invariants: nothing outside the scope is denied, nor anything of the sensor's own process (its
- * guard, its scanner and a sensor that is to take over are met as others are); whatever cannot be
- * read, found or hashed is allowed, but by an entry for unknown copies.
+ * Invariants: nothing outside the scope is denied, nor anything of the sensor's own processes (the
+ * sensor, its guard, and what either has started itself); whatever cannot be read, found or hashed
+ * is allowed, but by an entry for unknown copies.
  */
 #ifndef METSUKE_DENY_H
 #define METSUKE_DENY_H
@@ -43,6 +43,7 @@ enum subject {
 	SUBJECT_MEMFD,
 	SUBJECT_UNKNOWN,
 	SUBJECT_MODULE,
+	SUBJECT_ANONYMOUS,
 };
 
 enum disposition {
@@ -65,6 +66,7 @@ enum hook {
 	HOOK_EXECUTED,
 	HOOK_CGROUP_CONNECT,
 	HOOK_CGROUP_SEND,
+	HOOK_PROTECT,
 };
 
 /* Longest path that is compared, its NUL included. */
@@ -86,11 +88,14 @@ struct settings {
 	__u64 scope_id;
 	__u32 scope_level; /* 0: the whole host */
 	__u32 self_pid;
+	__u32 guard_pid; /* 0: none */
+	__u32 kin; /* not 0: what these two have started is spared as they are */
+	__u64 guard_start; /* clock ticks since boot: tells the guard from who has its number later */
 	/* Operations for which there is any entry of the kind: what is not asked costs nothing. */
 	__u16 any, by_sha256, by_inode, by_path, by_destination, by_module;
 	__u16 observe_only; /* not 0: nothing is denied */
 	__u16 pad;
-	struct entry all, memfd, unknown;
+	struct entry all, memfd, unknown, anonymous;
 };
 
 struct file_id {
@@ -295,15 +300,39 @@ static __always_inline struct settings *current_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
+/* /proc tells starts in these (USER_HZ). */
+#define NANOS_PER_TICK 10000000
+
+static __always_inline bool is_sensor(struct settings *set, struct task_struct *leader)
+{
+	__u32 pid = BPF_CORE_READ(leader, tgid);
+
+	if (pid == set->self_pid)
+		return true;
+	return set->guard_pid && pid == set->guard_pid &&
+	       BPF_CORE_READ(leader, start_boottime) / NANOS_PER_TICK == set->guard_start;
+}
+
+/* Whether the current task is one of the sensor's own, so that no list can stop the sensor. */
+static __always_inline bool is_spared(struct settings *set)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	if (is_sensor(set, leader))
+		return true;
+	return set->kin && is_sensor(set, BPF_CORE_READ(leader, real_parent, group_leader));
+}
+
 /* Whether the list has anything to say of what the current task is about to do. */
 static __always_inline bool asks(struct settings *set, __u16 operations)
 {
 	if (!(set->any & operations))
 		return false;
-	if (bpf_get_current_pid_tgid() >> 32 == set->self_pid)
+	if (set->scope_level &&
+	    bpf_get_current_ancestor_cgroup_id(set->scope_level) != set->scope_id)
 		return false;
-	return !set->scope_level ||
-	       bpf_get_current_ancestor_cgroup_id(set->scope_level) == set->scope_id;
+	return !is_spared(set);
 }
 
 static __always_inline void weigh(struct verdict *verdict, const struct entry *entry,

@@ -6,6 +6,9 @@
 #include "deny.h"
 
 #define READING_MODULE 2 /* enum kernel_read_file_id, and LOADING_MODULE of kernel_load_data_id */
+/* Newer kernels call a module that they decompress themselves something else. */
+enum kernel_read_file_id___new { READING_MODULE_COMPRESSED___new = 3 };
+#define VM_EXEC 4
 #define PTRACE_MODE_ATTACH 2
 #define BPF_PROG_LOAD 5
 
@@ -31,36 +34,55 @@ struct {
 	__type(value, struct room);
 } rooms SEC(".maps");
 
-static __always_inline void weigh_path(struct verdict *verdict, struct file *file, __u16 operation)
+/* Names of files on the list that were mapped, for there is none to be had when a mapping is made
+ * executable later. The names, not what is said of them: that may change. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct file_id);
+	__type(value, struct path_key);
+} mapped SEC(".maps");
+
+/* The file's path as the process sees it; NULL when it is not to be had. */
+static __always_inline struct path_key *path_of(struct file *file)
 {
 	struct room *room = bpf_task_storage_get(&rooms, bpf_get_current_task_btf(), NULL,
 						 BPF_LOCAL_STORAGE_GET_F_CREATE);
 	long length;
 
 	if (!room)
-		return;
+		return NULL;
 	length = bpf_d_path(&file->f_path, room->raw, PATH_BYTES);
 	if (length <= 0 || length > PATH_BYTES)
-		return;
+		return NULL;
 	__builtin_memset(&room->key, 0, sizeof(room->key));
-	if (bpf_probe_read_kernel(room->key.text, length, room->raw))
-		return;
-	weigh(verdict, bpf_map_lookup_elem(&by_path, &room->key), operation, SUBJECT_PATH);
+	return bpf_probe_read_kernel(room->key.text, length, room->raw) ? NULL : &room->key;
 }
 
-/* Hashes a file that is open for reading and whose file system has opened it. */
-static __always_inline void hash(struct file *file, struct facts *facts)
+static __always_inline void weigh_path(struct verdict *verdict, struct file *file, __u16 operation)
+{
+	struct path_key *path = path_of(file);
+
+	if (path)
+		weigh(verdict, bpf_map_lookup_elem(&by_path, path), operation, SUBJECT_PATH);
+}
+
+/* Hashes a file that is open for reading and whose file system has opened it. What has none is
+ * counted where it is let pass. */
+static __always_inline void hash(struct file *file, struct facts *facts, bool passes)
 {
 	struct inode___deny *inode = (void *)BPF_CORE_READ(file, f_inode);
 
 	if (recall(facts))
 		return;
 	if (facts->content.size > HASH_MAX_BYTES) {
-		count(COUNT_TOO_LARGE);
+		if (passes)
+			count(COUNT_TOO_LARGE);
 		return;
 	}
 	if (bpf_ima_file_hash(file, facts->content.sha256, SHA256_BYTES) != HASH_ALGO_SHA256) {
-		count(COUNT_NOT_HASHED);
+		if (passes)
+			count(COUNT_NOT_HASHED);
 		return;
 	}
 	facts->hashed = true;
@@ -96,7 +118,7 @@ static __always_inline int decide(struct file *file, __u16 operation, __u16 hash
 		return 0;
 	weigh(&verdict, name, operation, SUBJECT_MODULE);
 	if (set->by_sha256 & hashed)
-		hash(file, &facts);
+		hash(file, &facts, true);
 	weigh_file(set, &verdict, &facts, operation);
 	if ((set->by_sha256 & hashed) && !facts.hashed)
 		weigh(&verdict, &set->unknown, operation, SUBJECT_UNKNOWN);
@@ -117,13 +139,106 @@ int BPF_PROG(on_exec, struct linux_binprm *bprm, int earlier)
 	return earlier ?: check(bprm->file, OP_EXEC, OP_EXEC | OPS_OF_ACTOR, HOOK_EXEC);
 }
 
+static __always_inline int finish(struct settings *set, struct verdict *verdict,
+				  const struct facts *facts, __u16 operation, __u8 hook,
+				  const char *object, __u32 target)
+{
+	struct denial *record;
+
+	if (!verdict->disposition)
+		return 0;
+	record = record_of(set, verdict, facts);
+	if (record) {
+		record->operation = operation;
+		record->hook = hook;
+		record->target = target;
+		if (object)
+			bpf_probe_read_kernel_str(record->object, PATH_BYTES, object);
+		bpf_ringbuf_submit(record, 0);
+	}
+	return verdict->disposition == DENIED ? -EPERM : 0;
+}
+
+/* Executable memory that no file is behind, or that differs from its file. */
+static __always_inline int without_file(__u8 hook)
+{
+	struct settings *set = current_settings();
+	struct verdict verdict = {};
+
+	if (!set || !asks(set, OP_MAP))
+		return 0;
+	weigh(&verdict, &set->all, OP_MAP, SUBJECT_ALL);
+	weigh(&verdict, &set->anonymous, OP_MAP, SUBJECT_ANONYMOUS);
+	return finish(set, &verdict, NULL, OP_MAP, hook, NULL, 0);
+}
+
+/* A file that is mapped may be made executable later, where it can be neither read nor named. */
+static __always_inline void remember(struct file *file)
+{
+	struct settings *set = current_settings();
+	struct facts facts = {};
+	struct path_key *path;
+
+	if (!set || !asks(set, OP_MAP) || !look(file, &facts))
+		return;
+	/* Who may write it himself would have it hashed at each mapping. */
+	if ((set->by_sha256 & OP_MAP) && !(file->f_mode & FMODE_WRITE))
+		hash(file, &facts, false);
+	if (!(set->by_path & OP_MAP))
+		return;
+	path = path_of(file);
+	if (path && bpf_map_lookup_elem(&by_path, path))
+		bpf_map_update_elem(&mapped, &facts.id, path, BPF_ANY);
+}
+
 SEC("lsm.s/mmap_file")
 int BPF_PROG(on_map, struct file *file, unsigned long asked, unsigned long protection,
 	     unsigned long flags, int earlier)
 {
-	if (earlier || !(protection & 4))
+	bool executable = protection & PROT_EXEC;
+
+	if (earlier)
 		return earlier;
-	return check(file, OP_MAP, OP_MAP, HOOK_MAP);
+	if (!file)
+		return executable ? without_file(HOOK_MAP) : 0;
+	if (executable)
+		return check(file, OP_MAP, OP_MAP, HOOK_MAP);
+	remember(file);
+	return 0;
+}
+
+/* Memory is made executable that was not: what is behind it cannot be hashed here, so only what is
+ * known, since it was mapped at the latest. */
+SEC("lsm/file_mprotect")
+int BPF_PROG(on_protect, struct vm_area_struct *area, unsigned long asked,
+	     unsigned long protection, int earlier)
+{
+	struct settings *set = current_settings();
+	struct verdict verdict = {};
+	struct facts facts = {};
+	struct path_key *path;
+	struct file *file;
+
+	if (earlier || !(protection & PROT_EXEC) || (BPF_CORE_READ(area, vm_flags) & VM_EXEC))
+		return earlier;
+	file = BPF_CORE_READ(area, vm_file);
+	if (!file)
+		return without_file(HOOK_PROTECT);
+	if (!set || !asks(set, OP_MAP) || !look(file, &facts))
+		return 0;
+	weigh_file(set, &verdict, &facts, OP_MAP);
+	if ((set->by_sha256 & OP_MAP) && !facts.hashed) {
+		count(COUNT_NOT_HASHED);
+		weigh(&verdict, &set->unknown, OP_MAP, SUBJECT_UNKNOWN);
+	}
+	/* Some of its pages are the process's own by now. */
+	if (BPF_CORE_READ(area, anon_vma))
+		weigh(&verdict, &set->anonymous, OP_MAP, SUBJECT_ANONYMOUS);
+	path = set->by_path & OP_MAP ? bpf_map_lookup_elem(&mapped, &facts.id) : NULL;
+	if (path)
+		weigh(&verdict, bpf_map_lookup_elem(&by_path, path), OP_MAP, SUBJECT_PATH);
+	return finish(set, &verdict, &facts, OP_MAP, HOOK_PROTECT,
+		      path ? path->text : (const char *)BPF_CORE_READ(file, f_path.dentry, d_name.name), 0);
 }
 
 /* Here the file system has not opened the file yet: it cannot be read, so only what is known. */
@@ -145,6 +260,17 @@ int BPF_PROG(on_open, struct file *file, int earlier)
 	return check(file, OP_OPEN, 0, HOOK_OPEN);
 }
 
+/* As stored, so also when it is compressed: the kernel decompresses it later. */
+static __always_inline bool is_module(int what)
+{
+	if (bpf_core_enum_value_exists(enum kernel_read_file_id___new,
+				       READING_MODULE_COMPRESSED___new) &&
+	    what == (int)bpf_core_enum_value(enum kernel_read_file_id___new,
+					     READING_MODULE_COMPRESSED___new))
+		return true;
+	return what == READING_MODULE;
+}
+
 SEC("lsm.s/kernel_read_file")
 int BPF_PROG(on_read_file, struct file *file, int what, bool contents_asked, int earlier)
 {
@@ -153,7 +279,7 @@ int BPF_PROG(on_read_file, struct file *file, int what, bool contents_asked, int
 	struct module_key key = {};
 	bool ended = false;
 
-	if (earlier || what != READING_MODULE || !set || !asks(set, OP_MODULE))
+	if (earlier || !is_module(what) || !set || !asks(set, OP_MODULE))
 		return earlier;
 	if (set->by_module & OP_MODULE) {
 		bpf_probe_read_kernel_str(key.name, MODULE_NAME_BYTES,
@@ -169,26 +295,6 @@ int BPF_PROG(on_read_file, struct file *file, int what, bool contents_asked, int
 		named = bpf_map_lookup_elem(&by_module, &key);
 	}
 	return decide(file, OP_MODULE, OP_MODULE, HOOK_READ_MODULE, named);
-}
-
-static __always_inline int finish(struct settings *set, struct verdict *verdict,
-				  const struct facts *facts, __u16 operation, __u8 hook,
-				  const char *object, __u32 target)
-{
-	struct denial *record;
-
-	if (!verdict->disposition)
-		return 0;
-	record = record_of(set, verdict, facts);
-	if (record) {
-		record->operation = operation;
-		record->hook = hook;
-		record->target = target;
-		if (object)
-			bpf_probe_read_kernel_str(record->object, MODULE_NAME_BYTES, object);
-		bpf_ringbuf_submit(record, 0);
-	}
-	return verdict->disposition == DENIED ? -EPERM : 0;
 }
 
 SEC("lsm/kernel_module_request")

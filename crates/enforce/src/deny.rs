@@ -4,11 +4,13 @@
 //! Invariant: outside the scope, and when anything is not known, nothing is denied. When the guard
 //! is dropped, or its process ends, the hooks are gone with it.
 //!
-//! Leaves hashing in user mode to `gate` (fanotify) and to who calls [`Guard::learn`].
+//! Leaves hashing in user mode to who calls [`Guard::learn`] or holds a [`Learner`].
 
 mod image;
+mod learn;
 mod list;
 mod load;
+mod own;
 mod record;
 
 use std::fs;
@@ -20,13 +22,15 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapFlags, RingBuffer, RingBufferBuilder};
 use metsuke_event::coverage::{HookTrial, Tier};
 
+pub use learn::{Learned, Learner};
 pub use list::{
     DenyList, ENTRIES_MAX, Entry, EntryError, MODULE_NAME_MAX, Mode, Operations, PATH_MAX, Subject,
 };
+pub use own::Own;
 pub use record::{Decision, Disposition};
 
 use crate::scope::{self, EnforceScope};
-use image::{Image, Place, kernel_device};
+use image::{Image, Place};
 use load::Attached;
 use record::RECORD_BYTES;
 
@@ -70,21 +74,6 @@ pub struct Counts {
     pub not_hashed: u64,
 }
 
-/// A file and its hash, as found by somebody who read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learned {
-    /// Device, as `stat` tells it.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-    /// Time of the last change, in seconds and nanoseconds, as `stat` told it *before* reading.
-    pub changed: (i64, i64),
-    /// Size in bytes.
-    pub size: u64,
-    /// Its hash.
-    pub sha256: [u8; 32],
-}
-
 /// The list in force.
 #[derive(Debug)]
 pub struct Guard {
@@ -97,6 +86,7 @@ pub struct Guard {
     waiting: Arc<Mutex<Waiting>>,
     trials: Vec<HookTrial>,
     hashes: bool,
+    learner: Option<Learner>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +109,8 @@ impl Guard {
             }
         }
         let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let learner =
+            attached.as_ref().map(|attached| Learner::new(Arc::clone(&attached.contents)));
         let ring = attached.as_ref().and_then(|attached| listen(attached, &waiting));
         Self {
             attached,
@@ -130,6 +122,7 @@ impl Guard {
             waiting,
             trials,
             hashes: kernel_hashes(),
+            learner,
         }
     }
 
@@ -161,28 +154,35 @@ impl Guard {
             self.image.doubt(&image);
             return Err(GuardError::Table(why));
         }
+        if let Some(learner) = &self.learner {
+            learner.want(&list);
+        }
         self.image = image;
         self.list = list;
         self.generation = generation;
         Ok(self.gaps())
     }
 
-    /// Tells the kernel what a file holds, where it cannot hash by itself, or has not yet.
+    /// Spares the sensor's own processes from every list. Until this is said only this process is.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then the list that is in force stays as it is.
+    pub fn spare(&mut self, own: Own) -> Result<(), GuardError> {
+        own.put(&mut self.place);
+        let Some(attached) = &self.attached else { return Ok(()) };
+        attached.settle(&self.image, self.place).map_err(GuardError::Table)
+    }
+
+    /// Tells the kernel what a file holds, whatever the list asks about.
     pub fn learn(&self, file: &Learned) {
-        let Some(attached) = &self.attached else { return };
-        let mut key = file.inode.to_ne_bytes().to_vec();
-        key.extend(kernel_device(file.device).to_ne_bytes());
-        key.extend([0; 4]);
-        let mut value = Vec::with_capacity(56);
-        let size = i64::try_from(file.size).unwrap_or(i64::MAX);
-        for number in [file.changed.0, file.changed.1, size] {
-            value.extend(number.to_ne_bytes());
+        if let Some(learner) = &self.learner {
+            learner.tell(file);
         }
-        value.extend(file.sha256);
-        if let Err(error) = attached.contents.update(&key, &value, MapFlags::ANY) {
-            // Forgotten hashes are taken again; nothing is denied that should not be.
-            tracing::debug!(%error, "the kernel's table of hashes");
-        }
+    }
+
+    /// For those who read files anyway; `None` when nothing can be denied here.
+    pub fn learner(&self) -> Option<Learner> {
+        self.learner.clone()
     }
 
     /// What the list asks for and does not get here.
@@ -232,6 +232,18 @@ impl Guard {
                 Operations::OPEN,
                 "a file is refused by content when it was hashed before: executed, mapped or \
                  written while this ran",
+            );
+            gap(
+                "made_executable_by_its_writer",
+                Operations::MAP,
+                "what is mapped from a file that the mapper may write, and made executable later, \
+                 is met when the file was hashed before, or by an entry for unknown copies",
+            );
+            gap(
+                "compressed_modules",
+                Operations::MODULE_LOAD,
+                "a module that the kernel decompresses is known by the hash of the file as it is \
+                 stored",
             );
         }
         gaps
@@ -285,7 +297,7 @@ fn place(scope: &EnforceScope) -> (Place, Option<PathBuf>) {
         Ok(level) if level > 0 && group > 0 => (group, level),
         _ => (u64::MAX, 1),
     };
-    (Place { group, level, own_pid }, Some(folder.to_owned()))
+    (Place { group, level, own_pid, ..Place::default() }, Some(folder.to_owned()))
 }
 
 fn listen(attached: &Attached, waiting: &Arc<Mutex<Waiting>>) -> Option<RingBuffer<'static>> {

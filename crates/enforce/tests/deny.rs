@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_enforce::EnforceScope;
 use metsuke_enforce::deny::{
-    Decision, DenyList, Disposition, Entry, Guard, Learned, Mode, Operations, Subject,
+    Decision, DenyList, Disposition, Entry, Guard, Learned, Mode, Operations, Own, Subject,
 };
 use metsuke_event::coverage::Tier;
 use metsuke_testkit::Cgroup;
@@ -184,6 +184,46 @@ fn what_nobody_knows_can_be_stopped_too() {
     assert_eq!(world.told(Disposition::Killed).subject_kind, "unknown_copy");
     learn(&world, &path, hash);
     assert!(run(&group, &path, nothing).unwrap().success(), "known, and not on the list");
+}
+
+/// A process of `group` that starts `program` once it is told to, and ends as that ended.
+fn starter(group: &Path, program: &Path) -> std::process::Child {
+    let procs = group.join("cgroup.procs");
+    let script = r#"echo $$ > "$0" && read -r go && "$1"; exit $?"#;
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).arg(procs).arg(program).stdin(std::process::Stdio::piped());
+    command.spawn().expect("starts")
+}
+
+#[test]
+fn no_list_stops_what_is_the_sensors_own() {
+    const KILLED: Option<i32> = Some(128 + libc::SIGKILL);
+    let Some(mut world) = world("no_list_stops") else { return };
+    let group = world.inside.path().to_owned();
+    let (path, _) = world.copy("own");
+    let direct = |group: &Path, path: &Path| run(group, path, nothing).expect("starts").signal();
+    // The guard of this sensor, were it one; it starts what is no child of this process.
+    let mut outcome = |own: Option<bool>| {
+        let mut starter = starter(&group, &path);
+        if let Some(is_guard) = own {
+            let guard = is_guard.then(|| starter.id());
+            world.guard.spare(Own { guard }).expect("settled");
+        }
+        world.put(&[(Subject::Everything, Operations::EXEC, Mode::Deny)]);
+        let child = direct(&group, &path);
+        drop(starter.stdin.take().map(|mut input| std::io::Write::write_all(&mut input, b"go\n")));
+        let grandchild = starter.wait().expect("ends").code();
+        world.put(&[]);
+        (child, grandchild)
+    };
+    assert_eq!(outcome(None), (Some(libc::SIGKILL), KILLED), "nobody is spared but this process");
+    assert_eq!(
+        outcome(Some(false)),
+        (None, KILLED),
+        "what this process starts, not what that does"
+    );
+    assert_eq!(outcome(Some(true)), (None, Some(0)), "what the guard starts");
+    assert_eq!(outcome(Some(false)), (None, KILLED), "no longer the guard");
 }
 
 fn socket(kind: libc::c_int) -> io::Result<libc::c_int> {

@@ -38,7 +38,7 @@ pub(crate) struct Written {
     path: Option<PathBuf>,
     destination: Option<String>,
     module: Option<String>,
-    /// `everything`, `memfd` or `unknown_copy`.
+    /// `everything`, `memfd`, `unknown_copy` or `anonymous`.
     any: Option<String>,
     operations: Vec<String>,
     observe: bool,
@@ -64,7 +64,10 @@ impl Written {
                 "everything" => Subject::Everything,
                 "memfd" => Subject::Memory,
                 "unknown_copy" => Subject::UnknownCopy,
-                _ => anyhow::bail!("`any` is everything, memfd or unknown_copy, not {word}"),
+                "anonymous" => Subject::Anonymous,
+                _ => anyhow::bail!(
+                    "`any` is everything, memfd, unknown_copy or anonymous, not {word}"
+                ),
             });
         }
         let [subject] = <[Subject; 1]>::try_from(found).map_err(|found| {

@@ -74,10 +74,18 @@ fn to(network: &str, bits: u8, port: Option<u16>, deed: &[&str]) -> Result<Prepa
 }
 
 fn module(subject: impl FnOnce(&Path) -> Result<Subject>, how: &str) -> Result<Prepared> {
+    stored_module(&format!("{MODULE}.ko"), subject, how)
+}
+
+fn stored_module(
+    name: &str,
+    subject: impl FnOnce(&Path) -> Result<Subject>,
+    how: &str,
+) -> Result<Prepared> {
     let folder = fresh("modules");
     fs::create_dir(&folder)?;
-    let path = folder.join(format!("{MODULE}.ko"));
-    fs::copy(format!("/modules/{MODULE}.ko"), &path).context("the module is not here")?;
+    let path = folder.join(name);
+    fs::copy(Path::new("/modules").join(name), &path).context("the module is not here")?;
     let subject = subject(&path)?;
     ready(subject, Deed::role(&[how, &path.to_string_lossy()]))
 }
@@ -91,6 +99,26 @@ fn traced(subject: Subject, program: Option<PathBuf>) -> Result<Prepared> {
 
 /// The port that the suite listens on.
 pub(crate) const PORT: u16 = 4_433;
+
+/// Where the kernel decompresses modules itself.
+pub(crate) const COMPRESSED: &[Case] = &[
+    Case {
+        name: "compressed module by content: the file as it is stored",
+        operation: Operations::MODULE_LOAD,
+        prepare: |_| {
+            let content = |path: &Path| Ok(Subject::Sha256(sha256(&fs::read(path)?)));
+            stored_module("dummy.ko.xz", content, "module-compressed")
+        },
+    },
+    Case {
+        name: "compressed module by name",
+        operation: Operations::MODULE_LOAD,
+        prepare: |_| {
+            let named = |_: &Path| Ok(Subject::Module(MODULE.to_owned()));
+            stored_module("dummy.ko.xz", named, "module-compressed")
+        },
+    },
+];
 
 /// All of them.
 pub(crate) const CASES: &[Case] = &[
@@ -238,6 +266,36 @@ pub(crate) const CASES: &[Case] = &[
             let (path, hash) = copy()?;
             ready(Subject::Sha256(hash), Deed::role(&["map", &path.to_string_lossy()]))
         },
+    },
+    Case {
+        name: "memory made executable later, by content: a copy never seen before",
+        operation: Operations::MAP,
+        prepare: |_| {
+            let (path, hash) = copy()?;
+            ready(Subject::Sha256(hash), Deed::role(&["protect", &path.to_string_lossy()]))
+        },
+    },
+    Case {
+        name: "memory made executable later, by inode",
+        operation: Operations::MAP,
+        prepare: |_| {
+            let (path, _) = copy()?;
+            ready(inode(&path)?, Deed::role(&["protect", &path.to_string_lossy()]))
+        },
+    },
+    Case {
+        name: "memory made executable later, by path",
+        operation: Operations::MAP,
+        prepare: |_| {
+            let (path, _) = copy()?;
+            let deed = Deed::role(&["protect", &path.to_string_lossy()]);
+            ready(Subject::Path(path), deed)
+        },
+    },
+    Case {
+        name: "memory of no file made executable",
+        operation: Operations::MAP,
+        prepare: |_| ready(Subject::Anonymous, Deed::role(&["protect-anonymous"])),
     },
     Case {
         name: "connect by address and port",

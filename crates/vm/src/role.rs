@@ -12,10 +12,14 @@ pub(crate) fn main(arguments: &[String]) -> u8 {
     let done = match words.as_slice() {
         ["open", path] => File::open(path).map(drop),
         ["map", path] => map(path),
+        ["protect", path] => protect(Some(path)),
+        ["protect-anonymous"] => protect(None),
+        ["start", path] => start(path),
         ["memfd", path] => memfd(path),
         ["connect", to] => TcpStream::connect(to).map(drop),
         ["send", to] => send(to),
         ["module", path] => module(path),
+        ["module-compressed", path] => module_compressed(path),
         ["module-and-away", path] => module(path).and_then(|()| unload("dummy")),
         ["module-from-memory", path] => module_from_memory(path),
         ["ptrace", pid] => ptrace(pid.parse().unwrap_or(0)),
@@ -49,6 +53,27 @@ fn map(path: &str) -> io::Result<()> {
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Maps without the right to execute, a file or memory of no file, and takes that right later.
+fn protect(path: Option<&str>) -> io::Result<()> {
+    let file = path.map(File::open).transpose()?;
+    let (fd, kind) = match &file {
+        Some(file) => (file.as_raw_fd(), libc::MAP_PRIVATE),
+        None => (-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
+    };
+    // SAFETY: a new private mapping where the kernel chooses; nothing else uses it.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, kind, fd, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the mapping made above, whole.
+    checked(unsafe { libc::mprotect(at, 4096, libc::PROT_READ | libc::PROT_EXEC) }.into()).map(drop)
+}
+
+/// Has another process do something: execute this file.
+fn start(path: &str) -> io::Result<()> {
+    std::process::Command::new(path).status().map(drop)
+}
+
 /// Executes a copy that lives in memory only.
 fn memfd(path: &str) -> io::Result<()> {
     let bytes = std::fs::read(path)?;
@@ -75,11 +100,20 @@ fn send(to: &str) -> io::Result<()> {
 }
 
 fn module(path: &str) -> io::Result<()> {
+    load(path, 0)
+}
+
+/// Leaves the decompressing to the kernel (`MODULE_INIT_COMPRESSED_FILE`, Linux 5.17).
+fn module_compressed(path: &str) -> io::Result<()> {
+    load(path, 4)
+}
+
+fn load(path: &str, flags: libc::c_int) -> io::Result<()> {
     let file = File::open(path)?;
     let nothing = CString::default();
     // SAFETY: an open file, and a string that ends with NUL.
     let result =
-        unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), nothing.as_ptr(), 0) };
+        unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), nothing.as_ptr(), flags) };
     checked(result).map(drop)
 }
 

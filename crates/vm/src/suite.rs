@@ -10,13 +10,13 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use metsuke_enforce::deny::{Disposition, Mode, Operations, Subject};
+use metsuke_enforce::deny::{Disposition, Mode, Operations, Own, Subject};
 use metsuke_event::Kind;
 use metsuke_event::coverage::{Outcome as Tried, Tier};
 use metsuke_probe::{ProbeConfig, SINK_BATCHES, Scope};
 use metsuke_testkit::table::{Outcome, Table, row};
 
-use crate::cases::{CASES, Case, MODULE, PORT};
+use crate::cases::{CASES, COMPRESSED, Case, MODULE, PORT};
 use crate::role;
 use crate::tiny::{program, put, sha256};
 use crate::world::{Deed, Went, World, act, within};
@@ -47,6 +47,13 @@ pub(crate) fn main() -> ExitCode {
     tell("tier 1 is in force", &in_force(&world));
     for case in CASES {
         case_of(case.name, |world| stopped(case, world), &mut world);
+    }
+    if decompresses() {
+        for case in COMPRESSED {
+            case_of(case.name, |world| stopped(case, world), &mut world);
+        }
+    } else {
+        println!("NOT RUN: compressed modules: this kernel does not decompress them (EOPNOTSUPP)");
     }
     for (name, body) in SPECIAL {
         case_of(name, body, &mut world);
@@ -140,6 +147,15 @@ fn in_force(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// Whether the kernel takes a module that it has to decompress.
+fn decompresses() -> bool {
+    let words = ["module-compressed".to_owned(), "/modules/dummy.ko.xz".to_owned()];
+    let number = i32::from(role::main(&words));
+    // Loaded by that.
+    let _ = role::unload(MODULE);
+    number == 0
+}
+
 /// Without the list it is done; with it, denied and told; observed, done and told; and outside the
 /// scope done and not told.
 fn stopped(case: &Case, world: &mut World) -> Result<()> {
@@ -213,9 +229,33 @@ const SPECIAL: &[(&str, Body)] = &[
 type Alone = fn() -> Result<()>;
 
 const ALONE: &[(&str, Alone)] = &[
+    ("no list stops the sensor's own processes", spared),
     ("when the sensor is killed nothing is denied any more (fail open)", killed),
     ("a driver that is loaded and removed is seen", driver),
 ];
+
+/// Everything is denied, and yet the sensor's child does as it wants; what that starts does not.
+fn spared() -> Result<()> {
+    let path = Path::new("/tmp/spared");
+    put(path, &program())?;
+    let mut world = World::new(Tier::Lsm)?;
+    let deed = Deed::Exec(path.to_owned());
+    world.list(&Subject::Everything, Operations::ALL, Mode::Deny)?;
+    ensure!(act(&world.inside, &deed)? == Went::Refused(libc::EPERM), "before that is said");
+    world.guard.spare(Own::default())?;
+    ensure!(act(&world.inside, &deed)? == Went::Done, "a child executes");
+    let local = format!("127.0.0.1:{PORT}");
+    for words in [&["open", "/tmp/spared"][..], &["connect", &local], &["bpf"], &["map", "/guest"]]
+    {
+        let went = act(&world.inside, &Deed::role(words))?;
+        ensure!(went == Went::Done, "{words:?}: {went:?}");
+    }
+    let went = act(&world.inside, &Deed::role(&["start", "/tmp/spared"]))?;
+    ensure!(went == Went::Refused(libc::EPERM), "what a child starts: {went:?}");
+    let name = "a list that denies everything, to the sensor's own processes";
+    row(Table::Support, name, Outcome::Blind, "spared: they execute, open, connect and load BPF");
+    Ok(())
+}
 
 /// Another process holds the guard, and is killed.
 fn killed() -> Result<()> {

@@ -29,6 +29,7 @@ pub(super) fn write(path: &Path, kernel: &Kernel, guest: &Path, sensor: &Path) -
         let name = format!("{module}.ko");
         archive.add(&format!("modules/{name}"), FILE, &fs::read(kernel.modules.join(&name))?);
     }
+    archive.add("modules/dummy.ko.xz", FILE, &compressed(&kernel.modules.join("dummy.ko"))?);
     fs::write(path, archive.end()).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -37,6 +38,15 @@ fn stripped(program: &Path) -> Result<Vec<u8>> {
     let mut command = Command::new("strip");
     steps::step("strip a program", command.arg("-o").arg(&target).arg(program))?;
     fs::read(&target).with_context(|| format!("cannot read {}", target.display()))
+}
+
+/// As the kernel's own decompressor wants it (Linux, `staging/xz`): no check but CRC32.
+fn compressed(module: &Path) -> Result<Vec<u8>> {
+    let mut command = Command::new("xz");
+    let output = command.args(["--check=crc32", "--stdout", "--keep"]).arg(module).output();
+    let output = output.context("xz cannot be run; install xz-utils")?;
+    anyhow::ensure!(output.status.success(), "xz: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
 }
 
 #[derive(Debug, Default)]

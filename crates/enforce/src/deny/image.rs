@@ -57,6 +57,12 @@ pub(super) struct Place {
     pub(super) level: u32,
     /// The sensor.
     pub(super) own_pid: u32,
+    /// Its guard; 0 for none.
+    pub(super) guard: u32,
+    /// Start of the guard, in clock ticks since boot.
+    pub(super) guard_start: u64,
+    /// Whether children of either are spared: 1, or 0.
+    pub(super) kin: u32,
 }
 
 /// One table, by its name in the object.
@@ -73,6 +79,7 @@ pub(super) struct Image {
     everything: Verdict,
     memory: Verdict,
     unknown: Verdict,
+    anonymous: Verdict,
     masks: [u16; 5],
     any: u16,
     observe_only: bool,
@@ -94,6 +101,7 @@ impl Image {
             let verdict = match &entry.subject {
                 Subject::Everything => &mut image.everything,
                 Subject::Memory => &mut image.memory,
+                Subject::Anonymous => &mut image.anonymous,
                 Subject::UnknownCopy => {
                     // Something is unknown only if the kernel is asked to hash.
                     image.masks[SHA256] |= entry.operations.0;
@@ -139,16 +147,19 @@ impl Image {
 
     /// `struct settings`.
     pub(super) fn settings(&self, place: Place) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(56);
+        let mut bytes = Vec::with_capacity(80);
         bytes.extend(place.group.to_ne_bytes());
         bytes.extend(place.level.to_ne_bytes());
-        bytes.extend(place.own_pid.to_ne_bytes());
+        for number in [place.own_pid, place.guard, place.kin] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        bytes.extend(place.guard_start.to_ne_bytes());
         let [sha256, inode, path, module, destination] = self.masks;
         let only = u16::from(self.observe_only);
         for mask in [self.any, sha256, inode, path, destination, module, only, 0] {
             bytes.extend(mask.to_ne_bytes());
         }
-        for verdict in [self.everything, self.memory, self.unknown] {
+        for verdict in [self.everything, self.memory, self.unknown, self.anonymous] {
             bytes.extend(verdict.bytes());
         }
         bytes
@@ -182,7 +193,9 @@ fn key(subject: &Subject) -> (usize, Vec<u8>) {
             key.extend(mapped(*address));
             (PREFIX, key)
         }
-        Subject::Everything | Subject::Memory | Subject::UnknownCopy => (PREFIX, Vec::new()),
+        Subject::Everything | Subject::Memory | Subject::UnknownCopy | Subject::Anonymous => {
+            (PREFIX, Vec::new())
+        }
     }
 }
 
@@ -257,6 +270,6 @@ mod tests {
 
     #[test]
     fn settings_have_the_size_of_the_struct() {
-        assert_eq!(Image::default().settings(Place::default()).len(), 56);
+        assert_eq!(Image::default().settings(Place::default()).len(), 80);
     }
 }

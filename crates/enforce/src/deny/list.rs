@@ -24,7 +24,8 @@ impl Operations {
     pub const EXEC: Self = Self(1);
     /// A file is opened.
     pub const OPEN: Self = Self(2);
-    /// A file is mapped executable: a library, or a program started through `ld.so`.
+    /// A file is mapped executable, or made so later: a library, or a program started through
+    /// `ld.so`; of memory without a file, that it is made executable.
     pub const MAP: Self = Self(4);
     /// A socket is connected, or a datagram sent: by the program named, or to the destination.
     pub const CONNECT: Self = Self(8);
@@ -121,6 +122,9 @@ pub enum Subject {
     Memory,
     /// Files whose content could not be hashed before the operation.
     UnknownCopy,
+    /// Memory that belongs to no file, or no longer holds what its file does, made executable. What
+    /// compiles as it runs does so too: observe it before it is denied.
+    Anonymous,
     /// The kernel module of this name.
     Module(String),
 }
@@ -136,6 +140,7 @@ impl Subject {
             Self::Destination { .. } => "destination",
             Self::Memory => "memfd",
             Self::UnknownCopy => "unknown_copy",
+            Self::Anonymous => "anonymous",
             Self::Module(_) => "module",
         }
     }
@@ -149,6 +154,7 @@ impl Subject {
             }
             Self::Path(_) => files.and(Operations::OPEN),
             Self::UnknownCopy => files,
+            Self::Anonymous => Operations::MAP,
             Self::Destination { .. } => Operations::CONNECT,
             Self::Module(_) => Operations::MODULE_LOAD,
         }
@@ -193,6 +199,7 @@ impl Display for Subject {
             Self::Destination { address, bits, port: None } => write!(f, "{address}/{bits}"),
             Self::Memory => f.write_str("memfd"),
             Self::UnknownCopy => f.write_str("unknown_copy"),
+            Self::Anonymous => f.write_str("anonymous"),
             Self::Module(name) => f.write_str(name),
         }
     }

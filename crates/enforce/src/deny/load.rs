@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libbpf_rs::{
     Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramMut, set_print,
@@ -25,6 +26,7 @@ type Hooks = &'static [(&'static str, &'static str, &'static str)];
 const LSM_HOOKS: Hooks = &[
     ("on_exec", "lsm/bprm_check_security", "deny executions"),
     ("on_map", "lsm/mmap_file", "deny libraries, and programs started through ld.so"),
+    ("on_protect", "lsm/file_mprotect", "deny making memory executable later"),
     ("on_open", "lsm/file_open", "deny opening files"),
     ("on_connect", "lsm/socket_connect", "deny destinations"),
     ("on_send", "lsm/socket_sendmsg", "deny destinations of datagrams"),
@@ -49,7 +51,7 @@ pub(super) struct Attached {
     pub(super) tier: Tier,
     tables: Vec<MapHandle>,
     settings: MapHandle,
-    pub(super) contents: MapHandle,
+    pub(super) contents: Arc<MapHandle>,
     pub(super) denials: MapHandle,
     pub(super) counts: MapHandle,
     links: Vec<Link>,
@@ -101,7 +103,7 @@ impl Attached {
             tier,
             tables,
             settings: map("settings")?,
-            contents: map("contents")?,
+            contents: Arc::new(map("contents")?),
             denials: map("denials")?,
             counts: map("counts")?,
             links,
@@ -118,8 +120,7 @@ impl Attached {
                 map.update(key, &verdict.bytes(), MapFlags::ANY).map_err(explain)?;
             }
         }
-        let settings = new.settings(place);
-        self.settings.update(&0_u32.to_ne_bytes(), &settings, MapFlags::ANY).map_err(explain)?;
+        self.settle(new, place)?;
         for (map, (old, new)) in self.tables.iter().zip(old.tables.iter().zip(&new.tables)) {
             for key in old.keys().filter(|key| !new.contains_key(*key)) {
                 match map.delete(key) {
@@ -130,6 +131,14 @@ impl Attached {
             }
         }
         Ok(())
+    }
+
+    /// Writes what is asked at all, where, and who is spared.
+    pub(super) fn settle(&self, image: &Image, place: Place) -> Result<(), String> {
+        let settings = image.settings(place);
+        self.settings
+            .update(&0_u32.to_ne_bytes(), &settings, MapFlags::ANY)
+            .map_err(|error| format!("{error:#}"))
     }
 
     /// How many hooks are attached.

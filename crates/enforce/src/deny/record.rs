@@ -77,7 +77,7 @@ impl Decision {
     }
 }
 
-const HOOKS: [&str; 14] = [
+const HOOKS: [&str; 15] = [
     "unknown",
     "lsm/bprm_check_security",
     "lsm/mmap_file",
@@ -92,9 +92,10 @@ const HOOKS: [&str; 14] = [
     "tp_btf/sched_process_exec",
     "cgroup/connect",
     "cgroup/sendmsg",
+    "lsm/file_mprotect",
 ];
 
-const SUBJECTS: [&str; 9] = [
+const SUBJECTS: [&str; 10] = [
     "unknown",
     "everything",
     "sha256",
@@ -104,6 +105,7 @@ const SUBJECTS: [&str; 9] = [
     "memfd",
     "unknown_copy",
     "module",
+    "anonymous",
 ];
 
 /// Reads one record; `None` when it is none. `entries` are those of the `generation`th list.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::Context;
-use metsuke_enforce::deny::{DenyList, Guard};
+use metsuke_enforce::deny::{DenyList, Guard, Own as OwnProcesses};
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
 use metsuke_event::coverage::Tier;
 use metsuke_event::{Event, Timestamp};
@@ -93,7 +93,7 @@ pub(super) fn sensor(
     let (content, refused_content) = Content::load(&args.state, &identity);
     let (policy, refused_policy) = load_policy(&args.state, &identity);
     let mut setup = setup(args, config, &identity, &opened, guard)?;
-    let denying = Denying::prepare(args, config, &opened)?;
+    let denying = Denying::prepare(args, config, &opened, guard)?;
     complete(&mut setup, &denying, &content);
     let shared = Arc::new(Shared::new(delegate::Parts {
         setup,
@@ -198,12 +198,17 @@ struct Denying {
 
 impl Denying {
     /// Attaches the hooks; nothing is denied yet.
-    fn prepare(args: &Args, config: &Config, opened: &Opened) -> anyhow::Result<Self> {
+    fn prepare(
+        args: &Args,
+        config: &Config,
+        opened: &Opened,
+        own: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let best = args.max_tier.map_or(Tier::Lsm, probe_cmd::tier);
         let scope = enforcement(args, config)?;
         Ok(Self {
             list: denials::list(&config.deny)?,
-            guard: scope.ok().map(|scope| Guard::attach(&scope, best)),
+            guard: scope.ok().map(|scope| attached(&scope, best, own)),
             reporter: opened.probe.as_ref().map(Probe::reporter).unwrap_or_default(),
         })
     }
@@ -215,6 +220,15 @@ impl Denying {
         let note = Box::new(move |note| noted.note(note));
         guard.map(|guard| Denials::start(guard, list, Told { reporter, note })).transpose()
     }
+}
+
+/// The hooks, which never meet what is the sensor's own: its guard, and what either started.
+fn attached(scope: &EnforceScope, best: Tier, guard: Option<u32>) -> Guard {
+    let mut attached = Guard::attach(scope, best);
+    if let Err(error) = attached.spare(OwnProcesses { guard }) {
+        tracing::error!(%error, "only this process is spared from what is denied");
+    }
+    attached
 }
 
 /// Completes the probe's report of what can be done here.
