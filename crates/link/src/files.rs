@@ -14,14 +14,18 @@ pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let result = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        // Left by a crash, or put there by somebody: written is a file of our own.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     })();
     if result.is_err() {
-        // Nothing more can be done about a leftover; the next write truncates it.
+        // Nothing more can be done about a leftover; the next write removes it.
         let _ = fs::remove_file(&beside);
     }
     result?;

@@ -1,5 +1,8 @@
 //! `metsuke endpoint dump|collect|scan|live|crossview|artifacts|fetch`.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -144,6 +147,10 @@ fn fetch(client: &Client, plan: &str, to: &Path) -> Result<Value, Failure> {
     let doing = || format!("writing {}", beside.display());
     let text = serde_json::to_vec_pretty(&artifact)
         .map_err(|source| Failure::Local { doing: doing(), source: source.into() })?;
-    std::fs::write(&beside, text).map_err(|source| Failure::Local { doing: doing(), source })?;
+    // As private as the artifact: it names users, paths and what was found.
+    let mut file = File::options();
+    file.write(true).create_new(true).mode(0o600);
+    let written = file.open(&beside).and_then(|mut file| file.write_all(&text));
+    written.map_err(|source| Failure::Local { doing: doing(), source })?;
     Ok(artifact)
 }
