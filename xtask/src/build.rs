@@ -65,18 +65,24 @@ pub(crate) fn product() -> Result<()> {
 /// Builds `metsuke-yara` beside the others. It is a workspace of its own, with a lock file and a
 /// folder of its own, for what it asks of shared crates must not reach the rest.
 fn scanner() -> Result<()> {
-    let manifest = place::root().join("crates/yara/Cargo.toml");
-    let folder = place::target().join("yara");
-    let mut command = cargo("build");
-    command.env("CARGO_TARGET_DIR", &folder).arg("--manifest-path").arg(manifest).args(locked());
-    steps::step("build the YARA scanner", &mut command)?;
-    let (built, beside) =
-        (folder.join("debug/metsuke-yara"), place::binaries().join("metsuke-yara"));
+    steps::step("build the YARA scanner", scanner_cargo("build").args(locked()))?;
+    let built = place::target().join("yara/debug/metsuke-yara");
+    let beside = place::binaries().join("metsuke-yara");
     // Another name first: the old one may be running.
     let fresh = beside.with_extension("new");
     std::fs::copy(&built, &fresh)
         .and_then(|_| std::fs::rename(&fresh, &beside))
         .with_context(|| format!("the scanner cannot be put to {}", beside.display()))
+}
+
+/// A cargo command in the scanner's workspace.
+pub(crate) fn scanner_cargo(subcommand: &str) -> Command {
+    let mut command = cargo(subcommand);
+    command
+        .env("CARGO_TARGET_DIR", place::target().join("yara"))
+        .arg("--manifest-path")
+        .arg(place::root().join("crates/yara/Cargo.toml"));
+    command
 }
 
 /// The only target of static builds: the BPF programs are written for it.
@@ -120,6 +126,22 @@ pub(crate) fn static_binaries(wanted: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
 pub(crate) fn static_sensor() -> Result<PathBuf> {
     let built = static_binaries(&[("metsuke-sensor", "metsuke-sensor")])?;
     built.into_iter().next().context("cargo built no sensor")
+}
+
+/// Builds the static YARA scanner, optimised: the packages' one scans whole disks. Returns its path.
+///
+/// # Errors
+/// It does not build; the log is named.
+pub(crate) fn static_scanner() -> Result<PathBuf> {
+    let mut command = scanner_cargo("build");
+    command
+        .args(["--release", "--target", STATIC_TARGET])
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .args(locked());
+    steps::step("build the static YARA scanner", &mut command)?;
+    let folder = place::target().join("yara").join(STATIC_TARGET);
+    Ok(folder.join("release/metsuke-yara"))
 }
 
 /// Builds `console/dist` when its sources changed. Without a Node.js to be had the server embeds

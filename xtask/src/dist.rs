@@ -1,4 +1,4 @@
-//! `./x dist`: the static sensor as a program, a `.deb` and an `.rpm`.
+//! `./x dist`: the static sensor and its YARA scanner as programs, a `.deb` and an `.rpm`.
 //!
 //! The packages hold what `packaging/` says and are made by the distributions' own tools
 //! (`dpkg-deb`, `rpmbuild`), with the newest commit's time, so that the same sources give the same
@@ -21,6 +21,13 @@ const FILES: [(&str, &str, u32); 3] = [
 ];
 /// What is an administrator's own once installed.
 const CONFFILES: [&str; 2] = ["/etc/init.d/metsuke-sensor", "/etc/metsuke/sensor.json"];
+/// The programs of a package.
+struct Programs {
+    sensor: PathBuf,
+    /// Beside the sensor, which looks for it there.
+    scanner: PathBuf,
+}
+
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 
 /// Builds everything into `dist/` of the target folder.
@@ -28,21 +35,25 @@ const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// # Errors
 /// Something does not build.
 pub(crate) fn main() -> Result<ExitCode> {
-    let built = build::static_sensor()?;
+    let (sensor, scanner) = (build::static_sensor()?, build::static_scanner()?);
     let out = place::target().join("dist");
     fs::create_dir_all(&out)?;
-    let program = out.join("metsuke-sensor");
-    fs::copy(&built, &program).context("the sensor cannot be copied")?;
-    // Symbols are four fifths of it; backtraces then name no lines, the log does.
-    steps::step("strip the sensor", Command::new("strip").arg(&program))?;
-    println!("{}", program.display());
+    let programs =
+        Programs { sensor: out.join("metsuke-sensor"), scanner: out.join("metsuke-yara") };
+    for (built, program) in [(sensor, &programs.sensor), (scanner, &programs.scanner)] {
+        fs::copy(&built, program)
+            .with_context(|| format!("{} cannot be copied", built.display()))?;
+        // Symbols are four fifths of it; backtraces then name no lines, the log does.
+        steps::step("strip the program", Command::new("strip").arg(program))?;
+        println!("{}", program.display());
+    }
     if has("dpkg-deb") {
-        println!("{}", deb(&program, &out)?.display());
+        println!("{}", deb(&programs, &out)?.display());
     } else {
         println!("not built: the .deb: dpkg-deb is not installed (package dpkg)");
     }
     if has("rpmbuild") {
-        println!("{}", rpm(&program, &out)?.display());
+        println!("{}", rpm(&programs, &out)?.display());
     } else {
         println!("not built: the .rpm: rpmbuild is not installed (package rpm)");
     }
@@ -74,13 +85,14 @@ fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
-/// The `.deb` of `program`, in `out`.
-fn deb(program: &Path, out: &Path) -> Result<PathBuf> {
+/// The `.deb` of `programs`, in `out`.
+fn deb(programs: &Programs, out: &Path) -> Result<PathBuf> {
     let packaging = place::root().join("packaging");
     let tree = out.join("deb");
     // Left from an earlier run.
     let _ = fs::remove_dir_all(&tree);
-    put(program, &tree.join("usr/bin/metsuke-sensor"), 0o755)?;
+    put(&programs.sensor, &tree.join("usr/bin/metsuke-sensor"), 0o755)?;
+    put(&programs.scanner, &tree.join("usr/bin/metsuke-yara"), 0o755)?;
     for (from, to, mode) in FILES {
         put(&packaging.join(from), &tree.join(to), mode)?;
     }
@@ -91,7 +103,8 @@ fn deb(program: &Path, out: &Path) -> Result<PathBuf> {
         put(&packaging.join("deb").join(script), &control.join(script), 0o755)?;
     }
     fs::write(control.join("conffiles"), CONFFILES.map(|path| format!("{path}\n")).concat())?;
-    let size = fs::metadata(program)?.len().div_ceil(1_024) + 16;
+    let bytes = fs::metadata(&programs.sensor)?.len() + fs::metadata(&programs.scanner)?.len();
+    let size = bytes.div_ceil(1_024) + 16;
     let text = fs::read_to_string(packaging.join("deb/control"))?;
     let text = text.replace("@VERSION@", version()).replace("@SIZE_KIB@", &size.to_string());
     ensure!(!text.contains('@'), "packaging/deb/control holds a name that nothing replaces");
@@ -104,8 +117,8 @@ fn deb(program: &Path, out: &Path) -> Result<PathBuf> {
     Ok(package)
 }
 
-/// The `.rpm` of `program`, in `out`.
-fn rpm(program: &Path, out: &Path) -> Result<PathBuf> {
+/// The `.rpm` of `programs`, in `out`.
+fn rpm(programs: &Programs, out: &Path) -> Result<PathBuf> {
     let packaging = place::root().join("packaging");
     let top = out.join("rpm");
     let mut command = Command::new("rpmbuild");
@@ -115,7 +128,8 @@ fn rpm(program: &Path, out: &Path) -> Result<PathBuf> {
         ("_build_id_links", "none".to_owned()),
         ("use_source_date_epoch_as_buildtime", "1".to_owned()),
         ("sensor_version", version().to_owned()),
-        ("sensor", program.display().to_string()),
+        ("sensor", programs.sensor.display().to_string()),
+        ("scanner", programs.scanner.display().to_string()),
         ("packaging", packaging.display().to_string()),
     ] {
         command.arg("--define").arg(format!("{name} {value}"));
@@ -135,7 +149,17 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    use super::{CONFFILES, deb, has, rpm};
+    use super::{CONFFILES, Programs, deb, has, rpm};
+
+    /// Stand-ins, each with its own text.
+    fn programs(dir: &Path) -> Programs {
+        let program = |name: &str| {
+            let path = dir.join(name);
+            fs::write(&path, format!("#!/bin/sh\necho {name}\n")).expect("written");
+            path
+        };
+        Programs { sensor: program("a-sensor"), scanner: program("a-scanner") }
+    }
 
     fn run(command: &mut Command) -> String {
         let out = command.output().expect("starts");
@@ -154,13 +178,15 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().expect("a folder");
-        let program = dir.path().join("program");
-        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
-        let package = deb(&program, dir.path()).expect("builds");
+        let package = deb(&programs(dir.path()), dir.path()).expect("builds");
         let (root, control) = (dir.path().join("root"), dir.path().join("control"));
         run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root));
         run(Command::new("dpkg-deb").arg("-e").arg(&package).arg(&control));
-        assert_eq!(mode(&root.join("usr/bin/metsuke-sensor")), 0o755);
+        for (file, said) in [("metsuke-sensor", "a-sensor"), ("metsuke-yara", "a-scanner")] {
+            let file = root.join("usr/bin").join(file);
+            assert_eq!(mode(&file), 0o755);
+            assert_eq!(run(&mut Command::new(&file)).trim(), said);
+        }
         assert_eq!(mode(&root.join("etc/metsuke")), 0o700);
         assert_eq!(mode(&root.join("etc/metsuke/sensor.json")), 0o600);
         let unit = fs::read_to_string(root.join("lib/systemd/system/metsuke-sensor.service"));
@@ -188,9 +214,7 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().expect("a folder");
-        let program = dir.path().join("program");
-        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
-        let package = deb(&program, dir.path()).expect("builds");
+        let package = deb(&programs(dir.path()), dir.path()).expect("builds");
         let root = dir.path().join("root");
         for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"] {
             fs::create_dir_all(root.join(folder)).expect("made");
@@ -209,7 +233,9 @@ mod tests {
         let kept = fs::read_to_string(&config).expect("is there");
         assert!(kept.contains("host"), "an administrator's own file is kept");
         dpkg("--purge", Path::new("metsuke-sensor"));
-        for gone in ["usr/bin/metsuke-sensor", "var/lib/metsuke", "etc/metsuke"] {
+        for gone in
+            ["usr/bin/metsuke-sensor", "usr/bin/metsuke-yara", "var/lib/metsuke", "etc/metsuke"]
+        {
             assert!(!root.join(gone).exists(), "{gone}");
         }
     }
@@ -221,11 +247,15 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().expect("a folder");
-        let program = dir.path().join("program");
-        fs::write(&program, "#!/bin/sh\nexit 0\n").expect("written");
-        let package = rpm(&program, dir.path()).expect("builds");
+        let package = rpm(&programs(dir.path()), dir.path()).expect("builds");
         let files = run(Command::new("rpm").arg("-qlp").arg(&package));
-        for file in ["/usr/bin/metsuke-sensor", "/etc/metsuke/sensor.json", "/var/lib/metsuke"] {
+        let expected = [
+            "/usr/bin/metsuke-sensor",
+            "/usr/bin/metsuke-yara",
+            "/etc/metsuke/sensor.json",
+            "/var/lib/metsuke",
+        ];
+        for file in expected {
             assert!(files.lines().any(|line| line == file), "{file} in {files}");
         }
         let config = run(Command::new("rpm").arg("-qcp").arg(&package));

@@ -37,6 +37,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         // The end-to-end tests start these binaries.
         build::product()?;
         tally.add(console());
+        tally.add(scanner()?);
     }
     tally.add(rust(options)?);
     println!("{}", tally.closing());
@@ -50,6 +51,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// The tests do not build.
 pub(crate) fn all() -> Result<Tally> {
     let mut tally = console();
+    tally.add(scanner()?);
     tally.add(rust(&Options { package: Vec::new(), vm: false, filter: None })?);
     Ok(tally)
 }
@@ -148,6 +150,13 @@ fn nextest_counts(line: &str) -> (usize, usize, usize) {
     )
 }
 
+/// The tests of `metsuke-yara`, which is a workspace of its own.
+fn scanner() -> Result<Tally> {
+    let mut command = build::scanner_cargo("test");
+    command.args(["--no-fail-fast", "--bins"]).args(build::locked()).args(["--", "--show-output"]);
+    libtest("run the YARA scanner's tests", &mut command)
+}
+
 fn cargo_test(options: &Options, selection: &[String]) -> Result<Tally> {
     let mut command = build::cargo("test");
     command
@@ -156,20 +165,23 @@ fn cargo_test(options: &Options, selection: &[String]) -> Result<Tally> {
         .args(build::locked())
         .args(&options.filter)
         .args(["--", "--show-output"]);
+    libtest("run the Rust tests", product_paths(&mut command))
+}
+
+fn libtest(name: &str, command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut failed = 0;
-    let (status, log, _) =
-        steps::follow("run the Rust tests", product_paths(&mut command), |line| {
-            tally.heard(line);
-            if let Some(counts) = line.strip_prefix("test result: ") {
-                let (passed, bad, ignored) = libtest_counts(counts);
-                tally.passed += passed;
-                tally.skipped += ignored;
-                failed += bad;
-            } else if line.ends_with("... FAILED") || line.contains("panicked at") {
-                eprintln!("{line}");
-            }
-        })?;
+    let (status, log, _) = steps::follow(name, command, |line| {
+        tally.heard(line);
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            let (passed, bad, ignored) = libtest_counts(counts);
+            tally.passed += passed;
+            tally.skipped += ignored;
+            failed += bad;
+        } else if line.ends_with("... FAILED") || line.contains("panicked at") {
+            eprintln!("{line}");
+        }
+    })?;
     add_failures(&mut tally, failed, status.success(), &log);
     Ok(tally)
 }

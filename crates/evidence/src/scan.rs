@@ -44,6 +44,24 @@ pub struct Scanner {
     pub limit: Duration,
 }
 
+/// What came of a scan.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    /// The artifact, with what was found.
+    pub evidence: Evidence,
+    /// What the scanner's process used; `None` when it did not come to its end.
+    pub cost: Option<Cost>,
+}
+
+/// What a scanner's process used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// CPU time, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory it had resident, in bytes.
+    pub peak_bytes: u64,
+}
+
 /// Why nothing was scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
@@ -77,12 +95,7 @@ impl Scanner {
     ///
     /// # Errors
     /// Why not; nothing is left at `to` then.
-    pub fn process(
-        &self,
-        subject: &Subject,
-        rules: &str,
-        to: &Path,
-    ) -> Result<Evidence, ScanError> {
+    pub fn process(&self, subject: &Subject, rules: &str, to: &Path) -> Result<Scanned, ScanError> {
         let walk = Walk {
             regions: Regions::All,
             max_bytes: SCAN_BYTES_MAX,
@@ -125,7 +138,7 @@ impl Scanner {
         path: &Path,
         rules: &str,
         to: &Path,
-    ) -> Result<Evidence, ScanError> {
+    ) -> Result<Scanned, ScanError> {
         let is_folder = reach.is_folder(path)?;
         if !is_folder {
             // A single file that cannot be read is an error, not a gap.
@@ -161,7 +174,7 @@ impl Scanner {
         name: &str,
         to: &Path,
         feed: impl FnOnce(&mut Feed<'_>) -> io::Result<()>,
-    ) -> Result<Evidence, ScanError> {
+    ) -> Result<Scanned, ScanError> {
         let artifact = Artifact {
             kind: ArtifactKind::Matches,
             name: name.to_owned(),

@@ -57,9 +57,11 @@ const NAMES: [&str; 41] = [
 const DAC_OVERRIDE: u32 = 1;
 
 /// What the sensor keeps, by number, and what for.
-pub const KEPT: [(u32, &str); 13] = [
+pub const KEPT: [(u32, &str); 15] = [
     (2, "read executables for their hashes, and files and folders that are asked for"),
     (5, "end processes when a plan says so"),
+    (6, "start the YARA scanner, and what a cross-view runs, as nobody"),
+    (7, "start the YARA scanner, and what a cross-view runs, as nobody"),
     (12, "the proc connector; BPF on control groups; closing sockets"),
     (18, "enter mount namespaces to look at files as a container sees them"),
     (19, "read executables, descriptors and memory of other users' processes under /proc"),
@@ -142,6 +144,18 @@ pub fn drop_all_of_this_thread() -> io::Result<()> {
     sys::set_capabilities(0)
 }
 
+/// Gives up, for the calling thread and what it starts from now on, every capability but those in
+/// `keep` (by number), for good: no program it runs gains one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn narrow_this_thread(keep: &[u32]) -> io::Result<()> {
+    let keep = keep.iter().fold(0_u64, |set, number| set | 1 << (number & 63));
+    let (_, permitted) = sys::capabilities()?;
+    sys::no_new_privileges()?;
+    sys::set_capabilities(permitted & keep)
+}
+
 /// What the process (its first thread) may do, by `/proc/self/status` (proc(5)).
 pub fn report() -> Privileges {
     parse(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
@@ -180,6 +194,18 @@ mod tests {
         assert!(privileges.bounding.is_empty());
         assert!(privileges.no_new_privileges && !privileges.seccomp);
         assert_eq!(names(1 << 50), ["CAP_50"]);
+    }
+
+    /// A unit that grants less than is kept would take eyes away, one that grants more is careless.
+    #[test]
+    fn the_unit_grants_what_is_kept_and_the_right_to_give_up_the_rest() {
+        let unit = include_str!("../../../packaging/metsuke-sensor.service");
+        let granted = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+        let granted: Vec<&str> = granted.expect("a line").split(' ').collect();
+        let kept = KEPT.iter().map(|(number, _)| NAMES[*number as usize]);
+        let mut expected: Vec<&str> = kept.chain(["CAP_SETPCAP"]).collect();
+        expected.sort_unstable_by_key(|name| NAMES.iter().position(|known| known == name));
+        assert_eq!(granted, expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use metsuke_evidence::collect::{Reading, collect};
 use metsuke_evidence::memory::Walk;
-use metsuke_evidence::scan::Scanner;
+use metsuke_evidence::scan::{Cost, Scanned, Scanner};
 use metsuke_evidence::{Reach, dump, live};
 use metsuke_respond::plan::{Plan, Verb};
 use metsuke_respond::{Evidence, ScanTarget, State};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::delegate::Shared;
 use crate::facts;
+use crate::health::Note;
 use crate::progress::{begin, end};
 
 mod crossview;
@@ -144,8 +145,16 @@ impl Taker {
                 Ok((evidence, serde_json::to_value(facts).map_err(|error| said(&error))?))
             }
             Verb::Scan { what, rules } => {
-                let evidence = self.scan(reach, what, rules, to)?;
-                Ok((evidence, json!({ "rules_bytes": rules.len() })))
+                let Scanned { evidence, cost } = self.scan(reach, what, rules, to)?;
+                self.tell_cost(&evidence, cost);
+                let cost = cost.map(|cost| [cost.cpu_ms, cost.peak_bytes]);
+                let meta = json!({
+                    "rules_bytes": rules.len(),
+                    "memory_budget_bytes": SCANNER_MEMORY_BYTES,
+                    "cpu_ms": cost.map(|[cpu_ms, _]| cpu_ms),
+                    "peak_bytes": cost.map(|[_, peak_bytes]| peak_bytes),
+                });
+                Ok((evidence, meta))
             }
             Verb::ListLive { what } => {
                 let evidence = live::list(reach, *what, to, now).map_err(|error| said(&error))?;
@@ -158,13 +167,27 @@ impl Taker {
         }
     }
 
+    /// The scanner is a process of its own, with a budget of its own: what it used is told, too.
+    fn tell_cost(&self, evidence: &Evidence, cost: Option<Cost>) {
+        let now = facts::now();
+        let budget =
+            format!("{} % of a CPU and {} MiB", self.means.cpu_percent, SCANNER_MEMORY_BYTES >> 20);
+        let used = cost.map_or_else(
+            || "it did not come to its end".to_owned(),
+            |cost| format!("{} ms of CPU, at most {} MiB", cost.cpu_ms, cost.peak_bytes >> 20),
+        );
+        let detail = format!("a scan of {}: {used}; it may use {budget}", evidence.artifact.name);
+        let (part, reason) = ("scanner", "scanned");
+        self.shared.note(Note { part, reason, lost: None, from: now, to: now, detail });
+    }
+
     fn scan(
         &self,
         reach: &Reach,
         what: &ScanTarget,
         rules: &str,
         to: &Path,
-    ) -> Result<Evidence, String> {
+    ) -> Result<Scanned, String> {
         let scanner = Scanner {
             program: self.means.yara.clone(),
             cpu_percent: self.means.cpu_percent,

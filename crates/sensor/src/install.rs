@@ -1,14 +1,16 @@
 //! Where an installed sensor's things lie, and putting them there or taking them away.
 //!
 //! Invariant: done twice is done once; what an administrator wrote (the configuration) and what the
-//! server gave (the identity) is never overwritten.
+//! server gave (the identity) is never overwritten. Nothing outside of the root is touched
+//! ([`Rooted`]).
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
+use crate::rooted::{Folder, Rooted};
 
 /// The service of hosts with systemd …
 const UNIT: &str = include_str!("../../../packaging/metsuke-sensor.service");
@@ -28,111 +30,124 @@ pub(crate) enum Manager {
     Init,
 }
 
+/// Where things lie below a root.
+const PROGRAM: &str = "usr/bin/metsuke-sensor";
+const SCANNER: &str = "usr/bin/metsuke-yara";
+const STATE: &str = "var/lib/metsuke";
+const CONFIG_FILE: &str = "etc/metsuke/sensor.json";
+const CONFIG_FOLDER: &str = "etc/metsuke";
+const UNITS: &str = "etc/systemd/system";
+const PACKAGED_UNITS: &str = "lib/systemd/system";
+const WANTS: &str = "etc/systemd/system/multi-user.target.wants";
+const INIT_FILE: &str = "etc/init.d/metsuke-sensor";
+const INIT_LINKS: [&str; 5] = [
+    "etc/rc2.d/S20metsuke-sensor",
+    "etc/rc3.d/S20metsuke-sensor",
+    "etc/rc5.d/S20metsuke-sensor",
+    "etc/rc0.d/K20metsuke-sensor",
+    "etc/rc6.d/K20metsuke-sensor",
+];
+
 /// The places below a root.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Layout {
     root: PathBuf,
+    rooted: Rooted,
+}
+
+/// The programs to install.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Programs<'a> {
+    pub(crate) sensor: &'a Path,
+    /// The YARA scanner, where there is one.
+    pub(crate) scanner: Option<&'a Path>,
 }
 
 impl Layout {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    /// # Errors
+    /// When there is no such folder.
+    pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
+        let rooted = Rooted::open(root)
+            .with_context(|| format!("{} is no folder to install to", root.display()))?;
+        Ok(Self { root: root.to_owned(), rooted })
     }
 
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path)
+    /// The state folder, held; `None` when there is none.
+    pub(crate) fn state(&self) -> Option<Folder> {
+        self.rooted.folder(Path::new(STATE)).ok()
     }
 
-    pub(crate) fn program(&self) -> PathBuf {
-        self.at("usr/bin/metsuke-sensor")
-    }
-
-    pub(crate) fn state(&self) -> PathBuf {
-        self.at("var/lib/metsuke")
-    }
-
-    pub(crate) fn config(&self) -> PathBuf {
-        self.at("etc/metsuke/sensor.json")
-    }
-
-    fn unit(&self) -> PathBuf {
-        self.at("etc/systemd/system").join(SERVICE)
-    }
-
-    fn packaged_unit(&self) -> PathBuf {
-        self.at("lib/systemd/system").join(SERVICE)
-    }
-
-    fn wanted(&self) -> PathBuf {
-        self.at("etc/systemd/system/multi-user.target.wants").join(SERVICE)
-    }
-
-    fn init(&self) -> PathBuf {
-        self.at("etc/init.d/metsuke-sensor")
-    }
-
-    fn links(&self) -> [PathBuf; 5] {
-        [
-            self.at("etc/rc2.d/S20metsuke-sensor"),
-            self.at("etc/rc3.d/S20metsuke-sensor"),
-            self.at("etc/rc5.d/S20metsuke-sensor"),
-            self.at("etc/rc0.d/K20metsuke-sensor"),
-            self.at("etc/rc6.d/K20metsuke-sensor"),
-        ]
+    /// Leaves `why` for the sensor that runs, as its last word.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn leave_word(&self, name: &str, why: &str) -> anyhow::Result<()> {
+        let path = Path::new(STATE).join(name);
+        self.rooted.put(&path, why.as_bytes(), 0o600).context("the state cannot be written")?;
+        Ok(())
     }
 
     /// Who starts services here: systemd where it runs, or, in another root, where it is installed.
     pub(crate) fn manager(&self) -> Manager {
         let signs = ["run/systemd/system", "lib/systemd/systemd", "usr/lib/systemd/systemd"];
         let signs = if self.root == Path::new("/") { &signs[..1] } else { &signs[..] };
-        let is_systemd = signs.iter().any(|sign| self.at(sign).exists());
+        let is_systemd = signs.iter().any(|sign| self.rooted.exists(Path::new(sign)));
         if is_systemd { Manager::Systemd } else { Manager::Init }
     }
 
-    /// Puts program, folders, configuration and service in their places, and lets the service start
+    /// Puts programs, folders, configuration and service in their places, and lets the service start
     /// with the host. Says what it did.
     ///
     /// # Errors
     /// Names the file that cannot be written.
     pub(crate) fn install(
         &self,
-        program: &Path,
+        programs: Programs<'_>,
         config: Option<&Path>,
         manager: Manager,
     ) -> anyhow::Result<Vec<String>> {
         let mut done = Vec::new();
-        let own = fs::read(program).context("this program cannot be read")?;
-        put(&self.program(), &own, 0o755, &mut done)?;
-        private(&self.state(), &mut done)?;
-        private(self.config().parent().unwrap_or(&self.root), &mut done)?;
+        let own = fs::read(programs.sensor).context("this program cannot be read")?;
+        self.put(PROGRAM, &own, 0o755, &mut done)?;
+        if let Some(path) = programs.scanner {
+            let scanner = fs::read(path)
+                .with_context(|| format!("the scanner {} cannot be read", path.display()))?;
+            self.put(SCANNER, &scanner, 0o755, &mut done)?;
+        }
+        self.private(STATE, &mut done)?;
+        self.private(CONFIG_FOLDER, &mut done)?;
         match config {
             Some(path) => {
                 // A wrong one is refused before anything is started with it.
                 crate::config::Config::load(Some(path))?;
-                put(&self.config(), &fs::read(path)?, 0o600, &mut done)?;
+                self.put(CONFIG_FILE, &fs::read(path)?, 0o600, &mut done)?;
             }
-            None if self.config().exists() => {}
-            None => put(&self.config(), CONFIG.as_bytes(), 0o600, &mut done)?,
+            None if self.rooted.exists(Path::new(CONFIG_FILE)) => {}
+            None => self.put(CONFIG_FILE, CONFIG.as_bytes(), 0o600, &mut done)?,
         }
+        self.service(manager, &mut done)?;
+        Ok(done)
+    }
+
+    fn service(&self, manager: Manager, done: &mut Vec<String>) -> anyhow::Result<()> {
         match manager {
             Manager::Systemd => {
-                let unit = if self.packaged_unit().exists() {
-                    self.packaged_unit()
+                let packaged = Path::new(PACKAGED_UNITS).join(SERVICE);
+                let unit = if self.rooted.exists(&packaged) {
+                    packaged
                 } else {
-                    put(&self.unit(), UNIT.as_bytes(), 0o644, &mut done)?;
-                    self.unit()
+                    let unit = format!("{UNITS}/{SERVICE}");
+                    self.put(&unit, UNIT.as_bytes(), 0o644, done)?;
+                    PathBuf::from(unit)
                 };
-                let target = Path::new("/").join(unit.strip_prefix(&self.root).unwrap_or(&unit));
-                link(&target, &self.wanted(), &mut done)?;
+                self.link(&Path::new("/").join(unit), &format!("{WANTS}/{SERVICE}"), done)
             }
             Manager::Init => {
-                put(&self.init(), INIT.as_bytes(), 0o755, &mut done)?;
-                for path in self.links() {
-                    link(Path::new("../init.d/metsuke-sensor"), &path, &mut done)?;
-                }
+                self.put(INIT_FILE, INIT.as_bytes(), 0o755, done)?;
+                let target = Path::new("../init.d/metsuke-sensor");
+                INIT_LINKS.iter().try_for_each(|path| self.link(target, path, done))
             }
         }
-        Ok(done)
     }
 
     /// Takes everything away, the state last. Says what it did.
@@ -141,81 +156,72 @@ impl Layout {
     /// Names what cannot be removed.
     pub(crate) fn remove(&self) -> anyhow::Result<Vec<String>> {
         let mut done = Vec::new();
-        let mut files = vec![self.wanted(), self.unit(), self.init()];
-        files.extend(self.links());
-        files.extend([self.program(), self.config()]);
+        let (wanted, unit) = (format!("{WANTS}/{SERVICE}"), format!("{UNITS}/{SERVICE}"));
+        let mut files = vec![wanted.as_str(), &unit, INIT_FILE];
+        files.extend(INIT_LINKS);
+        files.extend([PROGRAM, SCANNER, CONFIG_FILE]);
         for path in files {
-            gone(&path, fs::remove_file(&path), &mut done)?;
+            self.gone(path, self.rooted.remove(Path::new(path)), &mut done)?;
         }
-        for path in [self.at("etc/metsuke"), self.state()] {
-            gone(&path, fs::remove_dir_all(&path), &mut done)?;
+        for path in [CONFIG_FOLDER, STATE] {
+            self.gone(path, self.rooted.remove_all(Path::new(path)), &mut done)?;
         }
         Ok(done)
     }
-}
 
-fn gone(path: &Path, removed: io::Result<()>, done: &mut Vec<String>) -> anyhow::Result<()> {
-    match removed {
-        Ok(()) => done.push(format!("removed {}", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be removed", path.display()));
-        }
+    /// For people; what is written goes through the held root.
+    fn name(&self, path: &str) -> String {
+        self.root.join(path).display().to_string()
     }
-    Ok(())
-}
 
-/// Writes `content` beside `path` and renames it, so that a running program keeps its own.
-fn put(path: &Path, content: &[u8], mode: u32, done: &mut Vec<String>) -> anyhow::Result<()> {
-    let has_mode = |facts: fs::Metadata| facts.permissions().mode() & 0o7777 == mode;
-    if fs::read(path).is_ok_and(|old| old == content) && fs::metadata(path).is_ok_and(has_mode) {
-        return Ok(());
-    }
-    let beside = path.with_extension("metsuke-new");
-    let written = (|| {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+    fn gone(
+        &self,
+        path: &str,
+        removed: io::Result<bool>,
+        done: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let path = self.name(path);
+        if removed.with_context(|| format!("{path} cannot be removed"))? {
+            done.push(format!("removed {path}"));
         }
-        fs::write(&beside, content)?;
-        fs::set_permissions(&beside, fs::Permissions::from_mode(mode))?;
-        fs::rename(&beside, path)
-    })();
-    if written.is_err() {
-        // The error that counts is the first.
-        let _ = fs::remove_file(&beside);
+        Ok(())
     }
-    written.with_context(|| format!("{} cannot be written; run this as root", path.display()))?;
-    done.push(format!("wrote {}", path.display()));
-    Ok(())
-}
 
-fn private(folder: &Path, done: &mut Vec<String>) -> anyhow::Result<()> {
-    let failed = || format!("{} cannot be made; run this as root", folder.display());
-    let mode = fs::metadata(folder).map(|facts| facts.permissions().mode() & 0o7777).ok();
-    if mode == Some(0o700) {
-        return Ok(());
+    fn put(
+        &self,
+        path: &str,
+        content: &[u8],
+        mode: u32,
+        done: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let put = self.rooted.put(Path::new(path), content, mode);
+        self.made(path, put, "wrote", done)
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).with_context(failed)?;
-    done.push(format!("made {} for its owner only", folder.display()));
-    Ok(())
-}
 
-fn link(target: &Path, path: &Path, done: &mut Vec<String>) -> anyhow::Result<()> {
-    if fs::read_link(path).is_ok_and(|old| old == target) {
-        return Ok(());
+    fn private(&self, path: &str, done: &mut Vec<String>) -> anyhow::Result<()> {
+        let put = self.rooted.put_private(Path::new(path));
+        self.made(path, put, "made for its owner only:", done)
     }
-    let made = (|| {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+
+    fn link(&self, target: &Path, path: &str, done: &mut Vec<String>) -> anyhow::Result<()> {
+        let put = self.rooted.put_link(target, Path::new(path));
+        self.made(path, put, "linked", done)
+    }
+
+    fn made(
+        &self,
+        path: &str,
+        made: io::Result<bool>,
+        what: &str,
+        done: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let path = self.name(path);
+        let failed = || {
+            format!("{path} cannot be made; run this as root, and look for links in its folders")
+        };
+        if made.with_context(failed)? {
+            done.push(format!("{what} {path}"));
         }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        symlink(target, path)
-    })();
-    made.with_context(|| format!("{} cannot be made; run this as root", path.display()))?;
-    done.push(format!("linked {}", path.display()));
-    Ok(())
+        Ok(())
+    }
 }

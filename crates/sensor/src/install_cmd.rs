@@ -8,10 +8,12 @@ use anyhow::Context;
 use metsuke_link::Identity;
 
 use crate::enrol_cmd;
-use crate::install::{Layout, Manager, SERVICE};
+use crate::install::{Layout, Manager, Programs, SERVICE};
 
 /// What an uninstalled sensor leaves as its last word, read when it stops.
 pub(crate) const LEAVING: &str = "uninstalling";
+/// The YARA scanner's file.
+pub(crate) const SCANNER: &str = "metsuke-yara";
 /// The host's own root; another one is for images and tests, and nothing is started there.
 const ROOT: &str = "/";
 
@@ -58,18 +60,27 @@ pub(crate) struct UninstallArgs {
 /// When something cannot be written, the server refuses, or the service does not start.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
-    let layout = Layout::new(&args.root);
+    std::fs::create_dir_all(&args.root)
+        .with_context(|| format!("{} cannot be made", args.root.display()))?;
+    let layout = Layout::open(&args.root)?;
     let manager = args.manager.unwrap_or_else(|| layout.manager());
-    let program = std::env::current_exe().context("this program's own path is not known")?;
-    let done = layout.install(&program, args.config.as_deref(), manager)?;
+    let sensor = std::env::current_exe().context("this program's own path is not known")?;
+    let scanner = scanner_beside(&sensor);
+    let programs = Programs { sensor: &sensor, scanner: scanner.as_deref() };
+    let done = layout.install(programs, args.config.as_deref(), manager)?;
     for line in &done {
         println!("{line}");
     }
     if done.is_empty() {
         println!("everything is in its place already");
     }
-    let state = layout.state();
-    if !Identity::exists(&state) {
+    if scanner.is_none() {
+        println!(
+            "there is no {SCANNER} beside this program: this host cannot be scanned with YARA"
+        );
+    }
+    let state = layout.state().context("the state folder is gone again; install once more")?;
+    if !Identity::exists(&state.path()) {
         let (Some(server), Some(token), Some(fingerprint)) =
             (&args.server, &args.token_file, &args.ca_fingerprint)
         else {
@@ -78,7 +89,7 @@ pub(crate) fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
             );
             return Ok(ExitCode::SUCCESS);
         };
-        let identity = enrol_cmd::enrol_with(server, token, fingerprint, &state)?;
+        let identity = enrol_cmd::enrol_with(server, token, fingerprint, &state.path())?;
         println!("enrolled as endpoint {}", identity.endpoint);
     }
     if args.root == Path::new(ROOT) {
@@ -86,6 +97,11 @@ pub(crate) fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
         println!("started");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The YARA scanner beside the program `sensor`: where the sensor looks for it, too.
+pub(crate) fn scanner_beside(sensor: &Path) -> Option<PathBuf> {
+    Some(sensor.with_file_name(SCANNER)).filter(|path| path.is_file())
 }
 
 fn start(manager: Manager) -> anyhow::Result<()> {
@@ -111,22 +127,23 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 /// When the leave does not hold, or something cannot be removed.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) fn uninstall(args: &UninstallArgs) -> anyhow::Result<ExitCode> {
-    let layout = Layout::new(&args.root);
+    let layout = Layout::open(&args.root)?;
     let state = layout.state();
     let why = match &args.token_file {
         Some(path) => {
-            let identity = Identity::load(&state)?;
+            let state = state.as_ref().context("no sensor is enrolled below this root")?;
+            let identity = Identity::load(&state.path())?;
             let token = enrol_cmd::read_token(path)
                 .with_context(|| format!("no token can be read from {}", path.display()))?;
-            let until = identity.check_uninstall(&token)?;
+            let until = identity.check_uninstall(token.trim())?;
             anyhow::ensure!(now() < until, "the leave to uninstall has expired; ask for another");
             "uninstalled with the server's leave"
         }
         None => "uninstalled by force, without the server's leave",
     };
-    if state.exists() {
+    if state.is_some() {
         // The running sensor says it as its last word.
-        std::fs::write(state.join(LEAVING), why).context("the state cannot be written")?;
+        layout.leave_word(LEAVING, why)?;
     }
     if args.root == Path::new(ROOT) {
         let stopped = match layout.manager() {

@@ -34,6 +34,7 @@ mod progress;
 mod pulse;
 mod reach;
 mod record;
+mod rooted;
 mod run_cmd;
 mod sentry;
 mod status;

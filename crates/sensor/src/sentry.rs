@@ -18,7 +18,7 @@ use crate::delegate::Shared;
 use crate::grounds::Grounds;
 use crate::health::Note;
 use crate::pulse::Physician;
-use crate::{facts, own};
+use crate::{facts, install_cmd, own};
 
 /// Looks at what changes rarely are this many paces apart.
 const RARELY: u32 = 10;
@@ -42,6 +42,7 @@ pub(crate) fn protected(state: &Path, config: Option<PathBuf>, guard: Option<u32
         ["/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"];
     let unit = "metsuke-sensor.service".to_owned();
     let mut files: Vec<PathBuf> = std::env::current_exe().into_iter().collect();
+    files.extend(files.first().and_then(|sensor| install_cmd::scanner_beside(sensor)));
     files.extend(config.and_then(|path| std::path::absolute(path).ok()));
     files.extend(
         UNITS.iter().map(|folder| PathBuf::from(folder).join(&unit)).filter(|f| f.exists()),

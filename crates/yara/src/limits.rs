@@ -7,6 +7,7 @@ use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::filter;
 use crate::session::Failure;
 
 /// Nobody, in every Linux distribution.
@@ -36,7 +37,7 @@ impl Limits {
         Ok(Self { cpu_percent, memory_bytes, seconds })
     }
 
-    /// Bounds this process, and gives up root when it has it.
+    /// Bounds this process, gives up root when it has it, and most system calls.
     pub(crate) fn apply(&self) -> Result<(), Failure> {
         let bound = |resource, value| {
             setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
@@ -60,7 +61,8 @@ impl Limits {
             let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
             set_capabilities(None, none)
         };
-        all().map_err(|error| Failure::Limits(error.into()))
+        all().map_err(|error| Failure::Limits(error.into()))?;
+        filter::apply().map_err(|error| Failure::Limits(std::io::Error::other(error.to_string())))
     }
 
     pub(crate) fn pace(self) -> Pace {
@@ -91,6 +93,13 @@ impl Pace {
         }
         self.used = cpu();
     }
+}
+
+/// The most memory this process ever had resident, in bytes.
+pub(crate) fn peak_bytes() -> u64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+    // In KiB (getrusage(2)).
+    usage.map_or(0, |usage| u64::try_from(usage.max_rss()).unwrap_or(0) << 10)
 }
 
 /// CPU time of the whole process.

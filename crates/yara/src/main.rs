@@ -2,9 +2,10 @@
 //! lines on standard output (`docs/spec/yara.md`). It opens nothing, and ends with its input.
 //!
 //! Invariant: before the first byte is read the process has given up its privileges and opening
-//! files, and bounded its memory and CPU time. Invariant: after each block it rests so long that it holds to
+//! files and most system calls, and bounded its memory and CPU time. Invariant: after each block it rests so long that it holds to
 //! its share of a CPU.
 
+mod filter;
 mod frames;
 mod limits;
 mod rules;

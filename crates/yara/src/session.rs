@@ -77,7 +77,7 @@ pub(crate) fn run(
         }
     }
     let cpu_ms = u64::try_from(limits::cpu().as_millis()).unwrap_or(u64::MAX);
-    say(&mut out, &Line::End { cpu_ms })
+    say(&mut out, &Line::End { cpu_ms, peak_bytes: limits::peak_bytes() })
 }
 
 struct Target<'a, R> {

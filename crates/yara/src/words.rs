@@ -42,6 +42,8 @@ pub(crate) enum Line<'a> {
     End {
         /// CPU time used, in milliseconds.
         cpu_ms: u64,
+        /// The most memory it had resident, in bytes.
+        peak_bytes: u64,
     },
 }
 

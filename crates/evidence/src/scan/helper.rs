@@ -20,6 +20,8 @@ const ERROR_MAX: u64 = 1 << 10;
 const NAME_MAX: usize = 8 << 10;
 /// The signal for CPU time that is over (`getrlimit(2)`).
 const XCPU: i32 = 24;
+/// The signal for a system call that its filter forbids (`seccomp(2)`).
+const SYS: i32 = 31;
 /// What Rust ends with when memory cannot be had.
 const ABRT: i32 = 6;
 /// How much longer than the scan the process may take until it is ended: its own bounds come first.
@@ -177,6 +179,11 @@ fn unfinished(status: ExitStatus, overdue: bool, said: &str, ended: bool) -> Opt
     Some(match status.signal() {
         _ if overdue => "its time was over and it was ended".to_owned(),
         Some(XCPU) => "its CPU time was over".to_owned(),
+        Some(SYS) => {
+            "it called what no scan has a reason to call and was ended: a rule or a target may have \
+             taken it over"
+                .to_owned()
+        }
         Some(ABRT) => format!("its memory was over, or it broke down ({said})"),
         Some(signal) => format!("it was ended by signal {signal}"),
         None => format!("it ended with {status} ({said})"),

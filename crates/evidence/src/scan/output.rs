@@ -6,7 +6,7 @@ use metsuke_respond::Evidence;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::ScanError;
+use super::{Cost, ScanError, Scanned};
 use crate::artifact::ArtifactFile;
 
 /// A line of the scanner, as far as it is looked at here.
@@ -16,7 +16,7 @@ enum Line {
     Rules { compiled: usize, refused: Vec<Refused> },
     Match { target: String, rule: String, count: u64 },
     Target { target: String, problem: Option<String> },
-    End {},
+    End { cpu_ms: u64, peak_bytes: u64 },
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,17 +33,18 @@ pub(super) struct Output {
     evidence: Evidence,
     /// How many rules are used, once that is known.
     compiled: Option<usize>,
-    ended: bool,
+    /// Known when it said that everything is done.
+    cost: Option<Cost>,
 }
 
 impl Output {
     pub(super) const fn new(file: ArtifactFile, evidence: Evidence) -> Self {
-        Self { file, evidence, compiled: None, ended: false }
+        Self { file, evidence, compiled: None, cost: None }
     }
 
     /// Whether the scanner said that everything is done.
     pub(super) const fn has_ended(&self) -> bool {
-        self.ended
+        self.cost.is_some()
     }
 
     /// Takes one line.
@@ -63,7 +64,9 @@ impl Output {
                 self.evidence.miss(&format!("{target}: {problem}"));
             }
             Ok(Line::Target { .. }) => {}
-            Ok(Line::End {}) => self.ended = true,
+            Ok(Line::End { cpu_ms, peak_bytes }) => {
+                self.cost = Some(Cost { cpu_ms, peak_bytes });
+            }
             Err(_) => return Err(io::Error::other("the scanner said what is not in its protocol")),
         }
         self.file.write_all(line)
@@ -86,7 +89,7 @@ impl Output {
     }
 
     /// The artifact is complete.
-    pub(super) fn finish(mut self) -> Result<Evidence, ScanError> {
+    pub(super) fn finish(mut self) -> Result<Scanned, ScanError> {
         if self.compiled == Some(0) {
             let why = self.evidence.gaps.first().cloned();
             return Err(ScanError::NoRules(why.unwrap_or_else(|| "there are none".to_owned())));
@@ -94,6 +97,6 @@ impl Output {
         let written = self.file.finish()?;
         self.evidence.artifact.size = written.size;
         self.evidence.artifact.sha256 = written.sha256;
-        Ok(self.evidence)
+        Ok(Scanned { evidence: self.evidence, cost: self.cost })
     }
 }

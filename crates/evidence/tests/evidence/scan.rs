@@ -35,7 +35,10 @@ fn a_rule_is_found_in_files_and_a_broken_one_is_named() -> Result<()> {
     fs::write(folder.join("clean"), "nothing of interest")?;
     fs::write(folder.join("deep/bad"), "xx needle-in-file yy")?;
     let to = dir.path().join("matches");
-    let evidence = scanner.path(&everywhere(), &folder, &rules("needle-in-file"), &to)?;
+    let scanned = scanner.path(&everywhere(), &folder, &rules("needle-in-file"), &to)?;
+    let cost = scanned.cost.context("the scanner came to its end")?;
+    assert!(cost.peak_bytes > 1 << 20 && cost.peak_bytes < scanner.memory_bytes, "{cost:?}");
+    let evidence = scanned.evidence;
     assert_eq!(evidence.found_total, 1, "{evidence:?}");
     let place = folder.join("deep/bad").display().to_string();
     assert_eq!((evidence.found[0].name.as_str(), &evidence.found[0].place), ("hit", &place));
@@ -61,7 +64,7 @@ fn a_rule_is_found_in_memory() -> Result<()> {
     let running = keeper(&group, dir.path(), &secret)?;
     let to = dir.path().join("matches");
     let subject = subject(&group, &running)?;
-    let evidence = scanner.process(&subject, &rules(&secret), &to)?;
+    let evidence = scanner.process(&subject, &rules(&secret), &to)?.evidence;
     assert_eq!(evidence.found_total, 1, "{evidence:?}");
     assert_eq!(evidence.found[0].place, subject.key.to_string());
     let lines = fs::read_to_string(&to)?;
@@ -74,7 +77,8 @@ fn a_rule_is_found_in_memory() -> Result<()> {
     assert_eq!(there, secret.as_bytes(), "it stands at the address that was told");
 
     let hurried = Scanner { limit: Duration::ZERO, ..scanner };
-    let evidence = hurried.process(&subject, &rules(&secret), &dir.path().join("hurried"))?;
+    let scanned = hurried.process(&subject, &rules(&secret), &dir.path().join("hurried"))?;
+    let evidence = scanned.evidence;
     let is_told = |gap: &String| gap.contains("the rest was not looked at");
     assert!(evidence.gaps.iter().any(is_told), "{evidence:?}");
     Ok(())
@@ -88,7 +92,7 @@ fn a_scanner_over_its_memory_is_told_as_incomplete() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (path, to) = (dir.path().join("large"), dir.path().join("matches"));
     fs::write(&path, vec![b'x'; 60 << 20])?;
-    let evidence = scanner.path(&everywhere(), &path, &rules("needle"), &to)?;
+    let evidence = scanner.path(&everywhere(), &path, &rules("needle"), &to)?.evidence;
     assert!(evidence.gaps.iter().any(|gap| gap.contains("incomplete")), "{evidence:?}");
     assert!(fs::read_to_string(&to)?.contains("incomplete"));
     Ok(())
@@ -133,6 +137,12 @@ fn the_scanner_has_given_up_root_before_it_reads() -> Result<()> {
     wait::until_true("its end", LIMIT, || Ok(child.try_wait()?.is_some()))?;
     let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     assert_eq!(line("Uid:").split_whitespace().nth(1), Some("65534"), "{status}");
+    assert_eq!(line("Gid:").split_whitespace().nth(1), Some("65534"), "{status}");
+    assert_eq!(
+        line("Seccomp:").split_whitespace().nth(1),
+        Some("2"),
+        "calls are filtered: {status}"
+    );
     assert_eq!(line("NoNewPrivs:").split_whitespace().nth(1), Some("1"), "{status}");
     assert_eq!(line("CapEff:").split_whitespace().nth(1), Some("0000000000000000"), "{status}");
     let data = limits.lines().find(|line| line.starts_with("Max data size"));

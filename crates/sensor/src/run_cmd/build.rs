@@ -40,7 +40,7 @@ use crate::plans::Plans;
 use crate::sentry::{self, Sentry};
 use crate::takeover::Passed;
 use crate::touches::Touches;
-use crate::{facts, own, probe_cmd, reach};
+use crate::{facts, install_cmd, own, probe_cmd, reach};
 
 /// What the process has of its own, before anything is built.
 pub(super) struct Own {
@@ -368,7 +368,7 @@ fn evidence_means(args: &Args, config: &Config) -> anyhow::Result<evidence::Mean
         }
     };
     let beside = std::env::current_exe().context("this program's own path is not known")?;
-    let beside = beside.with_file_name("metsuke-yara");
+    let beside = beside.with_file_name(install_cmd::SCANNER);
     let boot = metsuke_probe::boot_id()?;
     Ok(evidence::Means {
         reach: Reach { scope, boot, roots, private: vec![Identity::path(&args.state)] },

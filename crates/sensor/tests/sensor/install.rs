@@ -1,14 +1,18 @@
 //! Installing into a root of the test's own, and removing.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::sync::Arc;
 
 use anyhow::Result;
+use metsuke_event::activity::Activity;
+use metsuke_link::message::Downstream;
+use metsuke_respond::{PlanId, ScanTarget, State, Verb};
 use metsuke_testkit::needs;
 
-use crate::world::World;
+use crate::world::{World, plan};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("is there").permissions().mode() & 0o7777
@@ -69,6 +73,111 @@ fn what_is_installed_is_complete_private_and_installed_once() -> Result<()> {
         assert!(!root.join(gone).exists(), "{gone}");
     }
     Ok(())
+}
+
+/// The root belongs to somebody else, who put links where the sensor's files are to go.
+#[test]
+fn links_inside_a_root_lead_nowhere_outside_of_it() -> Result<()> {
+    needs!("links_inside_a_root_lead_nowhere_outside_of_it", Root, Cgroup);
+    let dir = tempfile::tempdir()?;
+    let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+    for folder in ["etc", "usr/bin", "var/lib"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    fs::create_dir_all(outside.join("kept"))?;
+    fs::set_permissions(&outside, fs::Permissions::from_mode(0o755))?;
+    fs::write(outside.join("kept/file"), "as it was")?;
+    // A program, a folder on the way, and leftovers of another attempt.
+    symlink(outside.join("kept/file"), root.join("usr/bin/metsuke-sensor"))?;
+    symlink(&outside, root.join("etc/init.d"))?;
+    fs::create_dir(root.join("etc/metsuke"))?;
+    symlink(outside.join("kept/file"), root.join("etc/metsuke/sensor.json.metsuke-new"))?;
+    let sensor = |command: &str, more: &[&str]| {
+        World::command().arg(command).arg("--root").arg(&root).args(more).output()
+    };
+    let refused = sensor("install", &["--manager", "init"])?;
+    assert!(!refused.status.success(), "etc/init.d leads out: {}", text(&refused));
+    assert!(text(&refused).contains("etc/init.d/metsuke-sensor"), "{}", text(&refused));
+    let program = fs::symlink_metadata(root.join("usr/bin/metsuke-sensor"))?;
+    assert!(program.is_file() && program.len() > 1 << 20, "the link was replaced");
+    assert_eq!(mode(&root.join("etc/metsuke/sensor.json")), 0o600);
+
+    // An absolute link means the root's own folder of that name.
+    fs::remove_file(root.join("etc/init.d"))?;
+    fs::create_dir_all(root.join("opt/init"))?;
+    symlink("/opt/init", root.join("etc/init.d"))?;
+    let installed = sensor("install", &["--manager", "init"])?;
+    assert!(installed.status.success(), "{}", text(&installed));
+    assert!(root.join("opt/init/metsuke-sensor").is_file());
+
+    // The state folder as a link: neither made private, nor written, nor emptied.
+    fs::remove_dir(root.join("var/lib/metsuke"))?;
+    symlink(&outside, root.join("var/lib/metsuke"))?;
+    let refused = sensor("install", &["--manager", "init"])?;
+    assert!(!refused.status.success(), "{}", text(&refused));
+    let removed = sensor("uninstall", &["--force-offline"])?;
+    assert!(removed.status.success(), "{}", text(&removed));
+    assert!(fs::symlink_metadata(root.join("var/lib/metsuke")).is_err(), "the link is gone");
+    let there: Vec<_> = fs::read_dir(&outside)?.collect::<Result<_, _>>()?;
+    assert_eq!(there.len(), 1, "{there:?}");
+    assert_eq!(fs::read_to_string(outside.join("kept/file"))?, "as it was");
+    assert_eq!(mode(&outside), 0o755);
+    Ok(())
+}
+
+/// Sensor and scanner put beside each other, installed, and the installed ones used.
+#[test]
+fn an_installed_sensor_scans_with_the_scanner_installed_beside_it() -> Result<()> {
+    let test = "an_installed_sensor_scans_with_the_scanner_installed_beside_it";
+    needs!(test, Root, Cgroup);
+    let scanner = match metsuke_testkit::binaries::binary("metsuke-yara") {
+        Ok(scanner) => scanner,
+        Err(error) => {
+            eprintln!("NOT RUN: {test}: {error:#}");
+            return Ok(());
+        }
+    };
+    let mut world = World::start()?;
+    let (unpacked, root) = (world.dir.path().join("unpacked"), world.dir.path().join("root"));
+    let (token, target) = (world.dir.path().join("token"), world.dir.path().join("target"));
+    fs::create_dir(&unpacked)?;
+    fs::copy(env!("CARGO_BIN_EXE_metsuke-sensor"), unpacked.join("metsuke-sensor"))?;
+    fs::copy(scanner, unpacked.join("metsuke-yara"))?;
+    fs::write(&token, "good\n")?;
+    fs::create_dir(&target)?;
+    fs::write(target.join("file"), "with a needle-to-be-found in it")?;
+    let mut install = Command::new(unpacked.join("metsuke-sensor"));
+    install.args(["install", "--manager", "init", "--root"]).arg(&root);
+    install.args(["--server", &world.address, "--ca-fingerprint", &world.fingerprint]);
+    let installed = install.arg("--token-file").arg(&token).output()?;
+    assert!(installed.status.success(), "{}", text(&installed));
+    assert_eq!(mode(&root.join("usr/bin/metsuke-yara")), 0o755);
+    // Nothing of what was unpacked is used from here on.
+    fs::remove_dir_all(&unpacked)?;
+
+    let config = root.join("etc/metsuke/sensor.json");
+    fs::write(&config, serde_json::json!({ "evidence_roots": [target] }).to_string())?;
+    world.run_installed(&root)?;
+    let rules = "rule hit { strings: $a = \"needle-to-be-found\" condition: $a }".to_owned();
+    let what = ScanTarget::Path { path: target.display().to_string() };
+    let scan = plan(1, Verb::Scan { what, rules });
+    world.memory.order(Downstream::Plan(scan));
+    let end = world.ended(PlanId::from_u128(1))?;
+    assert_eq!(end.update.state, State::Done, "{end:?}");
+    let (_, matches) = world.memory.artifacts.lock().unwrap()[&PlanId::from_u128(1)].clone();
+    let matches = String::from_utf8(matches)?;
+    assert!(matches.contains(r#""rule":"hit""#), "{matches}");
+    let memory = Arc::clone(&world.memory);
+    world.wait("what the scan cost, told", || {
+        let events = memory.events.lock().unwrap();
+        Ok(events.iter().any(|event| match &event.activity {
+            Activity::Health(health) => {
+                health.part.as_deref() == Some("scanner")
+                    && health.detail.as_deref().is_some_and(|said| said.contains("ms of CPU"))
+            }
+            _ => false,
+        }))
+    })
 }
 
 #[test]

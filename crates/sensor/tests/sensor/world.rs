@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metsuke_event::{BootId, EndpointId, Event, ProcessKey, Timestamp};
+use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart};
 use metsuke_link::ca::Authority;
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::server::{EnrolError, Handler, HandlerError, ServerConfig, serve};
@@ -31,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) hellos: Mutex<Vec<Hello>>,
     pub(crate) heartbeats: Mutex<Vec<Heartbeat>>,
     pub(crate) updates: Mutex<Vec<PlanUpdate>>,
+    /// Bytes of the artifacts that came whole.
+    pub(crate) artifacts: Mutex<HashMap<PlanId, (u64, Vec<u8>)>>,
     orders: Mutex<Vec<Downstream>>,
     down: Mutex<Option<mpsc::Sender<Downstream>>>,
 }
@@ -85,6 +88,30 @@ impl Handler for Recorder {
     async fn plan_update(&self, _: EndpointId, update: PlanUpdate) -> Result<(), HandlerError> {
         self.0.updates.lock().unwrap().push(update);
         Ok(())
+    }
+
+    async fn artifact(
+        &self,
+        _: EndpointId,
+        part: ArtifactPart,
+    ) -> Result<ArtifactAnswer, HandlerError> {
+        let plan = part.plan();
+        let mut artifacts = self.0.artifacts.lock().unwrap();
+        let (size, bytes) = artifacts.entry(plan).or_default();
+        match part {
+            ArtifactPart::Offer(offer) => *size = offer.size,
+            ArtifactPart::Chunk { offset, data, .. } if offset == bytes.len() as u64 => {
+                bytes.extend_from_slice(&data);
+            }
+            ArtifactPart::Chunk { .. } => {}
+        }
+        let offset = bytes.len() as u64;
+        let is_whole = offset >= *size;
+        Ok(if is_whole {
+            ArtifactAnswer::Stored { plan }
+        } else {
+            ArtifactAnswer::Wanted { plan, offset }
+        })
     }
 
     async fn downstream(&self, _endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
@@ -183,9 +210,22 @@ impl World {
 
     /// Runs `metsuke-sensor COMMAND` with these arguments and waits until it is welcome.
     pub(crate) fn start_as(&mut self, command: &str, more: &[&OsStr]) -> Result<()> {
-        let before = self.memory.hellos.lock().unwrap().len();
         let mut start = Self::command();
         start.arg(command).arg("--state").arg(self.state()).args(more);
+        self.begin(start)
+    }
+
+    /// Runs, in the lowest tier and scoped, the sensor that was installed below `root`.
+    pub(crate) fn run_installed(&mut self, root: &Path) -> Result<()> {
+        let mut start = Command::new(root.join("usr/bin/metsuke-sensor"));
+        start.args(["run", "--max-tier", "3", "--scope-cgroup"]).arg(self.group.path());
+        start.arg("--state").arg(root.join("var/lib/metsuke"));
+        start.arg("--config").arg(root.join("etc/metsuke/sensor.json"));
+        self.begin(start)
+    }
+
+    fn begin(&mut self, mut start: Command) -> Result<()> {
+        let before = self.memory.hellos.lock().unwrap().len();
         let log = self.dir.path().join("sensor.log");
         self.sensor = Some(Running::start("metsuke-sensor", &mut start, &log)?);
         let memory = Arc::clone(&self.memory);
