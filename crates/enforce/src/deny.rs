@@ -23,6 +23,7 @@ use libbpf_rs::{MapCore, MapFlags, RingBuffer, RingBufferBuilder};
 use metsuke_event::coverage::{HookTrial, Tier};
 
 pub use learn::{Learned, Learner};
+pub(crate) use list::hex;
 pub use list::{
     DenyList, ENTRIES_MAX, Entry, EntryError, MODULE_NAME_MAX, Mode, Operations, PATH_MAX, Subject,
 };
@@ -230,8 +231,9 @@ impl Guard {
             gap(
                 "open_of_unseen_copy",
                 Operations::OPEN,
-                "a file is refused by content when it was hashed before: executed, mapped or \
-                 written while this ran",
+                "a file is refused by content when it was hashed before: executed, mapped, changed \
+                 or found by the inventory while this ran; mounts that are gated are asked about \
+                 at each opening",
             );
             gap(
                 "made_executable_by_its_writer",

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod deny;
+pub mod gate;
 pub mod host;
 pub mod pidfd;
 pub mod poc;

@@ -14,6 +14,7 @@ use metsuke_event::inventory::{Executable, ItemKind, Survey};
 
 use crate::held::{Inventory, State};
 use crate::index::Entry;
+use crate::known::Known;
 use crate::pace::Pace;
 use crate::surveys::Left;
 use crate::walk::{is_in, places, printable, walk};
@@ -184,6 +185,9 @@ impl Files {
                 entry.owner_known = UNPACKAGED.iter().any(|place| host.starts_with(place));
                 if entry.file.hash_missing.is_some() {
                     left.add("not_hashed", || path.clone());
+                }
+                if let Some(known) = Known::of(&entry) {
+                    (inventory.known)(&known);
                 }
                 let mut state = inventory.state();
                 state.index.insert(path.clone(), entry);

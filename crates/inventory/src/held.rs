@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::index::{Entry, Index, keep, kept};
+use crate::known::Known;
 use crate::ledger::{Kept, Ledger, Name};
 
 /// Paths seen to change that wait to be looked at; beyond it everything is walked again.
@@ -78,6 +79,8 @@ pub struct Inventory {
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) stop: Arc<AtomicBool>,
     news: Box<dyn Fn() + Send + Sync>,
+    /// Called with each content that is known.
+    pub(crate) known: Box<dyn Fn(&Known) + Send + Sync>,
     state: Mutex<State>,
     touched: Mutex<Touched>,
 }
@@ -102,6 +105,7 @@ impl Inventory {
         config: Config,
         clock: fn() -> Timestamp,
         news: Box<dyn Fn() + Send + Sync>,
+        known: Box<dyn Fn(&Known) + Send + Sync>,
     ) -> Self {
         let files: KeptFiles = kept(&config.state.join(FILES)).unwrap_or_default();
         let ledger = Ledger::new(kept::<Kept>(&config.state.join(LEDGER)));
@@ -123,6 +127,7 @@ impl Inventory {
             clock,
             stop: Arc::default(),
             news,
+            known,
             state: Mutex::new(state),
             touched: Mutex::default(),
         }

@@ -6,6 +6,7 @@ mod files;
 mod hash;
 mod held;
 mod index;
+mod known;
 mod ledger;
 mod magic;
 mod owners;
@@ -23,4 +24,5 @@ mod walk;
 
 pub use config::Config;
 pub use held::{Inventory, Trouble};
+pub use known::Known;
 pub use resident::{Resident, StartError};

@@ -14,6 +14,7 @@ use metsuke_event::inventory::{Item, ItemKind, LeftOut};
 use crate::config::Config;
 use crate::files::Files;
 use crate::held::Inventory;
+use crate::known::Known;
 use crate::pace::Pace;
 use crate::processes::{self, Pass};
 use crate::products::{Marks, products};
@@ -51,7 +52,8 @@ pub struct Resident {
 
 impl Resident {
     /// Starts it. `clock` is the host's; `news` is called, often, when the link should ask
-    /// [`Inventory::next`].
+    /// [`Inventory::next`]; `known` with each executable whose content is known, of those from before
+    /// at the start. Neither may wait.
     ///
     /// # Errors
     /// When its folder cannot be made, or no thread started.
@@ -59,10 +61,11 @@ impl Resident {
         config: Config,
         clock: fn() -> Timestamp,
         news: impl Fn() + Send + Sync + 'static,
+        known: impl Fn(&Known) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let folder = config.state.clone();
         fs::create_dir_all(&folder).map_err(|source| StartError::Folder { folder, source })?;
-        let inventory = Arc::new(Inventory::open(config, clock, Box::new(news)));
+        let inventory = Arc::new(Inventory::open(config, clock, Box::new(news), Box::new(known)));
         let own = Arc::clone(&inventory);
         let thread = std::thread::Builder::new()
             .name("metsuke-invent".to_owned())
@@ -104,6 +107,7 @@ fn run(inventory: &Inventory) {
     let mut walked: Option<Instant> = None;
     let mut kept = Instant::now();
     let is_due = |last: Option<Instant>, every| last.is_none_or(|last| last.elapsed() >= every);
+    inventory.tell_known();
     while !inventory.stopped() {
         if is_due(looked, config.look_every) {
             look(inventory, &mut pace);

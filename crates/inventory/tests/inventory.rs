@@ -11,7 +11,8 @@ use metsuke_event::Timestamp;
 use metsuke_event::inventory::{
     Delta, Executable, Integrity, Item, ItemKind, LeftOut, Password, Service, Stage, Survey,
 };
-use metsuke_inventory::{Config, Inventory, Resident};
+use metsuke_inventory::{Config, Inventory, Known, Resident};
+use sha2::Digest as _;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,7 +48,11 @@ impl World {
     }
 
     fn start(&self) -> Resident {
-        Resident::start(self.config.clone(), clock, || {}).expect("starts")
+        self.start_told(|_| {})
+    }
+
+    fn start_told(&self, known: impl Fn(&Known) + Send + Sync + 'static) -> Resident {
+        Resident::start(self.config.clone(), clock, || {}, known).expect("starts")
     }
 }
 
@@ -104,6 +109,32 @@ fn executables_are_known_by_their_first_bytes_wherever_they_are() {
     let expected = ["/tmp/a.exe", "/tmp/not executable bit/run", "/usr/bin/prog"];
     assert_eq!(paths, expected.map(str::to_owned).into(), "and each once, though /bin is a link");
     assert_eq!((survey.items, survey.places), (3, vec!["/tmp".to_owned(), "/usr/bin".to_owned()]));
+}
+
+#[test]
+fn each_content_that_is_known_is_told_also_after_a_restart() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::new(&["/usr/bin"]);
+    let path = world.write("/usr/bin/prog", b"\x7fELF and more");
+    let meta = fs::metadata(&path).expect("there");
+    let expected = (meta.dev(), meta.ino(), (meta.ctime(), meta.ctime_nsec()), meta.len());
+    // What changed within a tick of the kernel's clock may change again without a sign of it.
+    until("the change to be long enough ago", || {
+        let age = meta.modified().ok()?.elapsed().ok()?;
+        (age > Duration::from_millis(100)).then_some(())
+    });
+    for start in ["the first", "the next"] {
+        let (sender, told) = std::sync::mpsc::channel();
+        let resident = world.start_told(move |known| sender.send(*known).expect("heard"));
+        survey(&resident.inventory(), ItemKind::Executable);
+        drop(resident);
+        let told: Vec<Known> = told.try_iter().collect();
+        let known = told.first().unwrap_or_else(|| panic!("{start}: nothing was told"));
+        let Known { device, inode, changed, size, sha256 } = *known;
+        assert_eq!((device, inode, changed, size), expected, "{start}");
+        let hash: [u8; 32] = sha2::Sha256::digest(b"\x7fELF and more").into();
+        assert_eq!(sha256, hash, "{start}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use metsuke_event::coverage::Tier;
-use metsuke_scan::Limits;
+use metsuke_scan::{Limits, Listener};
 
 use crate::defaults::{default_sensitive, default_settings, default_unix_sockets};
 use crate::throttle::Throttle;
@@ -74,6 +74,8 @@ pub struct ProbeConfig {
     pub settings: Vec<String>,
     /// Bounds of hashing.
     pub hash: Limits,
+    /// Told of each file that is hashed.
+    pub hashed: Listener,
     /// Ports on which DNS is read, over UDP and TCP; at most four are used.
     pub dns_ports: Vec<u16>,
     /// What is read of the system around the processes.
@@ -98,6 +100,7 @@ impl ProbeConfig {
             sensitive: default_sensitive(),
             settings: default_settings(),
             hash: Limits::default(),
+            hashed: Listener::default(),
             // Also multicast DNS and link-local names.
             dns_ports: vec![53, 5353, 5355],
             unix_sockets: default_unix_sockets(),

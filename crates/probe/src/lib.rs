@@ -28,6 +28,8 @@ mod tier3;
 mod users;
 mod world;
 
+pub use metsuke_scan::{Identity, Listener};
+
 pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher};
 pub use defaults::{default_sensitive, default_settings, default_unix_sockets};
 pub use error::ProbeError;

@@ -93,7 +93,7 @@ impl World {
             bounds,
             table: Table::new(boot_time),
             cgroups: Cgroups::new(),
-            hasher: Hasher::new(config.hash.clone()),
+            hasher: Hasher::new(config.hash.clone()).heard_by(config.hashed.clone()),
             emitter: Emitter::new(sink, boot, Arc::clone(&counters)),
             patterns: Patterns::new(&config.sensitive),
             settings: Settings::new(&config.settings),

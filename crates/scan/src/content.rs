@@ -42,6 +42,11 @@ pub struct Content {
 }
 
 impl Content {
+    /// Its SHA-256.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
     /// SHA-256 (FIPS 180-4), lower-case hexadecimal.
     pub fn sha256(&self) -> Arc<str> {
         hex(&self.sha256).into()

@@ -128,6 +128,26 @@ pub struct Stats {
     pub evicted: u64,
 }
 
+/// Told of each content that is asked for, whether it was read or remembered: its file and its
+/// SHA-256. It is called between two reads, so it must not wait.
+#[derive(Clone, Default)]
+pub struct Listener(Option<Arc<Heard>>);
+
+type Heard = dyn Fn(&Identity, &[u8; 32]) + Send + Sync;
+
+impl Listener {
+    /// One that calls `heard`.
+    pub fn new(heard: impl Fn(&Identity, &[u8; 32]) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(heard)))
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Reads files once for all facts of their content; remembers what it read.
 #[derive(Debug)]
 pub struct Hasher {
@@ -138,6 +158,7 @@ pub struct Hasher {
     began: Instant,
     piece: Vec<u8>,
     stats: Stats,
+    listener: Listener,
 }
 
 impl Hasher {
@@ -150,8 +171,16 @@ impl Hasher {
             began: Instant::now(),
             piece: vec![0; PIECE],
             stats: Stats::default(),
+            listener: Listener::default(),
             limits,
         }
+    }
+
+    /// Has `listener` told of each content from now on.
+    #[must_use]
+    pub fn heard_by(mut self, listener: Listener) -> Self {
+        self.listener = listener;
+        self
     }
 
     /// Reads at so many thousandths of the usual pace from now on; at 0 nothing is read.
@@ -201,6 +230,9 @@ impl Hasher {
                     _ if !regular => Err(Missing::NotRegular),
                     _ => self.content(&mut file, id),
                 };
+                if let (Ok(content), Some(heard)) = (&content, &self.listener.0) {
+                    heard(&id, content.digest());
+                }
                 // Facts of another file than the one meant would mislead.
                 (Some(facts).filter(|_| content != Err(Missing::Changed)), content)
             }
@@ -305,6 +337,24 @@ mod tests {
         fs::write(&path, "abcd").unwrap();
         assert_ne!(hasher.path(&path, None).sha256.as_deref(), Ok(ABC));
         assert_eq!(hasher.stats().hashed, 2);
+    }
+
+    #[test]
+    fn a_listener_hears_of_each_content_that_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        let (sender, heard) = std::sync::mpsc::channel();
+        let tell = move |id: &super::Identity, hash: &[u8; 32]| {
+            sender.send((id.inode, id.size, hash[0])).unwrap();
+        };
+        let mut hasher = Hasher::new(Limits::default()).heard_by(super::Listener::new(tell));
+        for _ in 0..2 {
+            assert!(hasher.path(&path, None).sha256.is_ok());
+        }
+        assert!(hasher.path(&dir.path().join("b"), None).sha256.is_err());
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [(inode, 3, 0xba); 2]);
     }
 
     #[test]

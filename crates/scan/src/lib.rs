@@ -7,5 +7,5 @@ mod hasher;
 mod magic;
 
 pub use content::{Content, Digester, Fuzzy, HEADER_BYTES, of_bytes};
-pub use hasher::{FileFacts, Hasher, Identity, Limits, Missing, Outcome, Stats};
+pub use hasher::{FileFacts, Hasher, Identity, Limits, Listener, Missing, Outcome, Stats};
 pub use magic::ContentType;

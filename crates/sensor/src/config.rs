@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) scope: ConfiguredScope,
     /// What is denied there.
     pub(crate) deny: Vec<Written>,
+    /// Mounts on which unseen copies are looked at before they are executed or opened.
+    pub(crate) gate: crate::gate::Settings,
     /// What the sensor may use.
     pub(crate) budgets: Budgets,
     flood_per_second: Option<u64>,

@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use metsuke_enforce::deny::{Decision, DenyList, Entry, Guard, Mode, Operations, Subject};
+use metsuke_enforce::gate::Passed;
 use metsuke_event::activity::Activity;
 use metsuke_event::{Denial, Timestamp};
 use metsuke_probe::{Report, Reporter};
 use serde::Deserialize;
 
 use crate::facts;
+use crate::gate::{Gate, Plan};
 use crate::health::Note;
 
 /// How long the thread waits for a decision at a time.
@@ -144,8 +146,14 @@ impl Denials {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub(crate) fn start(mut guard: Guard, list: DenyList, told: Told) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        mut guard: Guard,
+        list: DenyList,
+        gate: Option<&Plan>,
+        told: Told,
+    ) -> anyhow::Result<Self> {
         let asked = !list.entries().is_empty();
+        let gate = gate.map(|plan| Gate::start(plan, list.clone())).transpose()?;
         if guard.tier().is_some() {
             match guard.apply(list) {
                 Ok(gaps) => {
@@ -164,7 +172,7 @@ impl Denials {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("metsuke-denials".to_owned())
-            .spawn(move || listen(guard, &told, &stopped))
+            .spawn(move || listen((guard, gate), &told, &stopped))
             .context("the thread of the deny list cannot be started")?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -191,13 +199,16 @@ struct Joined {
     since: Instant,
 }
 
-fn listen(mut guard: Guard, told: &Told, stop: &AtomicBool) {
+fn listen((mut guard, mut gate): (Guard, Option<Gate>), told: &Told, stop: &AtomicBool) {
     let mut joining: VecDeque<Joined> = VecDeque::new();
     let mut losses = Losses::default();
     let mut looked = Instant::now();
     loop {
         let stopped = stop.load(Ordering::Acquire);
         for decision in guard.take(if stopped { Duration::ZERO } else { WAIT }) {
+            join(&mut joining, decision);
+        }
+        for decision in gate.as_mut().map(|gate| asked(gate, told)).unwrap_or_default() {
             join(&mut joining, decision);
         }
         while let Some(first) = joining.front() {
@@ -208,7 +219,7 @@ fn listen(mut guard: Guard, told: &Told, stop: &AtomicBool) {
         }
         if stopped || looked.elapsed() >= LOOK {
             looked = Instant::now();
-            losses.tell(&guard, told);
+            losses.tell(&guard, gate.as_ref(), told);
         }
         if stopped {
             return;
@@ -216,20 +227,32 @@ fn listen(mut guard: Guard, told: &Told, stop: &AtomicBool) {
     }
 }
 
+/// What the gate decided; how it ended is told at once.
+fn asked(gate: &mut Gate, told: &Told) -> Vec<Decision> {
+    let heard = gate.heard();
+    if let Some((reason, detail)) = heard.ended {
+        tracing::error!(reason, "the gate: {detail}");
+        (told.note)(Note { part: "enforce.gate", ..note(reason, None, detail) });
+    }
+    heard.decisions
+}
+
 /// What was not told, and what was allowed because it could not be hashed.
 #[derive(Debug, Default)]
 struct Losses {
     unsaid: u64,
+    passed: Passed,
     told: u64,
     open: u64,
     since: Option<Timestamp>,
 }
 
 impl Losses {
-    fn tell(&mut self, guard: &Guard, told: &Told) {
+    fn tell(&mut self, guard: &Guard, gate: Option<&Gate>, told: &Told) {
         let counts = guard.counts();
         let from = self.since.replace(facts::now()).unwrap_or_else(facts::now);
-        let lost = counts.lost.saturating_add(self.unsaid);
+        let untold = gate.map_or(0, Gate::untold);
+        let lost = counts.lost.saturating_add(self.unsaid).saturating_add(untold);
         if lost > self.told {
             let detail = "decisions were carried out and could not be told for want of room";
             let count = Some(lost - self.told);
@@ -246,6 +269,21 @@ impl Losses {
             );
             (told.note)(Note { from, ..note("not_hashed", None, detail) });
             self.open = open;
+        }
+        let passed = gate.map(Gate::passed).unwrap_or_default();
+        let seen = Passed { untold: 0, ..passed };
+        if seen != self.passed {
+            self.passed = seen;
+            if seen != Passed::default() {
+                let detail = format!(
+                    "since the gate holds {} files were let pass for want of time, {} for want of \
+                     room, {} were too large, {} could not be read, unless an entry for unknown \
+                     copies denied the last two",
+                    seen.late, seen.shed, seen.too_large, seen.unread
+                );
+                let told_of = note("not_hashed", None, detail);
+                (told.note)(Note { part: "enforce.gate", from, ..told_of });
+            }
         }
     }
 }

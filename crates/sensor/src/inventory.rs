@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 
 use crate::facts;
+use crate::known::Known;
 
 /// What the configuration file may say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -68,6 +69,7 @@ impl Post {
         settings: &Settings,
         state: &Path,
         is_scoped: bool,
+        known: Known,
     ) -> Option<String> {
         let Some(config) = settings.config(state, is_scoped) else {
             tracing::info!(
@@ -76,7 +78,8 @@ impl Post {
             return None;
         };
         let news = Arc::clone(&self.news);
-        match Resident::start(config, facts::now, move || news.notify_one()) {
+        let found = move |file: &metsuke_inventory::Known| known.found(file);
+        match Resident::start(config, facts::now, move || news.notify_one(), found) {
             Ok(resident) => {
                 *self.resident.lock().unwrap_or_else(PoisonError::into_inner) = Some(resident);
                 None

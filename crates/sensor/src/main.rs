@@ -19,12 +19,14 @@ mod evictions;
 mod evidence;
 mod executor;
 mod facts;
+mod gate;
 mod governing;
 mod grounds;
 mod health;
 mod install;
 mod install_cmd;
 mod inventory;
+mod known;
 mod live;
 mod own;
 mod pipeline;
@@ -78,6 +80,9 @@ enum Command {
     /// A step of the proof-of-coverage exercise; the sensor starts it itself.
     #[command(hide = true)]
     PocDrop { plan: PlanId, path: PathBuf },
+    /// Holds the gate on named mounts; the sensor starts it itself.
+    #[command(hide = true)]
+    Gate(gate::Args),
 }
 
 fn main() -> ExitCode {
@@ -102,6 +107,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Probe(args) => probe_cmd::run(args),
         Command::Crossview(args) => crossview_cmd::run(args),
         Command::Record(args) => record::run(args),
+        Command::Gate(args) => gate::run(&args),
         Command::PocDrop { plan, path } => {
             metsuke_enforce::poc::drop_executable(plan, &path)?;
             Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ pub(crate) fn in_force(coverage: &mut Coverage, guard: &Guard) {
     let attached = |hook: &str| guard.trials().iter().any(|trial| trial.hook == hook);
     coverage.hooks.retain(|known| known.tier != Tier::Lsm || !attached(&known.hook));
     coverage.hooks.extend(guard.trials().iter().cloned());
+    coverage.hooks.push(crate::gate::trial());
     coverage.hooks.sort_by_key(|trial| trial.tier);
     let sees = metsuke_event::Kind::Denial.name();
     let works = guard.trials().iter().any(|trial| trial.outcome == Outcome::Works);

@@ -51,7 +51,8 @@ fn run(command: &mut Command, name: &str) {
     }
 }
 
-fn mount(kind: &str, target: &str) -> std::io::Result<()> {
+/// Mounts a file system that needs no device, on a folder that is made.
+pub(crate) fn mount(kind: &str, target: &str) -> std::io::Result<()> {
     fs::create_dir_all(target)?;
     let (kind, target) = (CString::new(kind)?, CString::new(target)?);
     // SAFETY: three strings that end with NUL and outlive the call; no data.

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the console is how results leave the machine")]
 
 mod cases;
+mod gate;
 mod init;
 mod role;
 mod suite;
@@ -13,6 +14,16 @@ mod tiny;
 mod world;
 
 use std::process::ExitCode;
+
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -22,13 +33,8 @@ fn main() -> ExitCode {
     }
     match first.as_deref() {
         Some("suite") => suite::main(),
-        Some("hold") => match suite::hold(&arguments.next().unwrap_or_default()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                println!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Some("hold") => ended(suite::hold(&arguments.next().unwrap_or_default())),
+        Some("gate") => ended(gate::hold()),
         Some("role") => ExitCode::from(role::main(&arguments.collect::<Vec<_>>())),
         _ => {
             eprintln!("this program is process 1 of a virtual machine; run ./x test --vm");

@@ -17,6 +17,7 @@ use metsuke_probe::{ProbeConfig, SINK_BATCHES, Scope};
 use metsuke_testkit::table::{Outcome, Table, row};
 
 use crate::cases::{CASES, COMPRESSED, Case, MODULE, PORT};
+use crate::gate;
 use crate::role;
 use crate::tiny::{program, put, sha256};
 use crate::world::{Deed, Went, World, act, within};
@@ -230,6 +231,7 @@ type Alone = fn() -> Result<()>;
 
 const ALONE: &[(&str, Alone)] = &[
     ("no list stops the sensor's own processes", spared),
+    ("a copy never seen is not executed from a gated mount", gate::unseen),
     ("when the sensor is killed nothing is denied any more (fail open)", killed),
     ("a driver that is loaded and removed is seen", driver),
 ];

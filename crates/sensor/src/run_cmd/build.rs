@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::Context;
-use metsuke_enforce::deny::{DenyList, Guard, Own as OwnProcesses};
+use metsuke_enforce::deny::{DenyList, Guard, Learner, Own as OwnProcesses};
 use metsuke_enforce::{EnforceScope, PocPlace, Terminator};
 use metsuke_event::coverage::Tier;
 use metsuke_event::{Event, Timestamp};
@@ -34,13 +34,14 @@ use crate::evidence::{self, Store, Taker};
 use crate::executor::{Executor, Means};
 use crate::governing::{Bounds, Governing};
 use crate::health::Note;
+use crate::known::Known;
 use crate::live::Live;
 use crate::pipeline::{Gate, Pipeline};
 use crate::plans::Plans;
 use crate::sentry::{self, Sentry};
 use crate::takeover::Passed;
 use crate::touches::Touches;
-use crate::{facts, install_cmd, own, probe_cmd, reach};
+use crate::{facts, gate, install_cmd, own, probe_cmd, reach};
 
 /// What the process has of its own, before anything is built.
 pub(super) struct Own {
@@ -113,9 +114,12 @@ pub(super) fn sensor(
     }
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
     note_limits(&shared, &opened.probe, &enforcement);
-    start_inventory(&shared, args, config);
+    opened.known.lead_to(denying.learner());
+    // Before anything is found that it asks about.
+    let denials = denying.begin(&shared)?;
+    start_inventory(&shared, args, config, opened.known.clone());
     let protected = Arc::new(sentry::protected(&args.state, args.config.clone(), guard));
-    let Opened { probe, sink, events, throttle, passed } = opened;
+    let Opened { probe, sink, events, throttle, passed, .. } = opened;
     let since = probe.is_ok().then(facts::ticks_since_boot).flatten();
     let live = Arc::new(Live::new(since.unwrap_or(u64::MAX), facts::now()));
     let touches = Touches::new(Arc::clone(&protected));
@@ -146,7 +150,7 @@ pub(super) fn sensor(
             executor: thread("metsuke-executor", move || executor.run(&jobs))?,
             taker: thread("metsuke-evidence", move || taker.run(&asked))?,
             sentry: Some((thread("metsuke-sentry", move || sentry.run(&stop))?, over)),
-            denials: denying.begin(&shared)?,
+            denials,
             work,
             shared,
         },
@@ -193,6 +197,7 @@ fn run(
 struct Denying {
     guard: Option<Guard>,
     list: DenyList,
+    gate: Option<gate::Plan>,
     reporter: Reporter,
 }
 
@@ -208,18 +213,41 @@ impl Denying {
         let scope = enforcement(args, config)?;
         Ok(Self {
             list: denials::list(&config.deny)?,
+            gate: gated(args, config, scope.as_ref().ok(), own),
             guard: scope.ok().map(|scope| attached(&scope, best, own)),
             reporter: opened.probe.as_ref().map(Probe::reporter).unwrap_or_default(),
         })
     }
 
+    /// For those who hash files anyway.
+    fn learner(&self) -> Option<Learner> {
+        self.guard.as_ref().and_then(Guard::learner)
+    }
+
     /// Puts the list in force, where something can be denied.
     fn begin(self, shared: &Arc<Shared>) -> anyhow::Result<Option<Denials>> {
-        let Self { guard, list, reporter } = self;
+        let Self { guard, list, gate, reporter } = self;
         let noted = Arc::clone(shared);
         let note = Box::new(move |note| noted.note(note));
-        guard.map(|guard| Denials::start(guard, list, Told { reporter, note })).transpose()
+        let told = Told { reporter, note };
+        guard.map(|guard| Denials::start(guard, list, gate.as_ref(), told)).transpose()
     }
+}
+
+/// The gate that is asked for; none without mounts, a list, or where the sensor may not act.
+fn gated(
+    args: &Args,
+    config: &Config,
+    scope: Option<&EnforceScope>,
+    guard: Option<u32>,
+) -> Option<gate::Plan> {
+    let wanted = !config.gate.mounts.is_empty() && !config.deny.is_empty();
+    Some(gate::Plan {
+        config: args.config.clone().filter(|_| wanted)?,
+        state: args.state.clone(),
+        scope: scope?.clone(),
+        guard,
+    })
 }
 
 /// The hooks, which never meet what is the sensor's own: its guard, and what either started.
@@ -319,9 +347,9 @@ fn first_watch(watch: &mut Watch, started: Timestamp) {
 }
 
 /// Starts the inventory; without it the sensor works on, and says why.
-fn start_inventory(shared: &Shared, args: &Args, config: &Config) {
+fn start_inventory(shared: &Shared, args: &Args, config: &Config, known: Known) {
     let is_scoped = !matches!(eyes::scope(args, config), Scope::Host);
-    if let Some(why) = shared.inventory.start(&config.inventory, &args.state, is_scoped) {
+    if let Some(why) = shared.inventory.start(&config.inventory, &args.state, is_scoped, known) {
         shared.trouble("no_inventory", Some(why));
     }
 }

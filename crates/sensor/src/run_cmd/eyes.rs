@@ -7,6 +7,7 @@ use metsuke_probe::{Meter, Probe, ProbeConfig, SINK_BATCHES, Scope, Throttle};
 
 use super::Args;
 use crate::config::{Config, ConfiguredScope};
+use crate::known::Known;
 use crate::probe_cmd;
 use crate::takeover::{self, Passed};
 
@@ -16,6 +17,8 @@ pub(super) struct Opened {
     pub(super) sink: SyncSender<Vec<Event>>,
     pub(super) events: Receiver<Vec<Event>>,
     pub(super) throttle: Throttle,
+    /// Leads to the deny list, once there is one.
+    pub(super) known: Known,
     /// What was taken over from another sensor.
     pub(super) passed: Option<Passed>,
 }
@@ -29,10 +32,12 @@ impl Opened {
 /// Opens the probe; a host where nothing can be seen is told, no error.
 pub(super) fn open(args: &Args, config: &Config) -> Opened {
     let (sink, events) = sync_channel(SINK_BATCHES);
-    let probe_config = probe_config(args, config);
+    let known = Known::default();
+    let mut probe_config = probe_config(args, config);
+    probe_config.hashed = known.listener();
     let throttle = probe_config.throttle.clone();
     let probe = metsuke_probe::start(probe_config, sink.clone()).map_err(anyhow::Error::from);
-    Opened { probe, sink, events, throttle, passed: None }
+    Opened { probe, sink, events, throttle, known, passed: None }
 }
 
 /// Opens the probe, and has the running sensor let go.

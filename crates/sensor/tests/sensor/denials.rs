@@ -1,12 +1,18 @@
 //! What the configuration denies is denied in the scope, and told with the process it met.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
+use metsuke_enforce::deny::Subject;
 use metsuke_event::Event;
 use metsuke_event::activity::Activity;
 use metsuke_event::coverage::{Outcome, Tier};
-use metsuke_testkit::needs;
+use metsuke_testkit::{needs, small_disk};
+use sha2::{Digest, Sha256};
 
 use crate::world::World;
 
@@ -54,6 +60,109 @@ fn a_destination_is_denied_and_told_with_its_process() -> anyhow::Result<()> {
     assert_eq!(event.process.name.as_deref(), Some("bash"));
     assert!(event.process.storyline.is_some() && event.process.cmd_line.is_some());
     Ok(())
+}
+
+/// A copy of true(1) that nobody else has, and its hash.
+fn copy(path: &Path) -> anyhow::Result<String> {
+    let mut bytes = std::fs::read("/bin/true")?;
+    bytes.extend(format!("\n{} {}\n", path.display(), std::process::id()).as_bytes());
+    std::fs::write(path, &bytes)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    let hash: [u8; 32] = Sha256::digest(&bytes).into();
+    Ok(Subject::Sha256(hash).to_string())
+}
+
+fn works(world: &World, wanted: &str) -> bool {
+    let hello = world.memory.hellos.lock().unwrap().last().cloned();
+    let hooks = hello.and_then(|hello| hello.coverage).map(|coverage| coverage.hooks);
+    hooks.unwrap_or_default().iter().any(|h| h.hook == wanted && h.outcome == Outcome::Works)
+}
+
+#[test]
+fn a_listed_content_is_met_once_the_probe_has_hashed_it() -> anyhow::Result<()> {
+    let test = "a_listed_content_is_met_once_the_probe_has_hashed_it";
+    needs!(test, Root, Cgroup);
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    let path = world.dir.path().join("copy");
+    let hash = copy(&path)?;
+    let config = format!(r#"{{"deny": [{{"sha256": "{hash}", "operations": ["exec"]}}]}}"#);
+    world.run_configured(&config)?;
+    if !works(&world, "tp_btf/sched_process_exec") {
+        eprintln!("NOT RUN: {test}: no tier 2 here");
+        return Ok(());
+    }
+    let mut command = world.group.command(&path);
+    let mut execute = move || command.status();
+    assert!(execute()?.success(), "nobody has hashed it yet");
+    world.wait("the execution to be met", || Ok(execute()?.signal() == Some(9)))
+}
+
+#[test]
+fn a_copy_never_seen_is_not_executed_from_a_gated_mount() -> anyhow::Result<()> {
+    let test = "a_copy_never_seen_is_not_executed_from_a_gated_mount";
+    needs!(test, Root, Cgroup, PrivateMounts);
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    let outside = world.dir.path().join("copy");
+    let (hash, place) = (copy(&outside)?, world.dir.path().join("gated"));
+    std::fs::create_dir(&place)?;
+    let config = format!(
+        r#"{{"deny": [{{"sha256": "{hash}", "operations": ["exec"]}}],
+             "gate": {{"mounts": ["{}"], "wait_ms": 5000}}}}"#,
+        place.display()
+    );
+    world.run_with_disk(&place, &config)?;
+    if !works(&world, "fanotify/open_exec_perm") {
+        eprintln!("NOT RUN: {test}: the kernel does not ask before executions");
+        return Ok(());
+    }
+    let inside = small_disk::seen_by(world.sensor().pid(), &place);
+    let (first, second) = (inside.join("first"), inside.join("second"));
+    std::fs::copy(&outside, &first)?;
+    // What sh(1) ends with when it may not execute a program.
+    let mut command = world.group.command(&first);
+    command.stderr(Stdio::null());
+    world.wait("the gate", || Ok(command.status()?.code() == Some(126)))?;
+    std::fs::copy(&outside, &second)?;
+    let status = world.group.command(&second).stderr(Stdio::null()).status()?;
+    assert_eq!(status.code(), Some(126), "its first execution");
+    let memory = Arc::clone(&world.memory);
+    world.wait("the denial", || {
+        let events = memory.events.lock().unwrap();
+        Ok(events.iter().any(|event| match &event.activity {
+            Activity::Denial(denial) => {
+                denial.hook.as_deref() == Some("fanotify/open_exec_perm")
+                    && denial.disposition.as_deref() == Some("denied")
+                    && denial.sha256.as_deref() == Some(&hash)
+                    && denial.object.as_deref().is_some_and(|path| path.ends_with("/second"))
+                    && event.process.pid.is_some()
+            }
+            _ => false,
+        }))
+    })
+}
+
+#[test]
+fn a_mount_that_may_not_be_gated_is_told() -> anyhow::Result<()> {
+    needs!("a_mount_that_may_not_be_gated_is_told", Root, Cgroup);
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    let config = r#"{"deny": [{"any": "memfd", "operations": ["exec"]}],
+                     "gate": {"mounts": ["/"]}}"#;
+    world.run_configured(config)?;
+    let memory = Arc::clone(&world.memory);
+    world.wait("the reason", || {
+        let events = memory.events.lock().unwrap();
+        Ok(events.iter().any(|event| match &event.activity {
+            Activity::Health(health) => {
+                health.part.as_deref() == Some("enforce.gate")
+                    && health.reason.as_deref() == Some("refused")
+                    && health.detail.as_deref().is_some_and(|why| why.contains("root file system"))
+            }
+            _ => false,
+        }))
+    })
 }
 
 #[test]

@@ -17,7 +17,7 @@ use metsuke_respond::plan::Draft;
 use metsuke_respond::{Plan, PlanId, State, Verb};
 use metsuke_testkit::cgroup::Cgroup;
 use metsuke_testkit::process::Running;
-use metsuke_testkit::wait;
+use metsuke_testkit::{small_disk, wait};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -200,6 +200,17 @@ impl World {
         let words = ["--max-tier", "2", "--config"].map(OsStr::new);
         let scoped = [path.as_os_str(), "--scope-cgroup".as_ref(), scope.as_os_str()];
         self.start_as("run", &[&words[..], &scoped[..]].concat())
+    }
+
+    /// The same with a file system of memory at `place` that only the sensor sees mounted.
+    pub(crate) fn run_with_disk(&mut self, place: &Path, config: &str) -> Result<()> {
+        let path = self.dir.path().join("config.json");
+        std::fs::write(&path, config)?;
+        let program = env!("CARGO_BIN_EXE_metsuke-sensor");
+        let mut start = small_disk::command(place, 64 << 20, None, program);
+        start.args(["run", "--max-tier", "2", "--state"]).arg(self.state());
+        start.arg("--config").arg(path).arg("--scope-cgroup").arg(self.group.path());
+        self.begin(start)
     }
 
     fn run_with(&mut self, more: &[&OsStr]) -> Result<()> {
