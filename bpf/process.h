@@ -199,6 +199,32 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
+/*
+ * The name of a control group comes with its making: that of a service which ends at once is gone
+ * before user mode can ask for it.
+ */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_group, struct cgroup *group, const char *path)
+{
+	struct scratch *space = scratch();
+	struct record_group *record;
+	long length;
+
+	if (!space || !group_in_scope(group))
+		return 0;
+	record = (struct record_group *)space->data;
+	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
+	/* One that fills its room may have been cut; user mode asks for it then. */
+	if (length <= 0 || length >= MAX_GROUP)
+		return 0;
+	fill_head(&record->head, (struct task_struct *)bpf_get_current_task_btf(), RECORD_GROUP);
+	record->cgroup = READ(struct kernfs_node, READ(struct cgroup, group, kn), id);
+	record->length = length;
+	record->pad = 0;
+	send(&record->head, offsetof(struct record_group, path) + (__u32)length);
+	return 0;
+}
+
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_move, struct cgroup *group, const char *path, struct task_struct *task)
 {

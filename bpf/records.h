@@ -11,6 +11,7 @@ enum record_kind {
 	RECORD_IDENTITY = 5,
 	RECORD_RENAMED = 6,
 	RECORD_NAMESPACE = 7,
+	RECORD_GROUP = 8,
 	RECORD_CREATE = 10,
 	RECORD_WRITE = 11,
 	RECORD_READ = 12,
@@ -80,6 +81,7 @@ enum record_kind {
 #define MAX_DNS 1232 /* what resolvers offer to take (EDNS) */
 #define MAX_GREETING 2048 /* a greeting with a post-quantum key share has about 1,800 */
 #define MAX_UNIX 108
+#define MAX_GROUP 512 /* the path of a control group: those of Kubernetes have some 220 */
 #define MAX_XATTR 64
 
 struct record_head {
@@ -137,6 +139,15 @@ struct record_exit {
 	__u64 peak; /* pages resident at most */
 	__u32 status;
 	__u32 pad;
+};
+
+/* A control group was made, by the process of the head. */
+struct record_group {
+	struct record_head head;
+	__u64 cgroup;
+	__u32 length; /* of the path that follows, with its NUL */
+	__u32 pad;
+	char path[MAX_GROUP];
 };
 
 /* What a process changed about itself: who it is, its name, its namespaces; as it is afterwards. */

@@ -109,6 +109,14 @@ impl Cgroups {
         Self { root: host::cgroup_root().and_then(open), known: HashMap::new() }
     }
 
+    /// A group was made: its name is known from now on, also when it is gone again.
+    pub(crate) fn learn(&mut self, id: u64, path: &str) {
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(id, Some(group(path)));
+    }
+
     /// The group with the kernel's id `id`; asked of the kernel once.
     pub(crate) fn by_id(&mut self, id: u64) -> Option<Group> {
         if id == 0 {

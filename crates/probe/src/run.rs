@@ -223,14 +223,16 @@ fn drain(
     let _ = ready.send(coverage);
     while !stop.load(Ordering::Acquire) && !world.emitter.closed() {
         source.wait();
+        let heard = listeners.take();
         source.round(&mut world);
-        listeners.round(&mut world);
+        listeners.tell(&mut world, heard);
         report::tell(reports, &mut world);
         world.tick();
         world.emitter.flush();
     }
+    let heard = listeners.take();
     source.finish(&mut world);
-    listeners.round(&mut world);
+    listeners.tell(&mut world, heard);
     world.system_round(u64::MAX);
     report::tell(reports, &mut world);
     world.count();

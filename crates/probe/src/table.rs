@@ -3,7 +3,7 @@
 //! Invariant: an entry is found by pid and start time together; a newer process with the same pid
 //! takes the place of the older one, never the other way round.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use metsuke_event::{Process, ProcessKey, Text, Timestamp};
@@ -19,12 +19,15 @@ pub(crate) struct Table {
     entries: HashMap<u32, (u64, Arc<Process>)>,
     capacity: usize,
     refused: u64,
+    /// Those found gone by the last sweep: no more than entries.
+    gone: HashSet<(u32, u64)>,
     boot_time: Timestamp,
 }
 
 impl Table {
     pub(crate) fn new(boot_time: Timestamp) -> Self {
-        Self { entries: HashMap::new(), capacity: MAX_PROCESSES, refused: 0, boot_time }
+        let (entries, gone) = (HashMap::new(), HashSet::new());
+        Self { entries, capacity: MAX_PROCESSES, refused: 0, gone, boot_time }
     }
 
     /// How often a process found no room.
@@ -69,9 +72,22 @@ impl Table {
         }
     }
 
-    /// Forgets the processes for which `alive` (pid, start) does not hold.
-    pub(crate) fn retain(&mut self, alive: impl Fn(u32, u64) -> bool) {
-        self.entries.retain(|pid, (start, _)| alive(*pid, *start));
+    /// Forgets the processes for which `alive` (pid, start) does not hold, and did not at the last
+    /// sweep: what one did before it ended may not have been read yet at the first.
+    pub(crate) fn sweep(&mut self, alive: impl Fn(u32, u64) -> bool) {
+        let before = std::mem::take(&mut self.gone);
+        let gone = &mut self.gone;
+        self.entries.retain(|pid, (start, _)| {
+            let one = (*pid, *start);
+            if alive(one.0, one.1) {
+                return true;
+            }
+            if before.contains(&one) {
+                return false;
+            }
+            gone.insert(one);
+            true
+        });
     }
 
     /// Sets who the process is, whence it comes and which storyline it joins. `parent` is in scope
@@ -125,6 +141,20 @@ mod tests {
     use metsuke_event::{Process, ProcessKey, Timestamp};
 
     use super::Table;
+
+    #[test]
+    fn what_a_sweep_finds_gone_is_forgotten_by_the_next() {
+        let mut table = Table::new(Timestamp::default());
+        let key = |pid| ProcessKey { pid, start_ticks: 1, ..ProcessKey::default() };
+        for pid in [1, 2] {
+            table.insert(key(pid), Arc::new(Process::default()));
+        }
+        for (sweep, kept) in [(1, true), (2, false)] {
+            table.sweep(|pid, _| pid == 1);
+            assert!(table.get(key(1)).is_some());
+            assert_eq!(table.get(key(2)).is_some(), kept, "sweep {sweep}");
+        }
+    }
 
     #[test]
     fn what_finds_no_room_is_counted_and_what_is_known_keeps_its_place() {

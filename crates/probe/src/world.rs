@@ -143,7 +143,7 @@ impl World {
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_NANOS;
             // Left the scope, or its exit record was lost.
-            self.table.retain(|pid, start| {
+            self.table.sweep(|pid, start| {
                 procfs::stat(pid).is_some_and(|stat| stat.start_ticks == start)
             });
         }
@@ -253,6 +253,12 @@ impl World {
             }
         }
         process.sha256 = outcome.sha256.ok();
+    }
+
+    /// The control group `path` with the kernel's id `id` was made.
+    pub(crate) fn group_made(&mut self, id: u64, path: &str) {
+        self.cgroups.learn(id, path);
+        self.system.group_made(id, path);
     }
 
     /// `parent` made `child`, a copy of itself, in the control group and session of `place`

@@ -101,6 +101,28 @@ fn services_are_told_by_their_control_groups() {
     assert_eq!(all.iter().filter(|event| service(event).is_some()).count(), 4);
 }
 
+/// Its group is mostly gone before the sensor can ask for its name.
+#[test]
+fn a_service_that_is_over_at_once_is_told() {
+    let test = "a_service_that_is_over_at_once_is_told";
+    let Some(group) = Group::make(test) else { return };
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    for number in 0..20 {
+        let name = format!("metsuke-q{number}.service");
+        let unit = Unit::make(&group, &name);
+        let child = unit.start(0);
+        let pid = child.id();
+        end(child);
+        drop(unit);
+        for (kind, state) in [(Kind::ServiceStart, "active"), (Kind::ServiceStop, "inactive")] {
+            let found = watch.of(kind, &name, |event| pid_is(event, pid));
+            let told = service(&found).unwrap();
+            assert_eq!(told.name.as_deref(), Some(name.as_str()));
+            assert_eq!(told.state.as_deref(), Some(state));
+        }
+    }
+}
+
 #[test]
 fn a_service_that_ran_before_is_told_only_to_stop() {
     let test = "a_service_that_ran_before_is_told_only_to_stop";

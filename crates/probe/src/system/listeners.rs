@@ -17,7 +17,7 @@ use crate::config::{ProbeConfig, Watcher};
 use crate::coverage::hook;
 use crate::emit::Notice;
 use crate::host;
-use crate::system::audit::{Audit, Message};
+use crate::system::audit::{self, Audit, Message};
 use crate::tier2::{built, explain, open, quiet};
 use crate::world::World;
 
@@ -110,8 +110,17 @@ struct Libraries {
 pub(crate) struct Listeners {
     libraries: Option<Libraries>,
     audit: Option<Audit>,
+    /// Messages whose process never became known, while the whole host is watched.
+    unattributed: u64,
     since: Timestamp,
     tell_at: u64,
+}
+
+/// What was heard and is not told yet.
+#[derive(Default)]
+pub(crate) struct Taken {
+    records: Vec<Vec<u8>>,
+    audit: audit::Round,
 }
 
 impl Listeners {
@@ -157,31 +166,42 @@ impl Listeners {
             trials.push(hook(Tier::Interfaces, "audit multicast", purpose, outcome));
         }
         let audit = audit.and_then(Result::ok);
-        (Self { libraries, audit, since: host::now(), tell_at: 0 }, trials)
+        let since = host::now();
+        (Self { libraries, audit, unattributed: 0, since, tell_at: 0 }, trials)
     }
 
-    /// Takes what was heard, and watches copies that turned up.
-    pub(crate) fn round(&mut self, world: &mut World) {
+    /// Takes what was heard. To be told after the tier was drained: a process is heard of once it
+    /// runs, so what the tier knows of it is then known, also when it has ended by now.
+    pub(crate) fn take(&mut self) -> Taken {
+        Taken {
+            records: self.libraries.as_mut().map(Libraries::take).unwrap_or_default(),
+            audit: self.audit.as_ref().map(Audit::round).unwrap_or_default(),
+        }
+    }
+
+    /// Tells what was taken, and watches copies that turned up.
+    pub(crate) fn tell(&mut self, world: &mut World, taken: Taken) {
         if let Some(libraries) = &mut self.libraries {
             for copy in world.system.copies() {
                 libraries.watch_copy(&copy);
             }
-            for record in libraries.take() {
-                if let Some((pid, start, time, heard)) = parse(&record) {
-                    world.hear(pid, Some(start), time, &heard);
-                }
+        }
+        for record in taken.records {
+            if let Some((pid, start, time, heard)) = parse(&record) {
+                world.hear(pid, Some(start), time, &heard);
             }
         }
-        if let Some(audit) = &self.audit {
-            let round = audit.round();
-            for message in round.messages {
-                world.hear(message.pid, None, host::since_boot(), &Heard::Audit(message));
+        for message in taken.audit.messages {
+            let known = world.hear(message.pid, None, host::since_boot(), &Heard::Audit(message));
+            // Else it may be of a process out of scope.
+            if !known && world.bounds.prefix.is_empty() {
+                self.unattributed += 1;
             }
-            if round.overflowed.is_some() {
-                let (from, to) = (self.since, host::now());
-                let (part, reason) = ("probe.audit", "queue_full");
-                world.emitter.notice(Notice { part, reason, from, to, ..Notice::default() });
-            }
+        }
+        if taken.audit.overflowed.is_some() {
+            let (from, to) = (self.since, host::now());
+            let (part, reason) = ("probe.audit", "queue_full");
+            world.emitter.notice(Notice { part, reason, from, to, ..Notice::default() });
         }
         let now = host::since_boot();
         if now >= self.tell_at {
@@ -193,6 +213,11 @@ impl Listeners {
     fn tell_lost(&mut self, world: &mut World) {
         let (from, to) = (self.since, host::now());
         self.since = to;
+        let unattributed = std::mem::take(&mut self.unattributed);
+        if unattributed > 0 {
+            let (part, reason, lost) = ("probe.audit", "gone", Some(unattributed));
+            world.emitter.notice(Notice { part, reason, lost, from, to, detail: None });
+        }
         let Some(libraries) = &mut self.libraries else { return };
         let lost = libraries.newly_lost();
         if lost > 0 {

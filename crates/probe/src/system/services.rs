@@ -58,6 +58,8 @@ pub(super) struct Services {
     root: Option<PathBuf>,
     systemd: bool,
     running: HashMap<String, Running>,
+    /// The latest group of each name that was seen to be made: it may be gone when it is asked for.
+    made: HashMap<String, u64>,
     next: u64,
     refused: u64,
 }
@@ -66,12 +68,30 @@ impl Services {
     /// `root` is where the control groups (v2) are.
     pub(super) fn new(root: Option<PathBuf>) -> Self {
         let systemd = Path::new("/run/systemd/system").is_dir();
-        Self { root, systemd, running: HashMap::new(), next: u64::MAX, refused: 0 }
+        Self {
+            root,
+            systemd,
+            running: HashMap::new(),
+            made: HashMap::new(),
+            next: u64::MAX,
+            refused: 0,
+        }
     }
 
     /// Services that found no room: their starts and stops are not told.
     pub(super) fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// A control group was made.
+    pub(super) fn made(&mut self, id: u64, path: &str) {
+        // Groups below a service's own are none of their own.
+        let Some((group, _)) = group_of(path).filter(|(group, _)| *group == path) else { return };
+        if self.made.len() >= MAX_SERVICES {
+            // What is there can be asked for.
+            self.made.clear();
+        }
+        self.made.insert(group.to_owned(), id);
     }
 
     /// A process that ran before anything was watched.
@@ -150,13 +170,16 @@ impl Services {
         }
         self.next = u64::MAX;
         let root = self.root.as_deref();
-        let next = &mut self.next;
+        let (next, made) = (&mut self.next, &mut self.made);
         self.running.retain(|group, running| {
             let Some(mut left) = running.left.take() else { return true };
             if left.due <= now {
                 if root.is_none_or(|root| is_empty(root, group)) {
                     let name = group.rsplit('/').next().unwrap_or_default();
                     told.push(stopped(name, running, left.time, left.by));
+                    if made.get(group) == Some(&running.group) {
+                        made.remove(group);
+                    }
                     return false;
                 }
                 left.wait *= 2;
@@ -186,6 +209,9 @@ impl Services {
     }
 
     fn inode(&self, group: &str) -> Option<u64> {
+        if let Some(id) = self.made.get(group) {
+            return Some(*id);
+        }
         let path = self.root.as_deref()?.join(group.trim_start_matches('/'));
         fs::metadata(path).ok().map(|meta| meta.ino())
     }

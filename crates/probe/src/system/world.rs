@@ -31,8 +31,8 @@ impl World {
     }
 
     /// Something was heard of the process `pid` that started at `start`, at `now` (nanoseconds
-    /// since boot). Without a start whoever has the number is meant.
-    pub(super) fn hear(&mut self, pid: u32, start: Option<u64>, now: u64, heard: &Heard) {
+    /// since boot). Without a start whoever has the number is meant; false when nobody in scope has.
+    pub(super) fn hear(&mut self, pid: u32, start: Option<u64>, now: u64, heard: &Heard) -> bool {
         let found = match start {
             Some(start) => {
                 let key = self.key(pid, start);
@@ -42,10 +42,10 @@ impl World {
             }
             None => self.whoever(pid),
         };
-        if let Some(process) = found {
-            let told = self.system.hear(self.time(now), &process, heard);
-            self.push_told(told);
-        }
+        let Some(process) = found else { return false };
+        let told = self.system.hear(self.time(now), &process, heard);
+        self.push_told(told);
+        true
     }
 
     /// The process with a number, when it is in scope.
@@ -65,6 +65,13 @@ impl World {
 }
 
 impl System {
+    /// A control group was made.
+    pub(crate) fn group_made(&mut self, id: u64, path: &str) {
+        if self.watches(Watcher::Services) {
+            self.services.made(id, path);
+        }
+    }
+
     /// A process that ran before anything was watched.
     pub(crate) fn known(&mut self, process: &Arc<Process>) {
         if self.watches(Watcher::Services) {

@@ -52,6 +52,9 @@ impl State {
                 let process = world.find(key);
                 objects::apply(world, head, &object, (process, time));
             }
+            Body::Group(made) => {
+                world.group_made(made.cgroup, &String::from_utf8_lossy(made.path));
+            }
             Body::Moved => {
                 world.find(key);
             }

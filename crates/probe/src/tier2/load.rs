@@ -29,7 +29,7 @@ const NAME_SENSITIVE: u8 = 1;
 const NAME_MEMORY: u8 = 2;
 
 /// The hooks of `tracing.bpf.c` and what each is for.
-const HOOKS: [(&str, &str, &str); 8] = [
+const HOOKS: [(&str, &str, &str); 9] = [
     ("on_fork", "tp_btf/sched_process_fork", "processes: fork"),
     (
         "on_exec",
@@ -37,6 +37,7 @@ const HOOKS: [(&str, &str, &str); 8] = [
         "processes: exec with arguments, before the first instruction",
     ),
     ("on_exit", "tp_btf/sched_process_exit", "processes: exit"),
+    ("on_group", "tp_btf/cgroup_mkdir", "names of control groups, also of those soon gone"),
     ("on_move", "tp_btf/cgroup_attach_task", "processes that enter the scope"),
     (
         "on_socket_state",

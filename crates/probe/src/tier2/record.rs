@@ -17,6 +17,7 @@ pub(crate) mod kind {
     pub(crate) const IDENTITY: u16 = 5;
     pub(crate) const RENAMED: u16 = 6;
     pub(crate) const NAMESPACE: u16 = 7;
+    pub(crate) const GROUP: u16 = 8;
     pub(crate) const CREATE: u16 = 10;
     pub(crate) const WRITE: u16 = 11;
     pub(crate) const READ: u16 = 12;
@@ -126,6 +127,13 @@ pub(crate) struct Exec<'a> {
     pub(crate) env: &'a [u8],
 }
 
+/// A control group that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Made<'a> {
+    pub(crate) cgroup: u64,
+    pub(crate) path: &'a [u8],
+}
+
 /// How a process ended, and what it used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit {
@@ -171,6 +179,7 @@ pub(crate) enum Body<'a> {
     Exec(Box<Exec<'a>>),
     Exit(Exit),
     Moved,
+    Group(Made<'a>),
     Change(Change<'a>),
     Reach(Reach),
     Region(Region<'a>),
@@ -207,6 +216,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(Head, Body<'_>)> {
             Body::Exit(Exit { cpu: input.u64()?, peak: input.u64()?, status: input.u32()? })
         }
         kind::MOVED => Body::Moved,
+        kind::GROUP => Body::Group(group(&mut input)?),
         kind::IDENTITY..=kind::NAMESPACE => Body::Change(Change::read(&mut input)?),
         kind::ACCESS..=kind::SIGNAL => Body::Reach(Reach::read(&mut input)?),
         kind::MAP..=kind::IMAGE => Body::Region(Region::read(&mut input)?),
@@ -257,6 +267,13 @@ fn exec<'a>(input: &mut Input<'a>) -> Option<Exec<'a>> {
     exec.args = input.bytes(lengths[3])?;
     exec.env = input.bytes(lengths[4])?;
     Some(exec)
+}
+
+fn group<'a>(input: &mut Input<'a>) -> Option<Made<'a>> {
+    let cgroup = input.u64()?;
+    let length = usize::try_from(input.u32()?).ok()?;
+    input.bytes(4)?;
+    Some(Made { cgroup, path: text(input.bytes(length)?) })
 }
 
 fn file<'a>(input: &mut Input<'a>) -> Option<FileRecord<'a>> {
