@@ -11,6 +11,7 @@ use metsuke_enforce::deny::Subject;
 use metsuke_event::Event;
 use metsuke_event::activity::Activity;
 use metsuke_event::coverage::{Outcome, Tier};
+use metsuke_event::inventory::Item;
 use metsuke_testkit::{needs, small_disk};
 use sha2::{Digest, Sha256};
 
@@ -96,6 +97,36 @@ fn a_listed_content_is_met_once_the_probe_has_hashed_it() -> anyhow::Result<()> 
     let mut execute = move || command.status();
     assert!(execute()?.success(), "nobody has hashed it yet");
     world.wait("the execution to be met", || Ok(execute()?.signal() == Some(9)))
+}
+
+#[test]
+fn a_listed_content_that_the_inventory_found_is_met_at_its_first_execution() -> anyhow::Result<()> {
+    let test = "a_listed_content_that_the_inventory_found_is_met_at_its_first_execution";
+    needs!(test, Root, Cgroup);
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    let place = world.dir.path().join("programs");
+    std::fs::create_dir(&place)?;
+    let path = place.join("copy");
+    let hash = copy(&path)?;
+    let config = format!(
+        r#"{{"deny": [{{"sha256": "{hash}", "operations": ["exec"]}}],
+             "inventory": {{"places": ["{}"], "cpu_percent": 100}}}}"#,
+        place.display()
+    );
+    world.run_configured(&config)?;
+    if !works(&world, "tp_btf/sched_process_exec") {
+        eprintln!("NOT RUN: {test}: no tier 2 here");
+        return Ok(());
+    }
+    let memory = Arc::clone(&world.memory);
+    let name = path.to_string_lossy().into_owned();
+    world.wait("the inventory", || {
+        let items = memory.inventory.lock().unwrap();
+        Ok(items.iter().any(|item| matches!(item, Item::Executable(file) if file.path == name)))
+    })?;
+    assert_eq!(world.group.command(&path).status()?.signal(), Some(9), "its first execution");
+    Ok(())
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use metsuke_event::inventory::{Delta, Item};
 use metsuke_event::{BootId, EndpointId, Event, ProcessKey, Timestamp};
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart};
 use metsuke_link::ca::Authority;
@@ -32,6 +33,7 @@ pub(crate) struct Memory {
     pub(crate) hellos: Mutex<Vec<Hello>>,
     pub(crate) heartbeats: Mutex<Vec<Heartbeat>>,
     pub(crate) updates: Mutex<Vec<PlanUpdate>>,
+    pub(crate) inventory: Mutex<Vec<Item>>,
     /// Bytes of the artifacts that came whole.
     pub(crate) artifacts: Mutex<HashMap<PlanId, (u64, Vec<u8>)>>,
     orders: Mutex<Vec<Downstream>>,
@@ -83,6 +85,11 @@ impl Handler for Recorder {
     async fn heartbeat(&self, _: EndpointId, heartbeat: Heartbeat) -> Result<(), HandlerError> {
         self.0.heartbeats.lock().unwrap().push(heartbeat);
         Ok(())
+    }
+
+    async fn inventory(&self, _: EndpointId, delta: Delta) -> Result<u64, HandlerError> {
+        self.0.inventory.lock().unwrap().extend(delta.set);
+        Ok(delta.generation)
     }
 
     async fn plan_update(&self, _: EndpointId, update: PlanUpdate) -> Result<(), HandlerError> {
