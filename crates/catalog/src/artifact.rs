@@ -1,6 +1,9 @@
 //! Artifacts as rows: what plans brought, where it came from, what it is. The bytes lie beside the
 //! catalog, under their SHA-256.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use metsuke_event::id::PlanId;
 use metsuke_event::{EndpointId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -32,6 +35,15 @@ pub struct ArtifactRecord {
     pub stored: Timestamp,
     /// What else is known of it.
     pub meta: serde_json::Value,
+}
+
+/// How long, and how many bytes of, artifacts are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArtifactsKept {
+    /// Those stored longer ago go.
+    pub age: Duration,
+    /// Beyond so many bytes in all the oldest go.
+    pub bytes: u64,
 }
 
 /// Which artifacts.
@@ -95,6 +107,56 @@ impl Catalog {
         tx.commit().await.map_err(database("commit"))?;
         self.tell(Change::Plan(artifact.plan));
         Ok(())
+    }
+
+    /// Forgets artifacts that are too old, or too many, the oldest first, and logs each. Says which;
+    /// their bytes are the caller's to remove, unless another artifact has the same.
+    pub async fn prune_artifacts(
+        &self,
+        now: Timestamp,
+        kept: ArtifactsKept,
+    ) -> Result<Vec<ArtifactRecord>> {
+        let tx = self.begin().await?;
+        let rows = Entity::find()
+            .order_by_desc(Column::Stored)
+            .order_by_asc(Column::Plan)
+            .all(&tx)
+            .await
+            .map_err(database("read artifacts"))?;
+        let age = i64::try_from(kept.age.as_nanos()).unwrap_or(i64::MAX);
+        let oldest = now.as_nanos().saturating_sub(age);
+        let (mut bytes, mut pruned) = (0_u64, Vec::new());
+        for row in rows {
+            bytes = bytes.saturating_add(row.size.cast_unsigned());
+            let why = if row.stored < oldest {
+                "too old"
+            } else if bytes > kept.bytes {
+                // With every older one, for the sum only grows.
+                "too many bytes"
+            } else {
+                continue;
+            };
+            Entity::delete_by_id(row.plan.clone())
+                .exec(&tx)
+                .await
+                .map_err(database("forget an artifact"))?;
+            let detail = format!("{why}: {} {}, sha256 {}", row.kind, row.name, row.sha256);
+            let (actor, action) = ("server", "artifact.prune");
+            append(&tx, now, Deed { actor, action, target: &row.plan, detail: &detail }).await?;
+            pruned.push(ArtifactRecord::try_from(row)?);
+        }
+        tx.commit().await.map_err(database("commit"))?;
+        for artifact in &pruned {
+            self.tell(Change::Plan(artifact.plan));
+        }
+        Ok(pruned)
+    }
+
+    /// The SHA-256 of every artifact there is.
+    pub async fn artifact_hashes(&self) -> Result<BTreeSet<String>> {
+        let hashes = Entity::find().select_only().column(Column::Sha256).distinct();
+        let hashes = hashes.into_tuple::<String>().all(&self.read).await;
+        Ok(hashes.map_err(database("read artifacts"))?.into_iter().collect())
     }
 
     /// The artifact of `plan`.

@@ -36,7 +36,7 @@ pub use alert::{
     TriageChange,
 };
 pub use alert_list::{AlertFilter, AlertOrder, AlertPlace, AlertSlice, OpenCounts};
-pub use artifact::{ArtifactFilter, ArtifactRecord};
+pub use artifact::{ArtifactFilter, ArtifactRecord, ArtifactsKept};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
 pub use detected::{Detected, MAX_BOOTS, Stored, Watermark};

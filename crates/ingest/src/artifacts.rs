@@ -5,7 +5,7 @@
 //! than it allows. Invariant: no part of a path comes from a sensor: plans and hashes were parsed.
 //! Invariant: a row in the catalog means that the bytes are on disk and have that hash.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{ArtifactRecord, Catalog, CatalogError};
+use metsuke_catalog::{ArtifactRecord, ArtifactsKept, Catalog, CatalogError};
 use metsuke_event::EndpointId;
 use metsuke_event::id::PlanId;
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart, Offer};
 use sha2::{Digest, Sha256};
 
 /// Bytes that stay free for the event store, whatever sensors bring.
-const FREE_BYTES_MIN: u64 = 1 << 30;
+pub(crate) const FREE_BYTES_MIN: u64 = 1 << 30;
 /// How long a part of an artifact is kept whose sensor sends no more: sensors give up after a week.
 const PARTIAL_KEPT: Duration = Duration::from_secs(8 * 86_400);
 /// Bytes hashed at once.
@@ -29,7 +29,14 @@ const BLOCK: usize = 256 << 10;
 
 /// Where the artifacts of a server lie. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ArtifactFolder(Arc<Path>);
+pub struct ArtifactFolder(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    /// Held while bytes and their row come or go: neither is seen without the other.
+    changing: tokio::sync::Mutex<()>,
+}
 
 impl ArtifactFolder {
     /// In `folder`, which is made when needed, for its owner alone. Parts that nobody sent on for
@@ -48,25 +55,69 @@ impl ArtifactFolder {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self(folder.into()))
+        let changing = tokio::sync::Mutex::default();
+        Ok(Self(Arc::new(Place { folder: folder.to_owned(), changing })))
     }
 
     /// Where the bytes with this SHA-256 (64 lower-case hexadecimal digits) lie.
     pub fn path(&self, sha256: &str) -> PathBuf {
         let first = sha256.get(..2).unwrap_or_default();
-        self.0.join("sha256").join(first).join(sha256)
+        self.0.folder.join("sha256").join(first).join(sha256)
     }
 
     fn partial(&self, plan: PlanId) -> PathBuf {
-        self.0.join("partial").join(plan.to_string())
+        self.0.folder.join("partial").join(plan.to_string())
     }
+
+    /// Forgets artifacts beyond what is `kept`, and removes bytes that no artifact has. Says how
+    /// many went.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read, or a file not removed; what is left goes the next time.
+    pub async fn prune(&self, catalog: &Catalog, kept: ArtifactsKept) -> Result<usize, PruneError> {
+        let _changing = self.0.changing.lock().await;
+        let pruned = catalog.prune_artifacts(now(), kept).await?;
+        let known = catalog.artifact_hashes().await?;
+        let folder = self.0.folder.join("sha256");
+        blocking(move || sweep(&folder, &known)).await?;
+        Ok(pruned.len())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let free = rustix::fs::statvfs(&self.0.folder)?;
+        Ok(free.f_bavail.saturating_mul(free.f_frsize))
+    }
+}
+
+/// Why artifacts were not pruned.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A file.
+    #[error("the bytes of an artifact cannot be removed: {0}; look at the folder's owner and disk")]
+    File(#[from] io::Error),
+}
+
+/// Removes every file below `folder` whose name is not `known`.
+fn sweep(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
+    for part in fs::read_dir(folder)? {
+        for file in fs::read_dir(part?.path())? {
+            let file = file?;
+            if !file.file_name().to_str().is_some_and(|name| known.contains(name)) {
+                fs::remove_file(file.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One upload under way.
 #[derive(Clone, Debug)]
 struct Upload {
     offer: Offer,
-    /// Bytes written.
+    /// Bytes written; the others are reserved on the disk.
     written: u64,
     /// Whether it came whole once, with another hash.
     was_wrong: bool,
@@ -79,6 +130,8 @@ pub(crate) struct Artifacts {
     folder: ArtifactFolder,
     /// At most one per endpoint: a sensor sends one at a time.
     uploads: Mutex<HashMap<EndpointId, Upload>>,
+    /// Bytes that stay free.
+    free_min: u64,
 }
 
 /// Why a part was not taken.
@@ -107,8 +160,8 @@ impl From<CatalogError> for Trouble {
 }
 
 impl Artifacts {
-    pub(crate) fn new(catalog: Catalog, folder: ArtifactFolder) -> Self {
-        Self { catalog, folder, uploads: Mutex::default() }
+    pub(crate) fn new(catalog: Catalog, folder: ArtifactFolder, free_min: u64) -> Self {
+        Self { catalog, folder, uploads: Mutex::default(), free_min }
     }
 
     fn uploads(&self) -> MutexGuard<'_, HashMap<EndpointId, Upload>> {
@@ -144,6 +197,7 @@ impl Artifacts {
             return Err(Trouble::Refused("the plan has brought another artifact".to_owned()));
         }
         self.check(endpoint, &offer).await?;
+        self.reserve(endpoint, &offer)?;
         let (path, size) = (self.folder.partial(plan), offer.size);
         let written = blocking(move || {
             let file = open(&path)?;
@@ -160,7 +214,7 @@ impl Artifacts {
         self.next(endpoint, upload).await
     }
 
-    /// Whether somebody asked for this, and there is room.
+    /// Whether somebody asked for this.
     async fn check(&self, endpoint: EndpointId, offer: &Offer) -> Result<(), Trouble> {
         let nobody = || Trouble::Refused("no plan of this endpoint asked for it".to_owned());
         let record = self.catalog.plan(offer.plan).await?.ok_or_else(nobody)?;
@@ -178,12 +232,26 @@ impl Artifacts {
                 offer.size
             )));
         }
-        let free = rustix::fs::statvfs(&*self.folder.0).map_err(io::Error::from)?;
-        let free = free.f_bavail.saturating_mul(free.f_frsize);
-        if free < offer.size.saturating_add(FREE_BYTES_MIN) {
+        Ok(())
+    }
+
+    /// Takes room on the disk for it, beside what the uploads of others still bring.
+    fn reserve(&self, endpoint: EndpointId, offer: &Offer) -> Result<(), Trouble> {
+        let mut uploads = self.uploads();
+        // What this endpoint sent before is given up: a sensor sends one at a time.
+        uploads.remove(&endpoint);
+        let coming = uploads.values().map(|one| one.offer.size.saturating_sub(one.written));
+        let taken = coming.fold(self.free_min, u64::saturating_add);
+        if self.folder.free_bytes()? < offer.size.saturating_add(taken) {
             return Err(Trouble::Later("the server's disk has no room for it now".to_owned()));
         }
+        uploads.insert(endpoint, Upload { offer: offer.clone(), written: 0, was_wrong: false });
         Ok(())
+    }
+
+    /// The endpoint is away: what it was sending is offered again when it comes back.
+    pub(crate) fn gone(&self, endpoint: EndpointId) {
+        self.uploads().remove(&endpoint);
     }
 
     async fn chunk(
@@ -224,8 +292,10 @@ impl Artifacts {
         }
         let (from, to) = (self.folder.partial(plan), self.folder.path(&upload.offer.sha256));
         let sha256 = upload.offer.sha256.clone();
+        let changing = self.folder.0.changing.lock().await;
         if blocking(move || keep(&from, &to, &sha256)).await? {
             self.note(endpoint, &upload.offer).await?;
+            drop(changing);
             self.uploads().remove(&endpoint);
             tracing::info!(%endpoint, %plan, size = upload.offer.size, "an artifact was stored");
             return Ok(ArtifactAnswer::Stored { plan });

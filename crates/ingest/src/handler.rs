@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::artifacts::{ArtifactFolder, Artifacts};
+use crate::artifacts::{ArtifactFolder, Artifacts, FREE_BYTES_MIN};
 use crate::intake::{Intake, IntakeError};
 use crate::metrics::{Metrics, add};
 use crate::store::StoreError;
@@ -78,8 +78,14 @@ impl SensorHandler {
 
     /// Keeps artifacts in `folder`.
     #[must_use]
-    pub fn keeping(mut self, folder: ArtifactFolder) -> Self {
-        self.artifacts = Some(Artifacts::new(self.catalog.clone(), folder));
+    pub fn keeping(self, folder: ArtifactFolder) -> Self {
+        self.keeping_free(folder, FREE_BYTES_MIN)
+    }
+
+    /// As [`Self::keeping`], with so many bytes of its disk left free whatever sensors bring.
+    #[must_use]
+    pub fn keeping_free(mut self, folder: ArtifactFolder, free_bytes: u64) -> Self {
+        self.artifacts = Some(Artifacts::new(self.catalog.clone(), folder, free_bytes));
         self
     }
 
@@ -271,6 +277,9 @@ impl Handler for SensorHandler {
     async fn gone(&self, endpoint: EndpointId) {
         tracing::info!(%endpoint, "sensor gone");
         self.control.gone(endpoint);
+        if let Some(artifacts) = &self.artifacts {
+            artifacts.gone(endpoint);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod names;
 mod refusal;
 mod store;
 
-pub use artifacts::ArtifactFolder;
+pub use artifacts::{ArtifactFolder, PruneError};
 pub use detector::{Detector, DetectorError, replay};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{ArtifactFilter, Catalog};
+use metsuke_catalog::{ArtifactFilter, ArtifactsKept, Catalog};
 use metsuke_control::{Control, Order, Target};
 use metsuke_event::id::PlanId;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
@@ -62,13 +63,23 @@ impl World {
     }
 
     fn handler(catalog: &Catalog, control: &Control, folder: &std::path::Path) -> SensorHandler {
+        Self::handler_free(catalog, control, folder, 0)
+    }
+
+    /// One that leaves so many bytes of the disk free.
+    fn handler_free(
+        catalog: &Catalog,
+        control: &Control,
+        folder: &std::path::Path,
+        free_bytes: u64,
+    ) -> SensorHandler {
         let metrics: Arc<Metrics> = Arc::default();
         let intake = Intake::new(Arc::new(Nowhere), Arc::clone(&metrics));
         let queue = Detector::queue().0;
         let artifacts = ArtifactFolder::open(&folder.join("artifacts")).unwrap();
         let handler =
             SensorHandler::new(catalog.clone(), control.clone(), intake, (queue, metrics));
-        handler.keeping(artifacts)
+        handler.keeping_free(artifacts, free_bytes)
     }
 
     fn restart(&mut self) {
@@ -77,10 +88,14 @@ impl World {
 
     /// A plan that lets `max_bytes` be collected.
     async fn plan(&self, max_bytes: u64) -> PlanId {
+        self.plan_of(self.endpoint, max_bytes).await
+    }
+
+    async fn plan_of(&self, endpoint: EndpointId, max_bytes: u64) -> PlanId {
         let target = Target::Take(Verb::Collect { path: "/etc/hosts".to_owned(), max_bytes });
         let order = Order {
             target,
-            endpoint: self.endpoint,
+            endpoint,
             reason: "test".to_owned(),
             actor: "ann".to_owned(),
             alert: None,
@@ -177,4 +192,89 @@ async fn bytes_of_another_hash_are_asked_for_once_more_and_then_refused() {
     assert_eq!(world.offer(plan, b"right").await, ArtifactAnswer::Wanted { plan, offset: 0 });
     assert_eq!(world.chunk(plan, 0, b"right").await, ArtifactAnswer::Stored { plan });
     assert_eq!(world.kept(b"right").as_deref(), Some(&b"right"[..]));
+}
+
+/// Stores an artifact of these bytes; says which plan brought it.
+async fn stored(world: &World, bytes: &[u8]) -> PlanId {
+    let plan = world.plan(1_000).await;
+    assert_eq!(world.offer(plan, bytes).await, ArtifactAnswer::Wanted { plan, offset: 0 });
+    assert_eq!(world.chunk(plan, 0, bytes).await, ArtifactAnswer::Stored { plan });
+    plan
+}
+
+#[tokio::test]
+async fn too_many_bytes_and_too_old_artifacts_go_and_shared_bytes_stay() {
+    let world = World::new().await;
+    let folder = ArtifactFolder::open(&world.folder.path().join("artifacts")).unwrap();
+    let old = stored(&world, b"shared bytes").await;
+    let middle = stored(&world, b"bytes of the middle").await;
+    let new = stored(&world, b"shared bytes").await;
+    let left = async || {
+        let all = world.catalog.artifacts(&ArtifactFilter::default(), 9).await.unwrap();
+        all.into_iter().map(|artifact| artifact.plan).collect::<Vec<_>>()
+    };
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let keep = |age, bytes| ArtifactsKept { age, bytes };
+    let prune = async |kept| folder.prune(&world.catalog, kept).await.unwrap();
+    assert_eq!(prune(keep(days(9), 43)).await, 0, "12 + 19 + 12 bytes fit");
+    assert_eq!(prune(keep(days(9), 42)).await, 1);
+    assert_eq!(left().await, [new, middle]);
+    assert!(world.kept(b"shared bytes").is_some(), "the newest has them, too");
+    assert_eq!(prune(keep(days(9), 30)).await, 1);
+    assert_eq!((left().await, world.kept(b"bytes of the middle")), (vec![new], None));
+    // A file without a row: a crash between the two.
+    let orphan = folder.path(&"a".repeat(64));
+    std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    std::fs::write(&orphan, "x").unwrap();
+    assert_eq!(prune(keep(Duration::ZERO, u64::MAX)).await, 1, "too old at once");
+    assert!(left().await.is_empty() && world.kept(b"shared bytes").is_none() && !orphan.exists());
+    let entries = world.catalog.audit_entries(None, 3).await.unwrap();
+    let said: Vec<_> = entries.iter().map(|one| (one.action.as_str(), &one.target)).collect();
+    let [newest, second, first] = [new, middle, old].map(|plan| plan.to_string());
+    assert_eq!(
+        said,
+        ["artifact.prune"; 3].into_iter().zip([&newest, &second, &first]).collect::<Vec<_>>()
+    );
+    assert!(entries[0].detail.contains("too old") && entries[2].detail.contains("too many"));
+}
+
+#[tokio::test]
+async fn uploads_side_by_side_do_not_take_the_same_room() {
+    const COMING: u64 = 1 << 30;
+    let mut world = World::new().await;
+    let token = world.catalog.create_enrolment_token(now(), "server", 1_000_000_000_000).await;
+    let other = world.catalog.enrol(now(), &token.unwrap().secret, "h2").await.unwrap().unwrap();
+    // Room for one and a half of what is coming; other writers of this disk have that half.
+    let free = rustix::fs::statvfs(world.folder.path()).unwrap();
+    let free = free.f_bavail * free.f_frsize;
+    let Some(reserve) = free.checked_sub(COMING + COMING / 2) else {
+        eprintln!("NOT RUN: uploads_side_by_side_do_not_take_the_same_room: the disk is full");
+        return;
+    };
+    world.handler =
+        World::handler_free(&world.catalog, &world.control, world.folder.path(), reserve);
+    let first = world.plan(COMING).await;
+    let offer = |plan, size| Offer {
+        plan,
+        kind: "file".to_owned(),
+        name: "/etc/hosts".to_owned(),
+        size,
+        sha256: "b".repeat(64),
+        taken: Timestamp::from_millis(1),
+        meta: "{}".to_owned(),
+    };
+    let send = async |endpoint, offer| {
+        world.handler.artifact(endpoint, ArtifactPart::Offer(offer)).await.unwrap()
+    };
+    let wanted = ArtifactAnswer::Wanted { plan: first, offset: 0 };
+    assert_eq!(send(world.endpoint, offer(first, COMING)).await, wanted);
+    assert_eq!(send(world.endpoint, offer(first, COMING)).await, wanted, "its own room is its own");
+    let second = world.plan_of(other, COMING).await;
+    let refused = send(other, offer(second, COMING)).await;
+    let is_later = |answer: &ArtifactAnswer| matches!(answer, ArtifactAnswer::Refused { later: true, reason, .. } if reason.contains("room"));
+    assert!(is_later(&refused), "{refused:?}");
+    // The first is away: its room is free.
+    world.handler.gone(world.endpoint).await;
+    let taken = send(other, offer(second, COMING)).await;
+    assert_eq!(taken, ArtifactAnswer::Wanted { plan: second, offset: 0 });
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use metsuke_api::ports::Facts;
 use metsuke_api::{Parts, Transport};
-use metsuke_catalog::Catalog;
+use metsuke_catalog::{ArtifactsKept, Catalog};
 use metsuke_control::Control;
 use metsuke_ingest::{
     ArtifactFolder, Detector, DetectorError, Intake, Metrics, SensorHandler, Store,
@@ -55,6 +55,21 @@ pub(crate) struct RunArguments {
     /// Put a fresh enrolment token and an API token into ready.json.
     #[arg(long)]
     bootstrap: bool,
+    /// Days that artifacts of endpoints are kept.
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    artifacts_days: u32,
+    /// GiB of artifacts kept in all; beyond them the oldest go.
+    #[arg(long, value_name = "GIB", default_value_t = 100)]
+    artifacts_gib: u32,
+}
+
+impl RunArguments {
+    fn artifacts_kept(&self) -> ArtifactsKept {
+        ArtifactsKept {
+            age: Duration::from_secs(u64::from(self.artifacts_days) * 86_400),
+            bytes: u64::from(self.artifacts_gib) << 30,
+        }
+    }
 }
 
 /// What is open before anything is served.
@@ -145,7 +160,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
             let stopped = stop.clone().cancelled_owned();
             async move { axum::serve(http, router).with_graceful_shutdown(stopped).await }
         }),
-        upkeep: task(upkeep(opened.catalog.clone(), opened.control.clone(), stop.clone())),
+        upkeep: task(upkeep(
+            opened.catalog.clone(),
+            opened.control.clone(),
+            (opened.artifacts.clone(), arguments.artifacts_kept()),
+            stop.clone(),
+        )),
     };
     let ready = announce(&arguments, &opened, (http_addr, link_addr)).await?;
     let failure = wait(&tasks).await;
@@ -176,6 +196,12 @@ fn parts(
         artifacts: {
             let artifacts = opened.artifacts.clone();
             Arc::new(move |sha256: &str| artifacts.path(sha256))
+        },
+        uninstall: {
+            let authority = Arc::clone(&opened.authority);
+            Arc::new(move |endpoint, expires| {
+                authority.signing().uninstall_token(endpoint, expires)
+            })
         },
         status: Arc::new(status),
         facts: Facts {
@@ -217,8 +243,13 @@ async fn announce(
     Ok(file)
 }
 
-/// Expires plans, forgets old hits and old health, until `stop`.
-async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
+/// Expires plans, forgets old hits, old health and old artifacts, until `stop`.
+async fn upkeep(
+    catalog: Catalog,
+    control: Control,
+    (artifacts, kept): (ArtifactFolder, ArtifactsKept),
+    stop: CancellationToken,
+) {
     let prune = async {
         while stop.run_until_cancelled(tokio::time::sleep(PRUNE_EVERY)).await.is_some() {
             match catalog.prune_hits(HITS_KEPT).await {
@@ -228,6 +259,11 @@ async fn upkeep(catalog: Catalog, control: Control, stop: CancellationToken) {
             }
             if let Err(error) = catalog.prune_health(metsuke_catalog::clock::now()).await {
                 tracing::error!(%error, "old health of endpoints cannot be forgotten");
+            }
+            match artifacts.prune(&catalog, kept).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::warn!(forgotten, "old artifacts were thrown away"),
+                Err(error) => tracing::error!(%error, "old artifacts cannot be thrown away"),
             }
         }
     };
