@@ -230,6 +230,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/endpoints/{id}/uninstall-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives leave to remove an endpoint's sensor; administrators only, and logged. It holds until it
+         *     expires: the sensor checks it without the server.
+         */
+        post: operations["create_uninstall_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrolment-tokens": {
         parameters: {
             query?: never;
@@ -1917,6 +1937,25 @@ export interface components {
             /** @description What it needs and has not. */
             why: string;
         };
+        /** @description Leave to remove one sensor; shown once, for `metsuke-sensor uninstall --token-file`. */
+        UninstallToken: {
+            /** @description The endpoint it is good for. */
+            endpoint: string;
+            /** @description When it ends. */
+            expires: components["schemas"]["Time"];
+            /** @description The token. */
+            token: string;
+        };
+        /** @description Why a sensor is removed, and how long that is allowed. */
+        UninstallTokenRequest: {
+            /** @description Why, for the audit log; 1 to 500 bytes. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description Seconds, 60 to 604800.
+             */
+            ttl_s: number;
+        };
         /** @description One account. */
         User: {
             /** @description When it was made. */
@@ -2615,6 +2654,73 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_uninstall_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Endpoint id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UninstallTokenRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UninstallToken"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

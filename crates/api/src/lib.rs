@@ -30,6 +30,7 @@ pub mod stream;
 pub mod techniques;
 pub mod tokens;
 pub mod tree;
+pub mod uninstall;
 pub mod users;
 
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub responses: Arc<dyn Responses>,
     /// Where artifacts lie.
     pub artifacts: ports::ArtifactPath,
+    /// Signs the leave to remove a sensor.
+    pub uninstall: ports::UninstallSigner,
     /// Counters.
     pub status: Arc<dyn Status>,
     /// What the server runs.

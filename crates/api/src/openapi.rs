@@ -30,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::artifacts::routes())
         .merge(crate::audit::routes())
         .merge(crate::enrolment::routes())
+        .merge(crate::uninstall::routes())
         .merge(crate::users::routes())
         .merge(crate::stream::routes())
 }

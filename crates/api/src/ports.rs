@@ -151,6 +151,9 @@ pub enum Action {
 /// Where the bytes of an artifact lie, by their SHA-256.
 pub type ArtifactPath = Arc<dyn Fn(&str) -> PathBuf + Send + Sync>;
 
+/// Signs the leave to remove an endpoint's sensor until a time, in seconds since 1970.
+pub type UninstallSigner = Arc<dyn Fn(EndpointId, u64) -> String + Send + Sync>;
+
 /// A request for a response.
 #[derive(Clone, Debug)]
 pub struct ResponseOrder {

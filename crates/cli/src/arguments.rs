@@ -99,6 +99,18 @@ pub(crate) enum Endpoint {
         /// Id or host name.
         endpoint: String,
     },
+    /// Give leave to remove sensors from their hosts, a line each: host and token.
+    UninstallToken {
+        /// Ids or host names.
+        #[arg(required = true)]
+        endpoint: Vec<String>,
+        /// Hours it holds, up to a week; it cannot be taken back.
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
+        hours: u32,
+        /// Why, for the audit log.
+        #[arg(long)]
+        reason: String,
+    },
     /// What is on an endpoint.
     Inventory {
         /// Id or host name.

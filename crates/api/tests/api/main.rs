@@ -17,6 +17,7 @@ mod paging;
 mod status;
 mod stream;
 mod tokens;
+mod uninstall;
 mod world;
 
 use axum::body::Body;

@@ -206,6 +206,7 @@ impl World {
                 let folder = folder.path().to_owned();
                 Arc::new(move |sha256: &str| folder.join(sha256))
             },
+            uninstall: Arc::new(|endpoint, expires| format!("{expires}.{endpoint}")),
             status: Arc::new(Still(Arc::clone(&storage))),
             facts: Facts {
                 detections: DetectionList {

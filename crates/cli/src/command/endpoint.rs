@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::output::{self, cell, list};
 
 mod evidence;
+mod uninstall;
 
 pub(crate) fn run(
     arguments: &Arguments,
@@ -19,6 +20,9 @@ pub(crate) fn run(
     match endpoint {
         Endpoint::List => all(arguments, client),
         Endpoint::Take(take) => evidence::run(arguments, client, take),
+        Endpoint::UninstallToken { endpoint, hours, reason } => {
+            uninstall::run(arguments, client, endpoint, (*hours, reason))
+        }
         Endpoint::Show { endpoint } => show(arguments, client, endpoint),
         Endpoint::Inventory { endpoint, kind, search, gone, limit } => {
             let filters = [
