@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use metsuke_event::coverage::Tier;
 use metsuke_scan::{Limits, Listener};
@@ -61,6 +62,32 @@ impl Watcher {
     ];
 }
 
+/// What a single hook in the kernel may cost, and how often that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookBudget {
+    /// Thousandths of all cores that one hook may run; at 0 every hook that runs is over it.
+    pub permille: u32,
+    /// Time between two countings of run time. The kernel counts for all programs of the host while
+    /// it is asked to, a quarter of a second each, which costs every run some tens of nanoseconds.
+    pub every: Duration,
+    /// Time between two looks whether each hook is still attached.
+    pub look: Duration,
+    /// For how long a hook over its budget is taken away.
+    pub again: Duration,
+}
+
+impl Default for HookBudget {
+    /// A tenth of all cores, counted once a minute; tried again after ten minutes.
+    fn default() -> Self {
+        Self {
+            permille: 100,
+            every: Duration::from_mins(1),
+            look: Duration::from_secs(1),
+            again: Duration::from_mins(10),
+        }
+    }
+}
+
 /// How a probe is set up. `ProbeConfig::new` gives defaults fit for production.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
@@ -84,6 +111,8 @@ pub struct ProbeConfig {
     pub web_roots: Vec<PathBuf>,
     /// Slows the probe while it runs.
     pub throttle: Throttle,
+    /// What a hook may cost.
+    pub hooks: HookBudget,
     /// Unix sockets to which connections are reported: paths, and abstract names that begin with `@`.
     pub unix_sockets: Vec<Sensitive>,
 }
@@ -109,6 +138,7 @@ impl ProbeConfig {
                 .map(PathBuf::from)
                 .into(),
             throttle: Throttle::default(),
+            hooks: HookBudget::default(),
         }
     }
 }

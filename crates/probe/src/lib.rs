@@ -30,7 +30,7 @@ mod world;
 
 pub use metsuke_scan::{Identity, Listener};
 
-pub use config::{ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher};
+pub use config::{HookBudget, ProbeConfig, SINK_BATCHES, Scope, Sensitive, Watcher};
 pub use defaults::{default_sensitive, default_settings, default_unix_sockets};
 pub use error::ProbeError;
 pub use host::{boot_id, cgroup_root};

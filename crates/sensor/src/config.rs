@@ -79,6 +79,9 @@ pub(crate) struct Config {
     /// What the sensor may use.
     pub(crate) budgets: Budgets,
     flood_per_second: Option<u64>,
+    /// Thousandths of all cores that a single hook in the kernel may run before it is taken away for
+    /// a while; 100 by default.
+    pub(crate) hook_permille: Option<u32>,
     /// Folders whose files may be read as evidence; without a scope everything by default, with one
     /// nothing.
     pub(crate) evidence_roots: Option<Vec<PathBuf>>,

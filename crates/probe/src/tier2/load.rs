@@ -14,6 +14,7 @@ use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
 use crate::coverage::{self, hook};
 use crate::sensitive::{KernelName, Looks, Patterns, looks};
+use crate::tier2::hooks::{Hooks, Word};
 
 static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
 static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.bpf.o"));
@@ -69,14 +70,19 @@ pub(super) struct Loaded {
     pub(super) ends: MapHandle,
     pub(super) datagrams: MapHandle,
     pub(super) modules: bool,
-    links: Vec<Link>,
+    hooks: Hooks,
     objects: Vec<Object>,
 }
 
 impl Loaded {
     /// Takes the hooks away; what is queued can still be read.
     pub(super) fn detach(&mut self) {
-        self.links.clear();
+        self.hooks.clear();
+    }
+
+    /// Looks after the hooks; what was done is to be told.
+    pub(super) fn look(&mut self, now: u64) -> Vec<Word> {
+        self.hooks.look(&self.objects, now)
     }
 }
 
@@ -110,8 +116,11 @@ pub(super) fn load(config: &ProbeConfig, bounds: &Bounds) -> (Option<Loaded>, Ve
     let modules = try_modules(&loaded, bounds, config);
     let result = modules.map(|(object, links)| {
         loaded.modules = true;
+        let place = loaded.objects.len();
         loaded.objects.push(object);
-        loaded.links.extend(links);
+        for (name, link) in links {
+            loaded.hooks.add(place, &name, link);
+        }
     });
     trials.push(hook(Tier::Tracing, "tp_btf/module_load", purpose, outcome(result)));
     (Some(loaded), trials)
@@ -144,19 +153,24 @@ fn try_tracing(
             (map("ends")?, map("datagram_sockets")?),
         ))
     })();
-    let mut links = Vec::new();
+    let mut hooks = Hooks::new(config.hooks);
     let mut works = true;
     for (program, name, purpose) in HOOKS {
         let attached = attach_one(&object, program);
         works &= attached.is_ok();
-        trials.push(hook(Tier::Tracing, name, purpose, outcome(attached.map(|l| links.push(l)))));
+        let attached = attached.map(|link| hooks.add(0, program, link));
+        trials.push(hook(Tier::Tracing, name, purpose, outcome(attached)));
     }
     let attached = rings.and_then(|programs| {
-        let attach = |program: &&str| attach_one(&object, program);
-        programs.iter().map(attach).collect::<Result<Vec<_>, _>>()
+        let attach = |program: &&'static str| Ok((*program, attach_one(&object, program)?));
+        programs.iter().map(attach).collect::<Result<Vec<_>, String>>()
     });
     let purpose = "files and connections that programs use through io_uring";
-    let attached = attached.map(|attached| links.extend(attached));
+    let attached = attached.map(|attached| {
+        for (program, link) in attached {
+            hooks.add(0, program, link);
+        }
+    });
     trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
         Ok(((records, lost), (files, flows, acts), (ends, datagrams))) if works => Some(Loaded {
@@ -168,7 +182,7 @@ fn try_tracing(
             ends,
             datagrams,
             modules: false,
-            links,
+            hooks,
             objects: vec![object],
         }),
         Ok(_) => None,
@@ -210,7 +224,7 @@ fn try_modules(
     loaded: &Loaded,
     bounds: &Bounds,
     config: &ProbeConfig,
-) -> Result<(Object, Vec<Link>), String> {
+) -> Result<(Object, Vec<(String, Link)>), String> {
     let mut object = open(MODULE)?;
     configure(&mut object, config, bounds)?;
     for mut map in object.maps_mut() {
@@ -277,11 +291,15 @@ fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
     Ok(())
 }
 
-fn attach(object: &Object) -> Result<Vec<Link>, String> {
-    object.progs_mut().map(|program| program.attach().map_err(|error| explain(&error))).collect()
+fn attach(object: &Object) -> Result<Vec<(String, Link)>, String> {
+    let attach = |program: libbpf_rs::ProgramMut<'_>| {
+        let name = program.name().to_string_lossy().into_owned();
+        Ok((name, program.attach().map_err(|error| explain(&error))?))
+    };
+    object.progs_mut().map(attach).collect()
 }
 
-fn attach_one(object: &Object, name: &str) -> Result<Link, String> {
+pub(super) fn attach_one(object: &Object, name: &str) -> Result<Link, String> {
     let program = object.progs_mut().find(|program| program.name() == name);
     let program = program.ok_or_else(|| format!("the object has no program {name}"))?;
     program.attach().map_err(|error| explain(&error))

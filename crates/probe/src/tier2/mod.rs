@@ -7,6 +7,7 @@ mod apply;
 mod attributes;
 mod changes;
 mod flows;
+mod hooks;
 mod labels;
 mod load;
 mod names;
@@ -17,11 +18,13 @@ mod sums;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
-use metsuke_event::Timestamp;
+use metsuke_event::activity::SensorActivity;
 use metsuke_event::coverage::HookTrial;
+use metsuke_event::{Activity, Health, Process, Timestamp};
 
 pub(crate) use load::{built, explain, open, quiet, try_lsm};
 
@@ -138,6 +141,9 @@ impl Tracing {
         self.drain(world);
         let now = host::since_boot();
         self.state.tell_due(world, now);
+        for word in self.loaded.look(now) {
+            tell(world, word);
+        }
         if now >= self.lost.next {
             self.lost.next = now + LOSS_NANOS;
             self.lost.tell(world);
@@ -180,6 +186,36 @@ impl Tracing {
         self.state.tell_all(world);
         self.lost.tell(world);
     }
+}
+
+/// Tells what became of a hook.
+fn tell(world: &mut World, word: hooks::Word) {
+    tracing::warn!(word.reason, word.detail, "a hook");
+    let (at, reason) = (word.at, word.reason);
+    if word.tampering {
+        let health = Health {
+            part: Some("probe".into()),
+            object: Some("bpf_link".into()),
+            reason: Some(reason.into()),
+            detail: Some(word.detail.as_str().into()),
+            from: Some(at),
+            to: Some(at),
+            ..Health::default()
+        };
+        let nobody =
+            Process { missing: Some("the_kernel_does_not_tell".into()), ..Process::default() };
+        let tampered = Activity::Sensor(SensorActivity::Tamper, health);
+        world.emitter.push(at, &Arc::new(nobody), tampered);
+    }
+    let detail = Some(word.detail);
+    world.emitter.notice(Notice {
+        part: "probe.hook",
+        reason,
+        lost: None,
+        from: at,
+        to: at,
+        detail,
+    });
 }
 
 impl Lost {

@@ -67,6 +67,7 @@ fn probe_config(args: &Args, config: &Config) -> ProbeConfig {
     if let Some(sensitive) = config.sensitive() {
         probe.sensitive = sensitive;
     }
+    probe.hooks.permille = config.hook_permille.unwrap_or(probe.hooks.permille);
     for watcher in config.unread() {
         probe.watchers.remove(&watcher);
     }

@@ -1,0 +1,120 @@
+//! The probe looks after its own programs in the kernel: one that costs too much is taken away and
+//! tried again, one that somebody took away is attached again; each is told with the hook's name.
+
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking; descriptors are replaced by hand"
+)]
+
+mod support;
+
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use metsuke_event::coverage::Tier;
+use metsuke_event::{Activity, Event, Kind};
+use metsuke_probe::{HookBudget, ProbeConfig, Scope};
+use support::{Group, Watch};
+
+/// The tests reach into their own process: one at a time, also where they are threads of one.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const OFTEN: Duration = Duration::from_millis(10);
+
+fn watch(group: &Group, test: &str, hooks: HookBudget) -> Option<Watch> {
+    let scope = Scope::Cgroup(group.0.clone());
+    let max_tier = Some(Tier::Tracing);
+    let watch = Watch::with(ProbeConfig { hooks, max_tier, ..ProbeConfig::new(scope) });
+    if watch.coverage().tier == Tier::Tracing {
+        return Some(watch);
+    }
+    eprintln!("NOT RUN: {test}: no tier 2 here");
+    None
+}
+
+/// Whether `event` says `reason` of `hook`.
+fn says(event: &Event, reason: &str, hook: &str) -> bool {
+    let (Activity::Health(health) | Activity::Sensor(_, health)) = &event.activity else {
+        return false;
+    };
+    health.reason.as_deref() == Some(reason)
+        && health.detail.as_deref().is_some_and(|detail| detail.contains(hook))
+}
+
+fn is_exec_of(event: &Event, pid: u32) -> bool {
+    event.activity.kind() == Kind::ProcessExec && event.process.pid == Some(u64::from(pid))
+}
+
+#[test]
+fn a_hook_over_its_budget_is_taken_away_and_told_by_name() {
+    let test = "a_hook_over_its_budget_is_taken_away_and_told_by_name";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { permille: 0, every: OFTEN, look: OFTEN, again: HOUR };
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    // Something to run for, in each window.
+    let mut busy =
+        group.command("/bin/sh", &["-c", "while :; do /bin/true; done"]).spawn().unwrap();
+    let off = watch.find("the end of a hook", |event| says(event, "hook_off", "on_exec "));
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    let Activity::Health(health) = off.activity else { panic!("{off:?}") };
+    assert_eq!(health.part.as_deref(), Some("probe.hook"));
+    assert!(health.detail.unwrap().contains("its budget is 0"));
+    let unseen = group.shell("exec /bin/true", std::path::Path::new("/"));
+    let all = watch.stop();
+    assert!(!all.iter().any(|event| is_exec_of(event, unseen)), "the hook is away");
+}
+
+#[test]
+fn a_hook_that_was_taken_away_is_tried_again() {
+    let test = "a_hook_that_was_taken_away_is_tried_again";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { permille: 0, every: OFTEN, look: OFTEN, again: OFTEN };
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    // Every call of this host runs it.
+    watch.find("its end", |event| says(event, "hook_off", "on_system_call "));
+    watch.find("its return", |event| says(event, "hook_on", "on_system_call "));
+}
+
+/// The descriptors of this process that are BPF links.
+fn links() -> Vec<i32> {
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let is_link = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains("bpf_link"))
+    };
+    entries.filter(is_link).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+#[test]
+fn hooks_that_somebody_took_away_are_attached_again_and_it_is_told() {
+    let test = "hooks_that_somebody_took_away_are_attached_again_and_it_is_told";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = links();
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let null = fs::File::open("/dev/null").unwrap();
+    let own: Vec<i32> = links().into_iter().filter(|link| !before.contains(link)).collect();
+    assert!(own.len() >= 8, "{own:?}");
+    for link in own {
+        // SAFETY: both are open; who reaches into a sensor can do no less. The link's last
+        // descriptor is gone by this, and the kernel detaches its program.
+        let replaced = unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), link) };
+        assert_eq!(replaced, link);
+    }
+    for hook in ["on_fork", "on_exec", "on_exit", "on_move", "on_system_call"] {
+        let tampered = |event: &Event| {
+            event.activity.kind() == Kind::SensorTamper
+                && says(event, "hook_detached", &format!("took {hook} away"))
+        };
+        watch.find(hook, tampered);
+    }
+    let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
+    watch.find("an execution after it", |event| is_exec_of(event, seen));
+}
