@@ -7,12 +7,13 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use anyhow::Result;
+use metsuke_event::EndpointId;
 use metsuke_event::activity::Activity;
 use metsuke_link::message::Downstream;
 use metsuke_respond::{PlanId, ScanTarget, State, Verb};
 use metsuke_testkit::needs;
 
-use crate::world::{World, plan};
+use crate::world::{World, now, plan};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("is there").permissions().mode() & 0o7777
@@ -122,6 +123,40 @@ fn links_inside_a_root_lead_nowhere_outside_of_it() -> Result<()> {
     assert_eq!(there.len(), 1, "{there:?}");
     assert_eq!(fs::read_to_string(outside.join("kept/file"))?, "as it was");
     assert_eq!(mode(&outside), 0o755);
+    Ok(())
+}
+
+/// The server signs and is never asked: its leave is good for one endpoint and for a time.
+#[test]
+fn the_servers_leave_uninstalls_without_the_server() -> Result<()> {
+    needs!("the_servers_leave_uninstalls_without_the_server", Root, Cgroup);
+    let world = World::start()?;
+    let (root, file) = (world.dir.path().join("root"), world.dir.path().join("file"));
+    fs::write(&file, "good\n")?;
+    let mut install = World::command();
+    install.args(["install", "--manager", "init", "--root"]).arg(&root);
+    install.args(["--server", &world.address, "--ca-fingerprint", &world.fingerprint]);
+    let installed = install.arg("--token-file").arg(&file).output()?;
+    assert!(installed.status.success(), "{}", text(&installed));
+    let key = world.authority.signing();
+    let now = u64::try_from(now().as_nanos() / 1_000_000_000)?;
+    let uninstall = |endpoint: u128, expires: u64| -> Result<Output> {
+        let leave = key.uninstall_token(EndpointId::from_u128(endpoint), expires);
+        fs::write(&file, format!("{leave}\n"))?;
+        let mut command = World::command();
+        command.args(["uninstall", "--root"]).arg(&root).arg("--token-file").arg(&file);
+        Ok(command.output()?)
+    };
+    for (endpoint, expires, why) in [(2, now + 600, "not signed"), (1, now - 1, "expired")] {
+        let refused = uninstall(endpoint, expires)?;
+        assert!(!refused.status.success() && text(&refused).contains(why), "{}", text(&refused));
+    }
+    assert!(root.join("usr/bin/metsuke-sensor").exists(), "nothing was removed");
+    let done = uninstall(1, now + 600)?;
+    assert!(done.status.success() && text(&done).contains("server's leave"), "{}", text(&done));
+    for gone in ["usr/bin/metsuke-sensor", "etc/metsuke", "var/lib/metsuke"] {
+        assert!(!root.join(gone).exists(), "{gone}");
+    }
     Ok(())
 }
 

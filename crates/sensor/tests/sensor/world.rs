@@ -141,6 +141,7 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) address: String,
     pub(crate) fingerprint: String,
+    pub(crate) authority: Arc<Authority>,
     _runtime: Runtime,
 }
 
@@ -156,10 +157,20 @@ impl World {
         let config =
             ServerConfig { heartbeat: Duration::from_millis(200), ..ServerConfig::default() };
         let handler = Arc::new(Recorder(Arc::clone(&memory)));
-        let serving = serve(listener, authority, handler, config, CancellationToken::new());
+        let serving =
+            serve(listener, Arc::clone(&authority), handler, config, CancellationToken::new());
         runtime.spawn(async move { serving.await.expect("serves") });
         let group = Cgroup::create("sensor")?;
-        Ok(Self { sensor: None, group, memory, dir, address, fingerprint, _runtime: runtime })
+        Ok(Self {
+            sensor: None,
+            group,
+            memory,
+            dir,
+            address,
+            fingerprint,
+            authority,
+            _runtime: runtime,
+        })
     }
 
     pub(crate) fn state(&self) -> PathBuf {
