@@ -205,7 +205,8 @@ static __noinline int opened(long fd, __u64 flags)
 		if (!bpf_map_update_elem(&writers, &at, &key, BPF_ANY))
 			__sync_fetch_and_add(writing_of(at), 1);
 	}
-	if (mode & FMODE_CREATED) {
+	/* A file without a name is called `#` and its inode, as /proc calls it. */
+	if ((mode & FMODE_CREATED) || (flags & O_UNNAMED)) {
 		fill_file_key(&key, inode, RECORD_CREATE);
 		tell_file(file, &key, 0, 0);
 	} else if ((flags & O_TRUNC) && (mode & FMODE_WRITE)) {
@@ -262,8 +263,8 @@ static __always_inline __u32 put_base(struct scratch *space, __u32 at, int fd, _
 	if (first == '/')
 		return at;
 	if (fd == AT_FDCWD)
-		return put_path(space, at, READ(struct fs_struct, task->fs, pwd.dentry),
-				READ(struct fs_struct, task->fs, pwd.mnt));
+		return put_path(space, at, READ(struct fs_struct, TASK(task, fs), pwd.dentry),
+				READ(struct fs_struct, TASK(task, fs), pwd.mnt));
 	file = file_of(task, fd);
 	if (!file)
 		return at;

@@ -39,6 +39,7 @@ enum {
 	BPF_NOEXIST = 1,
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_RB_FORCE_WAKEUP = 2,
+	BPF_RB_AVAIL_DATA = 0,
 };
 
 #define AT_FDCWD (-100)
@@ -57,8 +58,12 @@ enum {
 #define EINPROGRESS 115
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+/* Of a change time's nanoseconds: somebody has asked for it (Linux 6.13). */
+#define I_CTIME_QUERIED (1u << 31)
 #define FMODE_CREATED 0x100000
 #define O_TRUNC 01000
+#define O_UNNAMED 020000000 /* the bit of O_TMPFILE that is its own */
+#define AT_SYMLINK_FOLLOW 0x400
 #define MS_MOVE 8192
 #define FS_IOC_SETFLAGS 0x40086602
 #define FICLONE 0x40049409
@@ -125,11 +130,15 @@ struct inode {
 	void *i_private;
 	time64_t i_mtime_sec; /* since Linux 6.11 */
 	unsigned int i_mtime_nsec;
+	time64_t i_ctime_sec;
+	unsigned int i_ctime_nsec;
 };
 
 /* As it was before. */
 struct inode___old {
 	struct timespec64 i_mtime;
+	struct timespec64 __i_ctime; /* since Linux 6.6 */
+	struct timespec64 i_ctime;
 };
 
 struct dentry {

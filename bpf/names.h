@@ -24,6 +24,41 @@ static __always_inline int two_names(int base, __u64 path, int base2, __u64 path
 	return named(&names);
 }
 
+/*
+ * What `/proc/self/fd/N` says to a call that follows it, as open(2) tells who gives an unnamed file its
+ * name: the descriptor, and in `path` the end of the text; -1 for any other.
+ */
+static __noinline int named_descriptor(__u64 *path)
+{
+	static const char prefix[] = "/proc/self/fd/";
+	char text[24] = {};
+	int fd = 0;
+
+	if (!path || bpf_probe_read_user_str(text, sizeof(text), (const void *)*path) < 0)
+		return -1;
+	for (__u32 at = 0; at < sizeof(prefix) - 1; at++)
+		if (text[at] != prefix[at])
+			return -1;
+	for (__u32 at = sizeof(prefix) - 1; at < sizeof(text); at++) {
+		if (!text[at]) {
+			*path += at;
+			return at > sizeof(prefix) - 1 ? fd : -1;
+		}
+		if (text[at] < '0' || text[at] > '9')
+			return -1;
+		fd = fd * 10 + text[at] - '0';
+	}
+	return -1;
+}
+
+static __always_inline int hard_link(struct call *call)
+{
+	__u64 path = call->b;
+	int fd = call->e & AT_SYMLINK_FOLLOW ? named_descriptor(&path) : -1;
+
+	return two_names(fd >= 0 ? fd : (int)call->a, path, call->c, call->d, RECORD_HARD_LINK);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_names, struct pt_regs *regs, long result)
 {
@@ -48,7 +83,7 @@ int BPF_PROG(on_names, struct pt_regs *regs, long result)
 	case CALL_link:
 		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_HARD_LINK);
 	case CALL_linkat:
-		return two_names(call.a, call.b, call.c, call.d, RECORD_HARD_LINK);
+		return hard_link(&call);
 	case CALL_symlink:
 		return two_names(AT_FDCWD, call.a, AT_FDCWD, call.b, RECORD_SYMLINK);
 	case CALL_symlinkat:

@@ -11,14 +11,14 @@ enum stream { STREAM_CLOSED, STREAM_TTY, STREAM_PIPE, STREAM_SOCKET, STREAM_FILE
 
 static __always_inline __u32 session_of(struct task_struct *task)
 {
-	struct pid *session = READ(struct signal_struct, task->signal, pids[PIDTYPE_SID]);
+	struct pid *session = READ(struct signal_struct, TASK(task, signal), pids[PIDTYPE_SID]);
 
 	return READ(struct pid, session, numbers[0].nr);
 }
 
 static __always_inline __u64 group_of(struct task_struct *task)
 {
-	struct cgroup *group = READ(struct css_set, task->cgroups, dfl_cgrp);
+	struct cgroup *group = READ(struct css_set, TASK(task, cgroups), dfl_cgrp);
 
 	return READ(struct kernfs_node, READ(struct cgroup, group, kn), id);
 }
@@ -33,18 +33,19 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	/* A new thread is no new process. */
 	if (!space || child->pid != child->tgid)
 		return 0;
-	if (!group_in_scope(READ(struct css_set, child->cgroups, dfl_cgrp)))
+	if (!group_in_scope(READ(struct css_set, TASK(child, cgroups), dfl_cgrp)))
 		return 0;
 	record = (struct record_fork *)space->data;
 	fill_head(&record->head, child, RECORD_FORK);
-	origin = child->real_parent;
-	record->parent = origin->tgid;
-	record->parent_start = origin->group_leader->start_boottime;
+	origin = TASK(child, real_parent);
+	record->parent = TASK(origin, tgid);
+	record->parent_start = READ(struct task_struct, TASK(origin, group_leader), start_boottime);
 	record->cgroup = group_of(child);
 	record->session = session_of(child);
-	send(&record->head, sizeof(*record));
-	if (child->nsproxy != parent->nsproxy || READ(struct cred, child->cred, user_ns) !=
-						 READ(struct cred, parent->cred, user_ns))
+	/* In a group of its own from the start: the group may be gone with it. */
+	send_by(&record->head, sizeof(*record), record->cgroup != group_of(parent));
+	if (TASK(child, nsproxy) != TASK(parent, nsproxy) || READ(struct cred, TASK(child, cred), user_ns) !=
+						 READ(struct cred, TASK(parent, cred), user_ns))
 		tell_change(child, RECORD_NAMESPACE, CLONE, 0);
 	return 0;
 }
@@ -119,12 +120,111 @@ static __always_inline __u16 layer_of(struct inode *inode)
 	return upper ? FLAG_UPPER : FLAG_LOWER;
 }
 
+/* A walk through an environment. */
+struct variables {
+	struct scratch *space;
+	__u64 from, end;
+	__u32 start;
+	__u32 pad;
+};
+
+/* Keeps a variable that changes what a program loads; 1 at the end. */
+static long next_variable(__u32 index, void *data)
+{
+	struct variables *left = data;
+	struct scratch *space = left->space;
+	__u32 at = space->at;
+	__u8 *text;
+	long length;
+
+	if (left->from >= left->end || at + MAX_VARIABLE > left->start + MAX_ENV)
+		return 1;
+	at &= ROOM;
+	text = &space->data[at];
+	length = bpf_probe_read_user_str(text, PIECE, (const void *)left->from);
+	if (length <= 0)
+		return 1;
+	/* The rest of one that is longer than was read begins like none that is kept. */
+	left->from += length < PIECE ? length : PIECE - 1;
+	if (text[0] != 'L' || text[1] != 'D' || text[2] != '_')
+		return 0;
+	if (length > MAX_VARIABLE) {
+		length = MAX_VARIABLE;
+		text[MAX_VARIABLE - 1] = 0;
+	}
+	space->at = at + length;
+	return 0;
+}
+
+/*
+ * Appends the variables that begin with `LD_`, each with its NUL. All are looked through, however long
+ * the environment: what stands first hides nothing.
+ */
+static __noinline __u32 put_environment(struct scratch *space, __u32 at, __u64 from, __u64 end)
+{
+	struct variables left = { .from = from, .end = end, .start = at };
+
+	if (!space)
+		return at;
+	left.space = space;
+	space->at = at;
+	bpf_loop(MAX_VARIABLES, next_variable, &left, 0);
+	return space->at & ROOM;
+}
+
+static __always_inline __u64 changed_of(struct inode *inode)
+{
+	struct inode___old *old = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_ctime_sec))
+		return READ(struct inode, inode, i_ctime_sec) * 1000000000ULL +
+		       (READ(struct inode, inode, i_ctime_nsec) & ~I_CTIME_QUERIED);
+	if (bpf_core_field_exists(old->__i_ctime))
+		return BPF_CORE_READ(old, __i_ctime.tv_sec) * 1000000000ULL +
+		       BPF_CORE_READ(old, __i_ctime.tv_nsec);
+	return BPF_CORE_READ(old, i_ctime.tv_sec) * 1000000000ULL +
+	       BPF_CORE_READ(old, i_ctime.tv_nsec);
+}
+
+/*
+ * Executables whose content user mode knows, and that run no scripts. As many as it remembers; one
+ * without room here is told at once each time.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct content_key);
+	__type(value, __u8);
+} known_executables SEC(".maps");
+
+/*
+ * Whether an execution can wait for user mode's next round: nothing of it has to be read while it
+ * runs. A file in memory, a script, or another mount namespace may be gone a moment later; an
+ * overlay's inode does not tell of all that changes below it.
+ */
+static __always_inline bool can_wait(struct record_exec *record)
+{
+	struct content_key key = {
+		.inode = record->inode,
+		.changed = record->changed,
+		.length = record->length,
+		.device = record->device,
+	};
+
+	if (record->head.flags & (FLAG_MEMORY | FLAG_GONE | FLAG_SCRIPT | FLAG_UPPER | FLAG_LOWER) ||
+	    record->mount_namespace != config.own_mounts)
+		return false;
+	return bpf_map_lookup_elem(&known_executables, &key);
+}
+
 static __always_inline void fill_executable(struct record_exec *record, struct linux_binprm *bprm)
 {
 	struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
 
 	record->inode = BPF_CORE_READ(inode, i_ino);
 	record->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	record->changed = changed_of(inode);
+	record->length = READ(struct inode, inode, i_size);
 	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_KERNMOUNT)
 		record->head.flags |= FLAG_MEMORY;
 	if (BPF_CORE_READ(inode, i_nlink) == 0)
@@ -169,10 +269,10 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	next = put_bytes(space, at, from, length, MAX_ARGS);
 	record->args = next - at;
 	at = next;
-	from = BPF_CORE_READ(task, mm, env_start);
-	next = put_bytes(space, at, from, BPF_CORE_READ(task, mm, env_end) - from, MAX_ENV);
+	next = put_environment(space, at, BPF_CORE_READ(task, mm, env_start),
+			       BPF_CORE_READ(task, mm, env_end));
 	record->env = next - at;
-	send(&record->head, next);
+	send_by(&record->head, next, !can_wait(record));
 	return 0;
 }
 
@@ -233,7 +333,7 @@ int BPF_PROG(on_move, struct cgroup *group, const char *path, struct task_struct
 	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || !group_in_scope(group))
 		return 0;
 	fill_head(&record.head, task, RECORD_MOVED);
-	send(&record.head, sizeof(record));
+	send_by(&record.head, sizeof(record), true);
 	return 0;
 }
 

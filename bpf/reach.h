@@ -130,10 +130,10 @@ int BPF_PROG(on_signal, int number, struct kernel_siginfo *info, struct task_str
 		return 0;
 	sender = bpf_get_current_task_btf();
 	fill_target(&target, task);
-	foreign = target.uid != READ(struct cred, sender->cred, uid.val);
+	foreign = target.uid != READ(struct cred, TASK(sender, cred), uid.val);
 	if (!foreign && (number >= 32 || !(DEADLY >> number & 1) ||
 			 READ(struct signal_struct, READ(struct task_struct, task, signal),
-			      pids[PIDTYPE_SID]) == sender->signal->pids[PIDTYPE_SID]))
+			      pids[PIDTYPE_SID]) == READ(struct signal_struct, TASK(sender, signal), pids[PIDTYPE_SID])))
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(sender);
 	return tell_reach(&target, RECORD_SIGNAL, 0,

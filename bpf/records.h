@@ -76,6 +76,9 @@ enum record_kind {
 /* Bounds of texts, in bytes. */
 #define MAX_ARGS 4096
 #define MAX_ENV 4096
+#define MAX_VARIABLE 1024 /* of one variable */
+#define MAX_VARIABLES 2048 /* looked at in one environment, or pieces */
+#define PIECE 4096
 #define MAX_USER_PATH 2048
 #define MAX_VALUE 256
 #define MAX_DNS 1232 /* what resolvers offer to take (EDNS) */
@@ -108,6 +111,8 @@ struct record_exec {
 	__u64 cgroup;
 	__u64 inode;
 	__u64 capabilities;
+	__u64 changed; /* the executable's change time, nanoseconds since 1970 */
+	__u64 length;  /* of it */
 	__u32 device;
 	__u32 parent;
 	__u32 session;
@@ -252,6 +257,14 @@ struct record_module {
 	__u16 path; /* length of the path that follows */
 	__u16 pad;
 	char name[56];
+};
+
+/* One content of an executable, as far as it can be told without reading it. */
+struct content_key {
+	__u64 inode;
+	__u64 changed;
+	__u64 length;
+	__u64 device;
 };
 
 /* Sums of what was not sent one by one; read and deleted by user mode. */

@@ -180,8 +180,8 @@ static __always_inline __u32 put_ring_base(struct scratch *space, __u32 at, int 
 	if (first == '/')
 		return at;
 	if (fd == AT_FDCWD)
-		return put_path(space, at, READ(struct fs_struct, task->fs, pwd.dentry),
-				READ(struct fs_struct, task->fs, pwd.mnt));
+		return put_path(space, at, READ(struct fs_struct, TASK(task, fs), pwd.dentry),
+				READ(struct fs_struct, TASK(task, fs), pwd.mnt));
 	file = file_of(task, fd);
 	if (!file)
 		return at;

@@ -25,9 +25,14 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+/* User mode maps it twice, so it counts double among its resident pages: some ten thousand executions. */
+#define RECORDS_BYTES (4 * 1024 * 1024)
+/* Records of files find no room beyond this: a flood of them leaves a quarter to all others. */
+#define FILES_BYTES (RECORDS_BYTES / 4 * 3)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 * 1024 * 1024);
+	__uint(max_entries, RECORDS_BYTES);
 } records SEC(".maps");
 
 /* Records lost for want of room, per kind. */
@@ -58,6 +63,12 @@ extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
 		read_value;                                                                        \
 	})
 
+/*
+ * Reads a member of a task. Followed as they are, the pointers of a task that the kernel vouches for make
+ * the verifier search all of the kernel's types by name, at each load.
+ */
+#define TASK(task, field) READ(struct task_struct, task, field)
+
 #define DNS_PORTS 4
 
 /* Lengths of names told apart; longer ones count as this long. */
@@ -69,6 +80,8 @@ struct config {
 	__u32 scope_level; /* 0: the whole host */
 	__u32 self_pid;
 	__u16 dns_ports[DNS_PORTS]; /* in host order; 0 is unused */
+	__u32 own_mounts; /* the mount namespace of user mode; 0: not known */
+	__u32 pad;
 	/*
 	 * What sensitive names look like, so that others are told by a glance: for each length the
 	 * first characters (their lowest six bits), of files and of folders.
@@ -117,9 +130,9 @@ static __always_inline void fill_head(struct record_head *head, struct task_stru
 	head->kind = kind;
 	head->flags = 0;
 	head->time = bpf_ktime_get_boot_ns();
-	head->start = READ(struct task_struct, task->group_leader, start_boottime);
+	head->start = READ(struct task_struct, TASK(task, group_leader), start_boottime);
 	head->pid = task->tgid;
-	head->uid = READ(struct cred, task->cred, uid.val);
+	head->uid = READ(struct cred, TASK(task, cred), uid.val);
 }
 
 static __always_inline void count_lost(__u32 kind)
@@ -130,22 +143,38 @@ static __always_inline void count_lost(__u32 kind)
 		(*count)++;
 }
 
+/* Whether a kind is one of files, of which any program can make as many as it likes. */
+static __always_inline bool is_of_files(__u32 kind)
+{
+	return (kind >= RECORD_CREATE && kind <= RECORD_TRUNCATE) ||
+	       (kind >= RECORD_HARD_LINK && kind <= RECORD_FLAGS);
+}
+
 /*
- * Sends the first `size` bytes of a record; false when it was lost, which is counted. User mode drains by the clock and is woken only for an
- * execution, and for a write to a file in memory: both may be gone soon.
+ * Sends the first `size` bytes of a record; false when it was lost, which is counted. User mode
+ * drains by the clock, and is woken only for what is `urgent`: it may be gone soon.
  */
-static __always_inline bool send(struct record_head *head, __u32 size)
+static __always_inline bool send_by(struct record_head *head, __u32 size, bool urgent)
 {
 	__u32 kind = head->kind;
-	bool urgent = kind == RECORD_EXEC || (head->flags & FLAG_MEMORY);
 	__u64 wake = urgent ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
 	size &= ROOM;
 	head->size = size;
+	if (is_of_files(kind) && bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > FILES_BYTES) {
+		count_lost(kind);
+		return false;
+	}
 	if (!bpf_ringbuf_output(&records, head, size, wake))
 		return true;
 	count_lost(kind);
 	return false;
+}
+
+/* The same for most kinds: a file in memory may be gone soon. */
+static __always_inline bool send(struct record_head *head, __u32 size)
+{
+	return send_by(head, size, head->flags & FLAG_MEMORY);
 }
 
 #endif

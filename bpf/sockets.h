@@ -108,10 +108,10 @@ static __always_inline void own(struct sock *sk, bool outgoing)
 	struct owner owner = {};
 	__u64 at = (__u64)sk;
 
-	owner.start = READ(struct task_struct, task->group_leader, start_boottime);
+	owner.start = READ(struct task_struct, TASK(task, group_leader), start_boottime);
 	owner.opened = bpf_ktime_get_boot_ns();
 	owner.pid = task->tgid;
-	owner.uid = READ(struct cred, task->cred, uid.val);
+	owner.uid = READ(struct cred, TASK(task, cred), uid.val);
 	owner.outgoing = outgoing;
 	if (bpf_map_update_elem(&owners, &at, &owner, BPF_ANY))
 		count_lost(RECORD_FLOW_END);

@@ -50,38 +50,59 @@ static __always_inline __u32 put_bytes(struct scratch *space, __u32 at, __u64 fr
 	return at + count;
 }
 
+/* Where a walk up a path has come to; addresses as numbers, which is all the verifier knows of them. */
+struct walk {
+	struct scratch *space;
+	__u64 dentry, mount;
+	__u32 end;
+	__u32 pad;
+};
+
+/* One step up: appends a name, or goes over to where its file system is mounted; 1 at the end. */
+static long step_up(__u32 index, void *data)
+{
+	struct walk *walk = data;
+	struct scratch *space = walk->space;
+	struct dentry *dentry = (void *)walk->dentry, *parent;
+	struct mount *mount = (void *)walk->mount, *above;
+
+	if (space->at >= walk->end)
+		return 1;
+	if (dentry == READ(struct mount, mount, mnt.mnt_root)) {
+		above = READ(struct mount, mount, mnt_parent);
+		if (above == mount)
+			return 1;
+		walk->dentry = (__u64)READ(struct mount, mount, mnt_mountpoint);
+		walk->mount = (__u64)above;
+		return 0;
+	}
+	parent = READ(struct dentry, dentry, d_parent);
+	if (parent == dentry && index > 0)
+		return 1;
+	space->at = put_kernel(space, space->at, READ(struct dentry, dentry, d_name.name));
+	if (parent == dentry)
+		return 1;
+	walk->dentry = (__u64)parent;
+	return 0;
+}
+
 /*
  * Appends the components of a path, each with its NUL, the last one first, up to the root of the
  * mount namespace. A file without a name in any file system (memfd) gives its own name.
- * Global, and so verified once.
+ * Global, and so verified once; a loop of the kernel's (Linux 5.17), whose body is verified once too.
  */
 __noinline __u32 put_components(struct scratch *space, __u32 start)
 {
-	struct dentry *dentry, *parent;
-	struct mount *mount, *above;
+	struct walk walk = {};
 
 	if (!space)
 		return start;
 	space->at = start;
-	dentry = (void *)space->dentry;
-	mount = (void *)space->vfsmount - bpf_core_field_offset(struct mount, mnt);
-	for (int i = 0; i < MAX_COMPONENTS && space->at < start + MAX_PATH; i++) {
-		if (dentry == READ(struct mount, mount, mnt.mnt_root)) {
-			above = READ(struct mount, mount, mnt_parent);
-			if (above == mount)
-				break;
-			dentry = READ(struct mount, mount, mnt_mountpoint);
-			mount = above;
-			continue;
-		}
-		parent = READ(struct dentry, dentry, d_parent);
-		if (parent == dentry && i > 0)
-			break;
-		space->at = put_kernel(space, space->at, READ(struct dentry, dentry, d_name.name));
-		if (parent == dentry)
-			break;
-		dentry = parent;
-	}
+	walk.space = space;
+	walk.dentry = space->dentry;
+	walk.mount = space->vfsmount - bpf_core_field_offset(struct mount, mnt);
+	walk.end = start + MAX_PATH;
+	bpf_loop(MAX_COMPONENTS, step_up, &walk, 0);
 	return space->at;
 }
 
@@ -96,7 +117,7 @@ static __always_inline __u32 put_path(struct scratch *space, __u32 at, struct de
 /* The file behind a descriptor, as an address for READ; NULL when there is none. */
 static __always_inline struct file *file_of(struct task_struct *task, int fd)
 {
-	struct fdtable *table = READ(struct files_struct, task->files, fdt);
+	struct fdtable *table = READ(struct files_struct, TASK(task, files), fdt);
 	struct file *file = NULL;
 
 	if (fd < 0 || (__u32)fd >= READ(struct fdtable, table, max_fds))

@@ -10,9 +10,13 @@ use metsuke_scan::{Limits, Listener};
 use crate::defaults::{default_sensitive, default_settings, default_unix_sockets};
 use crate::throttle::Throttle;
 
-/// Batches that may wait in the sink before events are shed: at 512 events each about a second
-/// of a very busy host.
-pub const SINK_BATCHES: usize = 256;
+/// Batches that may wait in the sink before the probe holds events back, and sheds them when it holds
+/// [`HELD_EVENTS`]. Few, as each event has one or two kilobytes.
+pub const SINK_BATCHES: usize = 32;
+
+/// Events held back while the sink is full: with those in the sink some 30,000, about five seconds of a
+/// very busy host, in some 40 MB.
+pub(crate) const HELD_EVENTS: usize = 16_384;
 
 /// Where the probe looks. Nothing outside is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]

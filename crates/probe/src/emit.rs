@@ -1,4 +1,5 @@
-//! From events to batches in the sink. Never waits: what does not fit is shed and counted.
+//! From events to batches in the sink. Never waits: what does not fit is held back within a bound, then
+//! shed, activities of files first, and counted.
 //!
 //! Invariant: every event given to `push` is delivered, or counted in a health event that follows
 //! as soon as the sink has room.
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use metsuke_event::activity::Activity;
-use metsuke_event::{BootId, Event, Health, Process, Text, Timestamp};
+use metsuke_event::{BootId, Event, EventId, Health, Process, Text, Timestamp};
 
+use crate::config::HELD_EVENTS;
 use crate::host;
 use crate::stats::{Counters, add};
 
@@ -35,6 +37,10 @@ pub(crate) struct Emitter {
     batch: Vec<Event>,
     shed: u64,
     shed_from: Option<Timestamp>,
+    /// The batch says what was shed.
+    noticed: bool,
+    /// Events held back at most.
+    held: usize,
     closed: bool,
     counters: Arc<Counters>,
 }
@@ -46,9 +52,11 @@ impl Emitter {
             boot,
             host: host::name().map(Into::into),
             tier: 3,
-            batch: Vec::with_capacity(BATCH),
+            batch: Vec::new(),
             shed: 0,
             shed_from: None,
+            noticed: false,
+            held: HELD_EVENTS,
             closed: false,
             counters,
         }
@@ -64,14 +72,17 @@ impl Emitter {
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, process: &Arc<Process>, activity: Activity) {
-        let mut event = Event::empty(activity.kind());
-        event.id.boot = self.boot;
-        event.time = time;
-        event.host.clone_from(&self.host);
-        event.process = Arc::clone(process);
-        event.activity = activity;
-        self.batch.push(event);
-        if self.batch.len() >= BATCH {
+        self.batch.push(Event {
+            id: EventId { boot: self.boot, ..EventId::default() },
+            time,
+            received: None,
+            host: self.host.clone(),
+            process: Arc::clone(process),
+            activity,
+            unmapped: Vec::new(),
+        });
+        // Held back, they are tried again with each round, not with each event.
+        if self.batch.len().is_multiple_of(BATCH) {
             self.flush();
         }
     }
@@ -92,26 +103,40 @@ impl Emitter {
 
     /// Hands over what is waiting.
     pub(crate) fn flush(&mut self) {
-        if self.shed > 0 {
+        if self.shed > 0 && !self.noticed {
             self.tell_shed();
+            self.noticed = true;
         }
         if self.batch.is_empty() {
             return;
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        // The next one will be about as long.
+        let room = self.batch.len().min(BATCH);
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(room));
         let count = batch.len() as u64;
         match self.sink.try_send(batch) {
             Ok(()) => {
                 self.shed = 0;
                 self.shed_from = None;
+                self.noticed = false;
                 add(&self.counters.events, count);
             }
+            Err(TrySendError::Full(batch)) if batch.len() < self.held => self.batch = batch,
             Err(TrySendError::Full(mut batch)) => {
                 // The notice about earlier losses is not itself a loss: it is made again.
                 batch.retain(|event| !is_shed_notice(event));
+                self.noticed = false;
                 self.shed_from = self.shed_from.or(batch.first().map(|event| event.time));
-                self.shed += batch.len() as u64;
-                add(&self.counters.shed, batch.len() as u64);
+                let before = batch.len();
+                // An attack in a flood of files is no file: what is rarer goes last.
+                batch.retain(|event| !matches!(event.activity, Activity::File(..)));
+                if batch.len() > self.held / 2 {
+                    batch.clear();
+                }
+                let shed = (before - batch.len()) as u64;
+                self.batch = batch;
+                self.shed += shed;
+                add(&self.counters.shed, shed);
             }
             Err(TrySendError::Disconnected(_)) => self.closed = true,
         }
@@ -159,6 +184,7 @@ mod tests {
         let (sender, receiver) = sync_channel(2);
         let counters = Arc::new(Counters::default());
         let mut emitter = Emitter::new(sender, BootId::default(), Arc::clone(&counters));
+        emitter.held = 40;
         let process = Arc::new(Process::default());
         let (mut delivered, mut lost) = (0, 0);
         let mut take = |batch: Vec<metsuke_event::Event>| {

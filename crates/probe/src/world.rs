@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 
 use metsuke_event::activity::{Activity, ProcessActivity};
 use metsuke_event::{BootId, Event, Process, ProcessKey, Text, Timestamp};
-use metsuke_scan::{Content, Fuzzy, Hasher};
+use metsuke_scan::{Content, FileFacts, Fuzzy, Hasher};
 
 use crate::cgroups::{Bounds, Cgroups};
 use crate::config::ProbeConfig;
@@ -237,8 +237,9 @@ impl World {
 
     /// Hashes the executable while the process holds it open, else by its path, else, for a file in
     /// memory, where we or the parent still hold it.
-    pub(crate) fn hash_executable(&mut self, process: &mut Process) {
-        let (Some(pid), Some(inode)) = (process.pid, process.exe_inode) else { return };
+    /// Gives the file's facts where it could be opened.
+    pub(crate) fn hash_executable(&mut self, process: &mut Process) -> Option<FileFacts> {
+        let (Some(pid), Some(inode)) = (process.pid, process.exe_inode) else { return None };
         let held = format!("/proc/{pid}/exe");
         let mut outcome = self.hasher.link(Path::new(&held), Some(inode));
         if outcome.sha256.is_err()
@@ -253,6 +254,7 @@ impl World {
             }
         }
         process.sha256 = outcome.sha256.ok();
+        outcome.facts
     }
 
     /// The control group `path` with the kernel's id `id` was made.
@@ -295,14 +297,15 @@ impl World {
         self.push(time, &process, Activity::Process(ProcessActivity::Fork));
     }
 
-    /// A process runs a new executable: `process` describes it but for what is inherited.
+    /// A process runs a new executable: `process` describes it but for what is inherited, and for its
+    /// hash where that is not known. Gives it as told, and the executable's facts if it was looked at.
     pub(crate) fn exec(
         &mut self,
         key: ProcessKey,
         mut process: Process,
         parent: Option<ProcessKey>,
         time: Timestamp,
-    ) {
+    ) -> (Arc<Process>, Option<FileFacts>) {
         self.name_user(&mut process);
         if let Some(before) = self.table.get(key).cloned() {
             inherit(&mut process, &before);
@@ -318,10 +321,14 @@ impl World {
         {
             process.storyline.clone_from(&process.uid);
         }
-        self.hash_executable(&mut process);
+        let facts = match process.sha256 {
+            Some(_) => None,
+            None => self.hash_executable(&mut process),
+        };
         let process = Arc::new(process);
         self.table.insert(key, Arc::clone(&process));
         self.push(time, &process, Activity::Process(ProcessActivity::Exec));
+        (process, facts)
     }
 
     /// A process ended; only the first report of one end counts.
@@ -362,8 +369,8 @@ impl World {
             if process.container_id.is_some() {
                 let inside = format!("/proc/{pid}/root{path}");
                 outcome = self.hasher.path(Path::new(&inside), expected);
-            } else if path.starts_with("/memfd:")
-                && let Some(inode) = expected
+            } else if let Some(inode) = expected
+                && (path.starts_with("/memfd:") || is_unnamed(path, inode))
                 && let Some(held) =
                     self.pins.path(inode).or_else(|| procfs::descriptor_of(pid, inode))
             {
@@ -385,6 +392,12 @@ impl World {
             Err(missing) => file.hash_missing = Some(missing.name().into()),
         }
     }
+}
+
+/// Whether `path` is how the kernel calls a file that was opened without a name (`O_TMPFILE`).
+fn is_unnamed(path: &str, inode: u64) -> bool {
+    let name = path.rsplit('/').next().and_then(|name| name.strip_prefix('#'));
+    name.is_some_and(|number| number.parse() == Ok(inode))
 }
 
 /// Facts of a file that are had without reading it: seen as the process does, if it still runs.

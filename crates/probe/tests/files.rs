@@ -108,6 +108,57 @@ fn links_tell_what_they_lead_to() {
 }
 
 #[test]
+fn a_file_without_a_name_is_told_when_it_is_made_and_named() {
+    let test = "a_file_without_a_name_is_told_when_it_is_made_and_named";
+    let Some(group) = Group::make(test) else { return };
+    let (_dir, base) = folder();
+    let place = c(&base);
+    let names: Vec<CString> = ["by-descriptor", "by-proc"].map(|n| c(&base.join(n))).into();
+    let flags = (libc::O_TMPFILE | libc::O_WRONLY) as u64;
+    // Which file systems know O_TMPFILE is theirs to say.
+    let tried = call(libc::SYS_openat, [AT_FDCWD, at(&place), flags, 0o600, 0, 0]);
+    if tried < 0 {
+        eprintln!("NOT RUN: {test}: no O_TMPFILE in {}: {tried}", base.display());
+        return;
+    }
+    call(libc::SYS_close, [tried.cast_unsigned(), 0, 0, 0, 0, 0]);
+    let mut actor = Actor::fork(&group, || {
+        for (number, name) in names.iter().enumerate() {
+            let open = [AT_FDCWD, at(&place), flags, 0o600, 0, 0];
+            let made = done("openat", libc::SYS_openat, open);
+            let text = [b'x'; 8];
+            done("write", libc::SYS_write, [made, text.as_ptr() as u64, 8, 0, 0, 0]);
+            let empty = CString::default();
+            let link = CString::new(format!("/proc/self/fd/{made}")).unwrap();
+            let (old, how) = match number {
+                0 => (&empty, libc::AT_EMPTY_PATH),
+                _ => (&link, libc::AT_SYMLINK_FOLLOW),
+            };
+            let by = [if number == 0 { made } else { AT_FDCWD }, at(old), AT_FDCWD, at(name)];
+            done("linkat", libc::SYS_linkat, [by[0], by[1], by[2], by[3], how as u64, 0]);
+        }
+        Vec::new()
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    actor.act();
+    for name in ["by-descriptor", "by-proc"] {
+        let inode = fs::metadata(base.join(name)).unwrap().ino();
+        let unnamed = base.join(format!("#{inode}"));
+        let made = told(&mut watch, &actor, Kind::FileCreate, &unnamed);
+        assert_eq!(made.inode, Some(inode));
+        let link = told(&mut watch, &actor, Kind::FileLink, &base.join(name));
+        assert_eq!(link.link_target.as_deref(), unnamed.to_str());
+        assert_eq!(link.inode, Some(inode), "the same file");
+        assert!(link.sha256.is_some());
+        let written = told(&mut watch, &actor, Kind::FileModify, &unnamed);
+        assert_eq!((written.inode, written.bytes_written), (Some(inode), Some(8)));
+        assert_eq!(written.sha256, link.sha256, "read where its process holds it");
+    }
+    let shown = "file.create as `#` and its inode, file.link with the name it is given";
+    row(Table::Evasion, "file without a name (O_TMPFILE)", Shown::Seen, shown);
+}
+
+#[test]
 fn attributes_tell_what_was_set() {
     let test = "attributes_tell_what_was_set";
     let Some(group) = Group::make(test) else { return };

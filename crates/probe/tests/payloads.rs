@@ -123,6 +123,43 @@ fn dns_over_tcp_in_pieces() {
 }
 
 #[test]
+fn dns_over_tcp_that_finds_no_room_is_a_told_loss() {
+    /// More than are put together at once (`MAX_STREAMS`).
+    const FLOWS: usize = 300;
+    let test = "dns_over_tcp_that_finds_no_room_is_a_told_loss";
+    let Some(group) = Group::make(test) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut actor = Actor::fork(&group, || {
+        let begun = |_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // Of a message of nine bytes the first.
+            stream.write_all(&[0, 9, 7]).unwrap();
+            // So that no backlog is full.
+            (stream, listener.accept().unwrap())
+        };
+        let held: Vec<_> = (0..FLOWS).map(begun).collect();
+        (held.len() as u64).to_ne_bytes().to_vec()
+    });
+    let Some(mut watch) = dns_watch(&group, address.port(), test) else { return };
+    assert_eq!(actor.act(), (FLOWS as u64).to_ne_bytes());
+    let mut lost = 0;
+    watch.find("the loss", |event| match &event.activity {
+        Activity::Health(health) => health.part.as_deref() == Some("probe.dns_streams"),
+        _ => false,
+    });
+    for event in watch.stop() {
+        if let Activity::Health(health) = event.activity
+            && health.part.as_deref() == Some("probe.dns_streams")
+        {
+            assert_eq!(health.reason.as_deref(), Some("no_room"));
+            lost += health.lost.unwrap();
+        }
+    }
+    assert_eq!(lost, FLOWS as u64 - 256, "each one once");
+}
+
+#[test]
 fn dns_answers_taken_without_their_sender() {
     let test = "dns_answers_taken_without_their_sender";
     let Some(group) = Group::make(test) else { return };

@@ -29,6 +29,11 @@ impl<K: Eq + Hash + Copy, V: Copy> Cache<K, V> {
         Some(value)
     }
 
+    /// Whether `key` is there, without its counting as a use.
+    pub(crate) fn holds(&self, key: &K) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.capacity {
             let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));

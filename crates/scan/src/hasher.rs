@@ -194,6 +194,22 @@ impl Hasher {
         Stats { evicted: self.cache.evicted, ..self.stats }
     }
 
+    /// The hash of a file that was asked for before, and of which the caller knows that it is as it was
+    /// then; the listener is told. `None` when it was forgotten.
+    pub fn again(&mut self, identity: &Identity) -> Option<Arc<str>> {
+        let content = self.cache.get(*identity)?;
+        self.stats.cached += 1;
+        if let Some(heard) = &self.listener.0 {
+            heard(identity, content.digest());
+        }
+        Some(content.sha256())
+    }
+
+    /// Whether the content of a file is remembered: what is had by a change time that has settled.
+    pub fn remembers(&self, identity: &Identity) -> bool {
+        self.cache.holds(identity)
+    }
+
     /// Hashes the file at `path`, following no symbolic link at its end. Never blocks on a pipe or
     /// device. With `expected` (an inode) another file at that path is
     /// [`Missing::Changed`]; devices are not compared, since some file systems give each subvolume
@@ -355,6 +371,13 @@ mod tests {
         assert!(hasher.path(&dir.path().join("b"), None).sha256.is_err());
         let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), [(inode, 3, 0xba); 2]);
+        let facts = hasher.path(&path, None).facts.unwrap();
+        if hasher.remembers(&facts.identity) {
+            assert_eq!(hasher.again(&facts.identity).as_deref(), Some(ABC));
+            assert_eq!(heard.try_iter().count(), 2, "known as it is, it is told too");
+        }
+        let other = super::Identity { size: 4, ..facts.identity };
+        assert_eq!(hasher.again(&other), None);
     }
 
     #[test]

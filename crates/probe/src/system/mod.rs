@@ -35,6 +35,7 @@ use metsuke_event::activity::{
 use metsuke_event::{File, Logon, Process, Timestamp};
 
 pub(crate) use listeners::Listeners;
+pub(crate) use scripts::runs_scripts;
 pub(crate) use world::report;
 
 use crate::config::{ProbeConfig, Watcher};

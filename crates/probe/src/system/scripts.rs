@@ -169,14 +169,25 @@ fn described(process: &Process, source: &str) -> Script {
     Script { interpreter, source: Some(source.into()), ..Script::default() }
 }
 
+/// Whether an executable is an interpreter that is given scripts.
+pub(crate) fn runs_scripts(exe: &str) -> bool {
+    letters(exe).is_some()
+}
+
+/// Of an interpreter: the letters of the options that are followed by code.
+fn letters(exe: &str) -> Option<(&str, &'static str)> {
+    let name = exe.rsplit('/').next()?;
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    let (_, letters) = INTERPRETERS.iter().find(|(known, _)| *known == name)?;
+    Some((name, letters))
+}
+
 /// What `process`, which has just begun to run an executable, was given to run.
 pub(super) fn source(process: &Process) -> Option<Source> {
     if let Some(script) = process.script.as_deref() {
         return Some(Source::File(resolved(process, script)));
     }
-    let name = process.exe.as_deref()?.rsplit('/').next()?;
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    let (_, letters) = INTERPRETERS.iter().find(|(known, _)| *known == name)?;
+    let (name, letters) = letters(process.exe.as_deref()?)?;
     let line = process.cmd_line.as_deref()?;
     let mut at = line.find(' ').map_or(line.len(), |at| at + 1);
     while at < line.len() {

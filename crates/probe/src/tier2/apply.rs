@@ -6,6 +6,7 @@ use metsuke_event::activity::{Activity, FileActivity, NetworkActivity};
 use metsuke_event::{File, Process, ProcessKey, Text, Timestamp};
 
 use super::acts::{tell_reached, tell_regions};
+use super::executables::Content;
 use super::flows::tell_end;
 use super::names::Told;
 use super::record::{Body, Exec, FileRecord, Fork, Head, device, flag, kind, path, resolve};
@@ -37,7 +38,7 @@ impl State {
                     let script = resolve(exec.cwd, exec.script);
                     self.settle(world, &self.sums.of_file(None, Some(&script)));
                 }
-                apply_exec(world, head, &exec, time);
+                self.apply_exec(world, head, &exec, time);
             }
             Body::Exit(exit) => {
                 self.settle(world, &self.sums.of_process(head.pid));
@@ -178,6 +179,18 @@ impl State {
         world.push(time, &process, Activity::File(what, file));
     }
 
+    fn apply_exec(&mut self, world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) {
+        let mut process = described(world, head, exec);
+        let content = Content::of(head, exec);
+        process.sha256 = content.and_then(|content| self.executables.get(world, &content));
+        let (key, parent) =
+            (world.key(head.pid, head.start), world.key(exec.parent, exec.parent_start));
+        let ran = world.exec(key, process, Some(parent), time);
+        if let (Some(content), (process, Some(facts))) = (content, ran) {
+            self.executables.learn(world, content, (&process, facts));
+        }
+    }
+
     /// Tells what has waited long enough.
     pub(super) fn tell_due(&mut self, world: &mut World, now: u64) {
         let due = self.sums.due(now);
@@ -261,7 +274,7 @@ fn apply_fork(world: &mut World, child: ProcessKey, fork: &Fork, time: Timestamp
     world.fork(parent, child, (fork.cgroup, fork.session), time);
 }
 
-fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) {
+fn described(world: &mut World, head: &Head, exec: &Exec<'_>) -> Process {
     let cwd = path(exec.cwd);
     let mut process = Process {
         name: text(exec.name),
@@ -274,7 +287,7 @@ fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) 
         session: Some(u64::from(exec.session)),
         login_user_id: (exec.login_uid != u32::MAX).then_some(u64::from(exec.login_uid)),
         exe_inode: Some(exec.inode),
-        exe_device: Some(exec.device),
+        exe_device: Some(device(exec.kernel_device)),
         capabilities: Some(exec.capabilities),
         seccomp: Some(u64::from(exec.seccomp)),
         cmd_line_truncated: head.has(flag::CUT).then_some(true),
@@ -307,8 +320,7 @@ fn apply_exec(world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) 
         process.container_id = group.container;
     }
     process.cwd = Some(cwd.into());
-    let parent = world.key(exec.parent, exec.parent_start);
-    world.exec(world.key(head.pid, head.start), process, Some(parent), time);
+    process
 }
 
 /// `tty` of the record: major << 20 | minor; proc(5) encodes it otherwise.

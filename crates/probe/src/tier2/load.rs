@@ -13,6 +13,7 @@ use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 use crate::cgroups::Bounds;
 use crate::config::ProbeConfig;
 use crate::coverage::{self, hook};
+use crate::procfs;
 use crate::sensitive::{KernelName, Looks, Patterns, looks};
 use crate::tier2::hooks::{Hooks, Word};
 
@@ -69,6 +70,7 @@ pub(super) struct Loaded {
     pub(super) acts: MapHandle,
     pub(super) ends: MapHandle,
     pub(super) datagrams: MapHandle,
+    pub(super) executables: MapHandle,
     pub(super) modules: bool,
     hooks: Hooks,
     objects: Vec<Object>,
@@ -150,7 +152,7 @@ fn try_tracing(
         Ok((
             (map("records")?, map("lost")?),
             (map("files")?, map("flows")?, map("acts")?),
-            (map("ends")?, map("datagram_sockets")?),
+            (map("ends")?, map("datagram_sockets")?, map("known_executables")?),
         ))
     })();
     let mut hooks = Hooks::new(config.hooks);
@@ -173,18 +175,21 @@ fn try_tracing(
     });
     trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
-        Ok(((records, lost), (files, flows, acts), (ends, datagrams))) if works => Some(Loaded {
-            records,
-            lost,
-            files,
-            flows,
-            acts,
-            ends,
-            datagrams,
-            modules: false,
-            hooks,
-            objects: vec![object],
-        }),
+        Ok(((records, lost), (files, flows, acts), (ends, datagrams, executables))) if works => {
+            Some(Loaded {
+                records,
+                lost,
+                files,
+                flows,
+                acts,
+                ends,
+                datagrams,
+                executables,
+                modules: false,
+                hooks,
+                objects: vec![object],
+            })
+        }
         Ok(_) => None,
         Err(reason) => {
             trials.push(hook(Tier::Tracing, "maps", "sums and names", outcome(Err(reason))));
@@ -253,13 +258,16 @@ pub(crate) fn open(object: &[u8]) -> Result<OpenObject, String> {
 
 /// Sets `struct config` of `shared.h`.
 fn configure(object: &mut OpenObject, config: &ProbeConfig, bounds: &Bounds) -> Result<(), String> {
-    let mut value = Vec::with_capacity(24 + size_of::<Looks>());
+    let mut value = Vec::with_capacity(32 + size_of::<Looks>());
     value.extend(bounds.id.to_ne_bytes());
     value.extend(bounds.level.to_ne_bytes());
     value.extend(std::process::id().to_ne_bytes());
     for index in 0..4 {
         value.extend(config.dns_ports.get(index).copied().unwrap_or(0).to_ne_bytes());
     }
+    let own_mounts = procfs::namespace(std::process::id(), "mnt").unwrap_or(0);
+    value.extend(u32::try_from(own_mounts).unwrap_or(0).to_ne_bytes());
+    value.extend(0_u32.to_ne_bytes());
     let names: Vec<_> = kernel_names(&Patterns::new(&config.sensitive)).into_keys().collect();
     value.extend(looks(&names).iter().flatten().flat_map(|bits| bits.to_ne_bytes()));
     let map = object.maps_mut().find(|map| map.name().to_string_lossy().ends_with(".config"));

@@ -6,6 +6,7 @@ mod acts;
 mod apply;
 mod attributes;
 mod changes;
+mod executables;
 mod flows;
 mod hooks;
 mod labels;
@@ -17,6 +18,7 @@ mod streams;
 mod sums;
 
 use std::cell::RefCell;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +37,17 @@ use crate::host;
 use crate::sensitive::Patterns;
 use crate::stats::{add, set};
 use crate::world::World;
+use executables::Executables;
 use load::Loaded;
 use names::Names;
 use streams::Streams;
 use sums::{Maps, Sums};
 
-/// Records taken from the queue in one go, so that chores get their turn under load.
-const ROUND: usize = 8192;
+/// Records taken from the queue in one go: of some hundred bytes each, a few thousand at most.
+const TAKEN: usize = 512;
+
+/// How often that is done before chores get their turn under load.
+const TURNS: usize = 16;
 
 /// Between two rounds at least.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -65,12 +71,15 @@ pub(crate) struct State {
     sums: Sums,
     names: Names,
     streams: Streams,
+    executables: Executables,
     /// Unix sockets that are told.
     unix: Patterns,
 }
 
 struct Queue {
     ring: RingBuffer<'static>,
+    /// Ready when the kernel has woken us, and not whenever something is queued.
+    alarm: OwnedFd,
     bytes: Rc<RefCell<Vec<u8>>>,
 }
 
@@ -102,6 +111,7 @@ impl Tracing {
             0
         })?;
         let ring = builder.build()?;
+        let alarm = alarm(loaded.records.as_fd())?;
         let duplicate = |map: &MapHandle| MapHandle::try_from(map);
         let sums = Sums::new(Maps {
             files: duplicate(&loaded.files)?,
@@ -112,10 +122,16 @@ impl Tracing {
         });
         let lost = Lost { map: duplicate(&loaded.lost)?, seen: 0, since: host::now(), next: 0 };
         Ok(Self {
-            queue: Queue { ring, bytes },
-            loaded,
+            queue: Queue { ring, alarm, bytes },
             lost,
-            state: State { sums, names: Names::default(), streams: Streams::default(), unix },
+            state: State {
+                sums,
+                names: Names::default(),
+                streams: Streams::default(),
+                executables: Executables::new(duplicate(&loaded.executables)?),
+                unix,
+            },
+            loaded,
         })
     }
 
@@ -126,14 +142,14 @@ impl Tracing {
 
     /// Waits until the kernel wakes us or `longest` is over.
     pub(crate) fn wait(&self, longest: Duration) {
-        // Records queued without a wake-up are seen by poll too: a pause keeps batches large.
+        // Who wakes us does so more than once: a pause keeps batches large.
         std::thread::sleep(PAUSE);
-        let mut fd =
-            libc::pollfd { fd: self.queue.ring.epoll_fd(), events: libc::POLLIN, revents: 0 };
         let timeout = i32::try_from(longest.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: `fd` is one valid pollfd that outlives the call; the ring owns its descriptor.
-        // An error (a signal) only ends the wait early.
-        let _ = unsafe { libc::poll(&raw mut fd, 1, timeout) };
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: `event` has room for the one event asked for and outlives the call; the descriptor
+        // is ours. An error (a signal) only ends the wait early.
+        let _ =
+            unsafe { libc::epoll_wait(self.queue.alarm.as_raw_fd(), &raw mut event, 1, timeout) };
     }
 
     /// Takes what is queued and tells what is due.
@@ -146,12 +162,24 @@ impl Tracing {
         }
         if now >= self.lost.next {
             self.lost.next = now + LOSS_NANOS;
-            self.lost.tell(world);
+            self.tell_losses(world);
         }
     }
 
+    /// Takes what is queued, within bounds; whether there was anything.
     fn drain(&mut self, world: &mut World) -> bool {
-        self.queue.ring.consume_raw_n(ROUND);
+        let mut any = false;
+        for _ in 0..TURNS {
+            if !self.take(world) {
+                break;
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn take(&mut self, world: &mut World) -> bool {
+        self.queue.ring.consume_raw_n(TAKEN);
         let bytes = self.queue.bytes.take();
         let mut rest = bytes.as_slice();
         let any = !rest.is_empty();
@@ -184,6 +212,24 @@ impl Tracing {
         self.loaded.detach();
         while self.drain(world) {}
         self.state.tell_all(world);
+        self.tell_losses(world);
+    }
+
+    fn tell_losses(&mut self, world: &mut World) {
+        let given_up = self.state.streams.take_given_up();
+        if given_up > 0 {
+            world.emitter.notice(Notice {
+                part: "probe.dns_streams",
+                reason: "no_room",
+                lost: Some(given_up),
+                from: self.lost.since,
+                to: host::now(),
+                detail: Some(
+                    "directions of DNS over TCP that were left in the midst of a message"
+                        .to_owned(),
+                ),
+            });
+        }
         self.lost.tell(world);
     }
 }
@@ -216,6 +262,27 @@ fn tell(world: &mut World, word: hooks::Word) {
         to: at,
         detail,
     });
+}
+
+/// Edge-triggered: a queue that merely holds records is left to the clock, so that each round takes
+/// many. What the kernel wakes us for while nobody waits is kept for the next wait.
+fn alarm(queue: BorrowedFd<'_>) -> Result<OwnedFd, std::io::Error> {
+    // SAFETY: a plain system call; what it gives is a descriptor or an error.
+    let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
+    let alarm = unsafe { OwnedFd::from_raw_fd(fd) };
+    let edge = libc::EPOLLET.cast_unsigned();
+    let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned() | edge, u64: 0 };
+    // SAFETY: both descriptors are open, and `event` outlives the call.
+    let added =
+        unsafe { libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, queue.as_raw_fd(), &raw mut event) };
+    if added != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(alarm)
 }
 
 impl Lost {

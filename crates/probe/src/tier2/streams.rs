@@ -19,8 +19,8 @@ const MAX_HELD: usize = 4096;
 pub(super) struct Streams {
     held: HashMap<StreamKey, (u64, Stream)>,
     turn: u64,
-    /// Directions that were given up for want of room.
-    pub(super) given_up: u64,
+    /// Directions that were given up for want of room, and not told yet.
+    given_up: u64,
 }
 
 impl Streams {
@@ -38,6 +38,11 @@ impl Streams {
         let (turn, stream) = self.held.entry(key).or_default();
         *turn = self.turn;
         stream.push(piece, missing, MAX_HELD)
+    }
+
+    /// How many directions were given up in the midst of a message since this was last asked.
+    pub(super) fn take_given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Forgets what process `pid` had.

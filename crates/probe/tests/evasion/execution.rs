@@ -295,14 +295,35 @@ fn preload_behind_a_long_environment() {
             if module.path.as_deref().is_some_and(|path| path.contains("/libm.so")))
     });
     actor.end();
+    assert_eq!(event.process.environment.as_deref(), Some("LD_PRELOAD=libm.so.6"));
     let name = "LD_PRELOAD behind a long environment";
-    if event.process.environment.as_deref() == Some("LD_PRELOAD=libm.so.6") {
-        row(Table::Evasion, name, Shown::Seen, "process.exec with the variable");
-    } else {
-        let reason = "the library by image.load; the variable not: of the environment the first \
-                      4 KiB are read";
-        row(Table::Evasion, name, Shown::Partly, reason);
+    row(Table::Evasion, name, Shown::Seen, "process.exec with the variable, and image.load");
+}
+
+#[test]
+fn other_content_in_a_program_that_is_known() {
+    let test = "other_content_in_a_program_that_is_known";
+    let Some(group) = Group::make(test) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = fs::canonicalize(dir.path()).unwrap().join("program");
+    let content = |last: u8| [tiny(), vec![last]].concat();
+    install(&path, &content(b'a'));
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    for last in [b'a', b'b'] {
+        // The same file, as long as it was; at first it is as it was installed, long enough ago.
+        if last == b'b' {
+            fs::write(&path, content(last)).unwrap();
+        }
+        let expected = sha256(&content(last));
+        for _ in 0..3 {
+            let mut child = group.command(path.to_str().unwrap(), &[]).spawn().unwrap();
+            assert!(child.wait().unwrap().success());
+            let event = executed(&mut watch, child.id());
+            assert_eq!(event.process.sha256.as_deref(), Some(expected.as_str()));
+        }
     }
+    let reason = "process.exec with the hash of what was run, each time";
+    row(Table::Evasion, "known program overwritten in place", Shown::Seen, reason);
 }
 
 #[test]
