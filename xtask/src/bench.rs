@@ -2,12 +2,17 @@
 //!
 //! Measurements use cargo's bench profile (optimised), never the profile of run and test.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use crate::{build, place, steps};
+
+/// Tells the bench of the sensor which project to build.
+const PROJECT: &str = "METSUKE_BENCH_PROJECT";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -20,7 +25,7 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
-    /// What the sensor costs the programs it watches: exec, open and close, connect.
+    /// What the sensor costs the programs it watches, and where it goes.
     Sensor,
     /// Events per CPU-second through the engine: the SigmaHQ set and the shipped content.
     Detect,
@@ -51,9 +56,27 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if let Some(data) = place::shared_data() {
         command.env("METSUKE_SHARED_DATA", data);
     }
+    if matches!(options.name, Name::Sensor)
+        && std::env::var_os(PROJECT).is_none()
+        && let Some(project) = project()
+    {
+        command.env(PROJECT, project);
+    }
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "the bench ended with {status}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The C sources of zstd, which a dependency of ours brings along: a real project of forty files
+/// that needs nothing but a C compiler. `None` where cargo has not fetched it.
+fn project() -> Option<PathBuf> {
+    let mut metadata = build::cargo("metadata");
+    metadata.args(["--format-version", "1", "--offline"]);
+    let answer: Value = serde_json::from_slice(&metadata.output().ok()?.stdout).ok()?;
+    let packages = answer["packages"].as_array()?;
+    let found = packages.iter().find(|package| package["name"] == "zstd-sys")?;
+    let sources = Path::new(found["manifest_path"].as_str()?).parent()?.join("zstd/lib");
+    sources.is_dir().then_some(sources)
 }
 
 fn bench(package: &str, target: &str) -> Command {
