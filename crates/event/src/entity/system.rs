@@ -141,11 +141,11 @@ entity! {
         320 operation: Text = "denial.operation", sigma "DeniedOperation" @unfit;
         #[doc = "What became of it: denied, would_deny or killed."]
         321 disposition: Text = "denial.disposition", sigma "Disposition" @unfit;
-        #[doc = "Kind of the entry that met it: sha256, inode, path, destination, memfd, unknown_copy."]
+        #[doc = "Kind of the entry that met it: everything, sha256, inode, path, destination, memfd, anonymous, unknown_copy, module."]
         322 subject_type: Text = "denial.subject_type" @unfit;
         #[doc = "The entry that met it."]
         323 subject: Text = "denial.subject", sigma "DeniedSubject" @unfit;
-        #[doc = "Hook that did it, for example lsm/bprm_check_security."]
+        #[doc = "Hook that did it, for example lsm/bprm_check_security or fanotify/open_exec_perm."]
         324 hook: Text = "denial.hook" @unfit;
         #[doc = "File, destination or process that it was about."]
         325 object: Text = "denial.object", sigma "DeniedObject" @unfit;
