@@ -70,7 +70,7 @@ enum Command {
     E2e,
     /// Tell what this machine has, lacks and allows; --install brings what is missing.
     Doctor(doctor::Options),
-    /// The static sensor as a program, a .deb and an .rpm.
+    /// The static sensor and its YARA scanner as programs, a .deb and an .rpm.
     Dist,
     /// What CI runs: check, test, the demo, the browser.
     Ci,
