@@ -6,6 +6,10 @@
 
 /// A healthy sensor beats every second; one that has not for so long is stuck.
 pub const STALL_MS: u64 = 30_000;
+/// One that was started has to be silent for so long, before its first beat: it has the kernel verify
+/// its programs first, seconds on a quiet machine, minutes on an emulated one. The unit's own
+/// `TimeoutStartSec` is longer.
+pub const START_MS: u64 = 240_000;
 /// How long a debugger may hold it still: nobody debugs a sensor in production, and SIGKILL is the
 /// only signal that a held process obeys.
 pub const TRACED_MS: u64 = 10_000;
@@ -61,6 +65,8 @@ pub enum Act {
 pub struct Watchdog {
     started: u64,
     beat: u64,
+    /// It has beaten since it was started.
+    beaten: bool,
     traced_since: Option<u64>,
     failures: u32,
 }
@@ -68,18 +74,20 @@ pub struct Watchdog {
 impl Watchdog {
     /// A process was started now.
     pub const fn new(now_ms: u64) -> Self {
-        Self { started: now_ms, beat: now_ms, traced_since: None, failures: 0 }
+        Self { started: now_ms, beat: now_ms, beaten: false, traced_since: None, failures: 0 }
     }
 
     /// Another process was started in its place.
     pub const fn started(&mut self, now_ms: u64) {
         (self.started, self.beat) = (now_ms, now_ms);
+        self.beaten = false;
         self.traced_since = None;
     }
 
     /// It gave a sign of life.
     pub const fn beat(&mut self, now_ms: u64) {
         self.beat = now_ms;
+        self.beaten = true;
     }
 
     /// What to do about a process in this condition.
@@ -91,9 +99,10 @@ impl Watchdog {
             return if held >= TRACED_MS { Act::Kill { silent_ms: held } } else { Act::Wait };
         }
         self.traced_since = None;
+        let patience = if self.beaten { STALL_MS } else { START_MS };
         match condition {
             Condition::Ended => Act::Wait,
-            _ if silent_ms >= STALL_MS => Act::Kill { silent_ms },
+            _ if silent_ms >= patience => Act::Kill { silent_ms },
             Condition::Stopped => Act::Continue,
             Condition::Going | Condition::Traced => Act::Wait,
         }
@@ -112,7 +121,8 @@ impl Watchdog {
 
 #[cfg(test)]
 mod tests {
-    use super::{Act, BACKOFF_MAX_MS, Condition, HEALTHY_MS, STALL_MS, TRACED_MS, Watchdog};
+    use super::Watchdog;
+    use super::{Act, BACKOFF_MAX_MS, Condition, HEALTHY_MS, STALL_MS, START_MS, TRACED_MS};
 
     #[test]
     fn the_state_is_read_behind_a_name_that_tries_to_hide_it() {
@@ -142,6 +152,19 @@ mod tests {
         let held = Act::Kill { silent_ms: TRACED_MS };
         assert_eq!(dog.look(100_003 + TRACED_MS, Condition::Traced), held);
         assert_eq!(dog.look(900_000, Condition::Ended), Act::Wait);
+    }
+
+    #[test]
+    fn who_is_starting_has_longer_until_its_first_beat() {
+        let mut dog = Watchdog::new(0);
+        assert_eq!(dog.look(STALL_MS, Condition::Going), Act::Wait);
+        assert_eq!(dog.look(START_MS - 1, Condition::Going), Act::Wait);
+        assert_eq!(dog.look(START_MS, Condition::Going), Act::Kill { silent_ms: START_MS });
+        dog.beat(START_MS);
+        let stalled = START_MS + STALL_MS;
+        assert_eq!(dog.look(stalled, Condition::Going), Act::Kill { silent_ms: STALL_MS });
+        dog.started(stalled);
+        assert_eq!(dog.look(stalled + STALL_MS, Condition::Going), Act::Wait, "another one");
     }
 
     #[test]

@@ -83,8 +83,21 @@ impl Audit {
         audit.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)?;
         // A refusal leaves a smaller queue, whose overflow is counted.
         let _ = audit.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &QUEUE_BYTES);
+        audit.bind()?;
         audit.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &GROUP_READLOG)?;
         Ok(audit)
+    }
+
+    /// Takes an address of its own. A socket without one has the kernel's, and the kernel sends
+    /// nothing to the group that it takes for its own sender (`do_one_broadcast`).
+    fn bind(&self) -> io::Result<()> {
+        // SAFETY: all zero is a valid address: the kernel chooses, and no group is joined.
+        let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        address.nl_family = libc::sa_family_t::try_from(libc::AF_NETLINK).unwrap_or_default();
+        let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
+        // SAFETY: an address of the length given that outlives the call.
+        let result = unsafe { libc::bind(self.0.as_raw_fd(), (&raw const address).cast(), length) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     fn set<T>(&self, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {

@@ -218,8 +218,11 @@ impl System {
                 time,
                 created: what == FileActivity::Create,
             };
-            // Content follows a creation; what vanished may be put back in the same go.
-            let later = old || matches!(what, FileActivity::Create | FileActivity::Delete);
+            // Content follows a creation; what vanished may be put back in the same go; and of a
+            // logon libpam and the audit subsystem say more than its record, a moment before.
+            let later = old
+                || subject == Subject::Logons
+                || matches!(what, FileActivity::Create | FileActivity::Delete);
             self.touched(item, later, told);
         }
     }
