@@ -22,10 +22,10 @@ const FILES: [(&str, &str, u32); 3] = [
 /// What is an administrator's own once installed.
 const CONFFILES: [&str; 2] = ["/etc/init.d/metsuke-sensor", "/etc/metsuke/sensor.json"];
 /// The programs of a package.
-struct Programs {
-    sensor: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) sensor: PathBuf,
     /// Beside the sensor, which looks for it there.
-    scanner: PathBuf,
+    pub(crate) scanner: PathBuf,
 }
 
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
@@ -86,7 +86,7 @@ fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
 }
 
 /// The `.deb` of `programs`, in `out`.
-fn deb(programs: &Programs, out: &Path) -> Result<PathBuf> {
+pub(crate) fn deb(programs: &Programs, out: &Path) -> Result<PathBuf> {
     let packaging = place::root().join("packaging");
     let tree = out.join("deb");
     // Left from an earlier run.

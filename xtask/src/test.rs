@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::{build, node, place, steps};
+use crate::{build, node, place, steps, vm};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Only the tests in virtual machines: tier 1 and drivers, on Debian's kernels.
     #[arg(long)]
     vm: bool,
+    /// With --vm, only the Debian with systemd: services, logons, audit, containers, the package.
+    #[arg(long, requires = "vm")]
+    systemd: bool,
     /// Only tests whose name holds this text.
     filter: Option<String>,
 }
@@ -27,7 +30,12 @@ pub(crate) struct Options {
 /// Runs the command; the exit code tells whether all that ran passed.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if options.vm {
-        let tally = crate::vm::main()?;
+        let lanes = if options.systemd {
+            vm::Lanes::Systemd { only: options.filter.as_deref() }
+        } else {
+            vm::Lanes::All
+        };
+        let tally = vm::main(lanes)?;
         println!("{}", tally.closing());
         return Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -52,7 +60,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 pub(crate) fn all() -> Result<Tally> {
     let mut tally = console();
     tally.add(scanner()?);
-    tally.add(rust(&Options { package: Vec::new(), vm: false, filter: None })?);
+    tally.add(rust(&Options { package: Vec::new(), vm: false, systemd: false, filter: None })?);
     Ok(tally)
 }
 

@@ -1,23 +1,25 @@
 //! `./x test --vm`: the sensor on kernels that this machine does not run, in virtual machines.
 //!
 //! A machine is QEMU without hardware help (TCG), one of Debian's cloud kernels and an initramfs of
-//! a few static programs; nothing of this host is in it. What it says on the serial console is
+//! a few static programs; or, for what needs a whole system, a Debian with systemd on a disk.
+//! Nothing of this host is in either. What it says on the serial console is
 //! counted, its rows go where the tables are made, and `docs/reference/support.md` is written from
 //! them: rows of what really ran, and nothing else.
 
+mod debian;
 mod image;
 mod kernels;
 mod machine;
 mod page;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use metsuke_testkit::table::{FOLDER_VARIABLE, Row};
 
 use crate::tally::Tally;
-use crate::{build, place, steps};
+use crate::{build, dist, place, steps};
 
 /// What one machine told.
 #[derive(Debug, Default)]
@@ -34,11 +36,23 @@ struct Told {
     other: Vec<String>,
 }
 
+/// Which machines are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lanes<'a> {
+    /// All.
+    All,
+    /// Only the Debian with systemd.
+    Systemd {
+        /// Only cases whose names hold this word.
+        only: Option<&'a str>,
+    },
+}
+
 /// Runs everything on each kernel; what cannot run here is counted as such.
 ///
 /// # Errors
 /// The programs do not build, or the page cannot be written.
-pub(crate) fn main() -> Result<Tally> {
+pub(crate) fn main(lanes: Lanes<'_>) -> Result<Tally> {
     let mut tally = Tally::default();
     if !Command::new("qemu-system-x86_64")
         .arg("--version")
@@ -48,27 +62,42 @@ pub(crate) fn main() -> Result<Tally> {
         tally.not_run("virtual machines", "QEMU is not installed (Debian package qemu-system-x86)");
         return Ok(tally);
     }
-    let kernels = match kernels::fetch() {
-        Ok(kernels) => kernels,
-        Err(error) => {
-            tally.not_run("virtual machines", &format!("no kernels for them: {error:#}"));
-            return Ok(tally);
-        }
-    };
     let built = build::static_binaries(&[
         ("metsuke-sensor", "metsuke-sensor"),
         ("metsuke-vm", "metsuke-vm-guest"),
     ])?;
     let [sensor, guest] = built.as_slice() else { bail!("cargo built something else") };
+    let only = match lanes {
+        Lanes::All => {
+            small(&mut tally, sensor, guest)?;
+            None
+        }
+        Lanes::Systemd { only } => only,
+    };
+    systemd(&mut tally, (sensor, guest), only)?;
+    Ok(tally)
+}
+
+/// The sensor and the suite alone, on each kernel.
+fn small(tally: &mut Tally, sensor: &Path, guest: &Path) -> Result<()> {
+    let kernels = match kernels::fetch() {
+        Ok(kernels) => kernels,
+        Err(error) => {
+            tally.not_run("virtual machines", &format!("no kernels for them: {error:#}"));
+            return Ok(());
+        }
+    };
     let mut all = Vec::new();
     for kernel in kernels {
         let image = place::target().join(format!("metsuke-vm-{}.cpio", kernel.name));
         image::write(&image, &kernel, guest, sensor)?;
         let told = machine::run(&kernel, &image)?;
-        count(&mut tally, &kernel.name, &told);
+        count(tally, &format!("Linux {}", kernel.name), &told);
         all.push((kernel, told));
     }
-    keep_rows(&all)?;
+    for (kernel, told) in &all {
+        keep_rows(&kernel.name, &told.rows)?;
+    }
     let whole = all.iter().all(|(_, told)| told.ended);
     if whole {
         let path = place::root().join("docs/reference/support.md");
@@ -76,19 +105,54 @@ pub(crate) fn main() -> Result<Tally> {
             .with_context(|| format!("cannot write {}", path.display()))?;
         steps::say(&format!("written: {}", path.display()));
     }
-    Ok(tally)
+    Ok(())
 }
 
-fn count(tally: &mut Tally, kernel: &str, told: &Told) {
+/// What needs a whole system around it.
+fn systemd(tally: &mut Tally, (sensor, guest): (&Path, &Path), only: Option<&str>) -> Result<()> {
+    let debian = match debian::fetch() {
+        Ok(debian) => debian,
+        Err(error) => {
+            tally.not_run("a Debian with systemd", &format!("no disk for it: {error:#}"));
+            return Ok(());
+        }
+    };
+    let payload = payload(sensor, guest)?;
+    let told = machine::run_debian(&debian, &payload, only)?;
+    count(tally, "Debian with systemd", &told);
+    keep_rows("debian", &told.rows)
+}
+
+/// The second disk: what is tested, and what tests it.
+fn payload(sensor: &Path, guest: &Path) -> Result<PathBuf> {
+    let folder = place::target().join("metsuke-vm-payload");
+    std::fs::create_dir_all(&folder)?;
+    for (from, name) in [(sensor, "sensor"), (guest, "guest")] {
+        image::strip(from, &folder.join(name))?;
+    }
+    // The package's other program takes long to build and is not looked at here.
+    let out = place::target().join("metsuke-vm");
+    std::fs::create_dir_all(&out)?;
+    let scanner = out.join("scanner");
+    std::fs::write(&scanner, "#!/bin/sh\nexit 1\n")?;
+    let programs = dist::Programs { sensor: folder.join("sensor"), scanner };
+    let package = dist::deb(&programs, &out)?;
+    std::fs::copy(package, folder.join("metsuke-sensor.deb"))?;
+    let disk = place::target().join("metsuke-vm-payload.ext4");
+    debian::disk_of(&folder, &disk, None)?;
+    Ok(disk)
+}
+
+fn count(tally: &mut Tally, machine: &str, told: &Told) {
     for (name, failed) in &told.cases {
         let outcome = failed.as_ref().map_or(Ok(()), |why| Err(anyhow::anyhow!("{why}")));
-        tally.record(&format!("Linux {kernel}: {name}"), &outcome);
+        tally.record(&format!("{machine}: {name}"), &outcome);
     }
     if !told.ended {
-        tally.fail(&format!("Linux {kernel}: the machine did not come to its end"));
+        tally.fail(&format!("{machine}: the machine did not come to its end"));
     }
     if told.probe.is_none() {
-        tally.fail(&format!("Linux {kernel}: the static sensor's report"));
+        tally.fail(&format!("{machine}: the static sensor's report"));
     }
     if !told.ended || told.cases.iter().any(|(_, failed)| failed.is_some()) {
         for line in told.other.iter().rev().take(machine::SHOWN).rev() {
@@ -98,17 +162,15 @@ fn count(tally: &mut Tally, kernel: &str, told: &Told) {
 }
 
 /// Puts the rows where the generated tables are made from.
-fn keep_rows(all: &[(kernels::Kernel, Told)]) -> Result<()> {
+fn keep_rows(name: &str, rows: &[Row]) -> Result<()> {
     let folder = std::env::var_os(FOLDER_VARIABLE)
         .map_or_else(|| place::target().join("metsuke-tables"), PathBuf::from);
     std::fs::create_dir_all(&folder)?;
-    for (kernel, told) in all {
-        let mut text = String::new();
-        for row in &told.rows {
-            text.push_str(&serde_json::to_string(row)?);
-            text.push('\n');
-        }
-        std::fs::write(folder.join(format!("vm-{}.jsonl", kernel.name)), text)?;
+    let mut text = String::new();
+    for row in rows {
+        text.push_str(&serde_json::to_string(row)?);
+        text.push('\n');
     }
+    std::fs::write(folder.join(format!("vm-{name}.jsonl")), text)?;
     Ok(())
 }

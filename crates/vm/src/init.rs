@@ -26,8 +26,13 @@ pub(crate) fn main() -> ExitCode {
         }
     }
     run(Command::new("/guest").arg("suite"), "suite");
-    tell_rows();
-    report();
+    tell_rows(Path::new(ROWS));
+    report(Path::new("/sensor"));
+    off()
+}
+
+/// The machine has come to its end.
+pub(crate) fn off() -> ExitCode {
     println!("METSUKE-END");
     // SAFETY: plain system calls; the first waits for what is written, the second does not return.
     unsafe {
@@ -61,8 +66,9 @@ pub(crate) fn mount(kind: &str, target: &str) -> std::io::Result<()> {
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-fn tell_rows() {
-    for entry in fs::read_dir(ROWS).into_iter().flatten().flatten() {
+/// Tells the rows in a folder.
+pub(crate) fn tell_rows(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         for line in fs::read_to_string(entry.path()).unwrap_or_default().lines() {
             println!("METSUKE-ROW {line}");
         }
@@ -70,11 +76,11 @@ fn tell_rows() {
 }
 
 /// The static sensor's own report of what it can see and stop here.
-fn report() {
-    if !Path::new("/sensor").exists() {
+pub(crate) fn report(sensor: &Path) {
+    if !sensor.exists() {
         return;
     }
-    match Command::new("/sensor").args(["probe", "--json"]).env_clear().output() {
+    match Command::new(sensor).args(["probe", "--json"]).env_clear().output() {
         Ok(output) if output.status.success() => {
             let report: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
             match report {

@@ -10,6 +10,7 @@ mod gate;
 mod init;
 mod role;
 mod suite;
+mod systemd;
 mod tiny;
 mod world;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Some("suite") => suite::main(),
         Some("hold") => ended(suite::hold(&arguments.next().unwrap_or_default())),
         Some("gate") => ended(gate::hold()),
+        Some("systemd") => systemd::main(),
         Some("role") => ExitCode::from(role::main(&arguments.collect::<Vec<_>>())),
         _ => {
             eprintln!("this program is process 1 of a virtual machine; run ./x test --vm");

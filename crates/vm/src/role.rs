@@ -25,6 +25,10 @@ pub(crate) fn main(arguments: &[String]) -> u8 {
         ["ptrace", pid] => ptrace(pid.parse().unwrap_or(0)),
         ["bpf"] => bpf(),
         ["wait"] => wait(),
+        ["write", path, text] => std::fs::write(path, text),
+        ["append", path, text] => append(path, text),
+        ["remove", path] => std::fs::remove_file(path),
+        ["audit", user, address] => audit(user, address),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };
     match done {
@@ -43,6 +47,37 @@ fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
 /// Waits for the end of standard input.
 fn wait() -> io::Result<()> {
     io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
+}
+
+fn append(path: &str, text: &str) -> io::Result<()> {
+    std::fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Tells the audit subsystem, as sshd does, that `user` was refused (netlink(7), linux/audit.h).
+fn audit(user: &str, address: &str) -> io::Result<()> {
+    const NETLINK_AUDIT: libc::c_int = 9;
+    const USER_LOGIN: u16 = 1112;
+    const REQUEST: u16 = 1;
+    const HEADER: usize = 16;
+    let text = format!(
+        "op=login acct=\"{user}\" exe=\"/usr/sbin/sshd\" hostname=? addr={address} \
+         terminal=ssh res=failed\0"
+    );
+    let length = u32::try_from(HEADER + text.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(USER_LOGIN.to_ne_bytes());
+    bytes.extend(REQUEST.to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend(text.as_bytes());
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: plain system call; the result is checked before use.
+    let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, NETLINK_AUDIT) }.into())?;
+    let fd = i32::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a buffer of the length given that outlives the call.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
+    checked(i64::try_from(sent).unwrap_or(-1)).map(drop)
 }
 
 fn map(path: &str) -> io::Result<()> {

@@ -26,7 +26,7 @@ use crate::world::{Deed, Went, World, act, within};
 const SEEN: Duration = Duration::from_secs(20);
 
 /// Marks a line with a case's outcome.
-fn tell(name: &str, outcome: &Result<()>) {
+pub(crate) fn tell(name: &str, outcome: &Result<()>) {
     let (word, why) = match outcome {
         Ok(()) => ("pass", String::new()),
         Err(error) => ("fail", format!("{error:#}")),
@@ -85,7 +85,7 @@ fn case_of(
 }
 
 /// Runs `body` in a thread called `name`, which a table's row tells as its test.
-fn named(name: &'static str, body: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+pub(crate) fn named(name: &'static str, body: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     std::thread::scope(|scope| {
         let guarded = move || {
             catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| bail!("it panicked; see above"))

@@ -33,10 +33,15 @@ pub(super) fn write(path: &Path, kernel: &Kernel, guest: &Path, sensor: &Path) -
     fs::write(path, archive.end()).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Writes `program` to `target` without what only debuggers need.
+pub(super) fn strip(program: &Path, target: &Path) -> Result<()> {
+    let mut command = Command::new("strip");
+    steps::step("strip a program", command.arg("-o").arg(target).arg(program))
+}
+
 fn stripped(program: &Path) -> Result<Vec<u8>> {
     let target = program.with_extension("stripped");
-    let mut command = Command::new("strip");
-    steps::step("strip a program", command.arg("-o").arg(&target).arg(program))?;
+    strip(program, &target)?;
     fs::read(&target).with_context(|| format!("cannot read {}", target.display()))
 }
 

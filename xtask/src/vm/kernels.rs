@@ -74,15 +74,27 @@ pub(super) fn fetch() -> Result<Vec<Kernel>> {
 /// # Errors
 /// apt cannot be run, or knows no Debian archive.
 fn sources() -> Result<String> {
+    let main = archive()?;
+    let line = |site: &str, suite: &str| format!("deb [signed-by={KEYRING}] {site} {suite} main\n");
+    let security = site("/debian-security")?.map(|site| line(&site, "bookworm-security"));
+    let main = line(&main, "bookworm") + &line(&main, "bookworm-backports");
+    Ok(main + &security.unwrap_or_default())
+}
+
+/// Debian's archive, as this host's own apt names it.
+///
+/// # Errors
+/// As [`sources`].
+pub(super) fn archive() -> Result<String> {
+    site("/debian")?.context("apt on this host names no Debian archive")
+}
+
+fn site(end: &str) -> Result<Option<String>> {
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"]);
     let listed = steps::output(&mut command)?;
-    let end = |end: &str| listed.lines().find(|site| site.trim_end_matches('/').ends_with(end));
-    let main = end("/debian").context("apt on this host names no Debian archive")?;
-    let line = |site: &str, suite: &str| format!("deb [signed-by={KEYRING}] {site} {suite} main\n");
-    let security = end("/debian-security").map(|site| line(site, "bookworm-security"));
-    let main = line(main, "bookworm") + &line(main, "bookworm-backports");
-    Ok(main + &security.unwrap_or_default())
+    let found = listed.lines().find(|site| site.trim_end_matches('/').ends_with(end));
+    Ok(found.map(str::to_owned))
 }
 
 /// The newest package of a version in what `apt-cache show` lists, the newest first.
@@ -124,7 +136,7 @@ fn unpack(apt: &Apt, package: &str, kernel: &Kernel) -> Result<()> {
 }
 
 /// The first file below `folder` whose name `wanted` likes.
-fn find(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
+pub(super) fn find(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
         for entry in fs::read_dir(folder).ok()?.flatten() {

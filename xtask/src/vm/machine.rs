@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::Told;
+use super::debian::Debian;
 use super::kernels::Kernel;
 use crate::{place, steps};
 
 /// How long a machine may take. It takes a minute when it has a processor to itself.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How long the one with systemd may take. It takes six minutes when it has two processors.
+const LONG_LIMIT: Duration = Duration::from_secs(2_400);
 /// Longest line that is kept, in bytes: the sensor's report is one.
 const LINE_MAX: usize = 256 << 10;
 /// Lines of a machine's own words that are shown when something failed.
@@ -44,10 +47,49 @@ pub(super) fn run(kernel: &Kernel, image: &Path) -> Result<Told> {
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(image)
-        .args(["-append", "console=ttyS0 quiet panic=-1 lsm=lockdown,capability,landlock,yama,bpf"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit());
+        .args([
+            "-append",
+            "console=ttyS0 quiet panic=-1 lsm=lockdown,capability,landlock,yama,bpf",
+        ]);
+    hear(&mut command, &format!("vm-{}", kernel.name), LIMIT)
+}
+
+/// Boots the Debian with `payload` as its second disk; with a word only cases that hold it run.
+pub(super) fn run_debian(debian: &Debian, payload: &Path, only: Option<&str>) -> Result<Told> {
+    steps::say("a Debian with systemd in a virtual machine");
+    let drive = |path: &Path, more: &str| {
+        // A comma in an option is written twice.
+        let path = path.display().to_string().replace(',', ",,");
+        format!("file={path},format=raw,if=virtio,{more}")
+    };
+    let console = place::log("vm-debian-console");
+    if let Some(folder) = console.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-m", "2G"])
+        .args(["-smp", "2", "-nodefaults", "-nographic", "-no-reboot"])
+        // The kernel and systemd speak on the first, the suite on the second.
+        .args(["-serial", &format!("file:{}", console.display()), "-serial", "stdio"])
+        .args(["-drive", &drive(&debian.disk, "snapshot=on")])
+        .args(["-drive", &drive(payload, "readonly=on")])
+        .arg("-kernel")
+        .arg(&debian.kernel)
+        .arg("-initrd")
+        .arg(&debian.initrd)
+        .arg("-append")
+        .arg(format!(
+            "root=/dev/vda rw console=ttyS0 panic=-1 quiet fsck.mode=skip \
+             lsm=lockdown,capability,landlock,yama,bpf{}",
+            only.map(|word| format!(" metsuke.only={word}")).unwrap_or_default()
+        ));
+    hear(&mut command, "vm-debian", LONG_LIMIT)
+}
+
+/// Starts a machine and listens until it ends, or its time is over.
+fn hear(command: &mut Command, log: &str, limit: Duration) -> Result<Told> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut machine = Machine(command.spawn().context("cannot start qemu-system-x86_64")?);
     let out = machine.0.stdout.take().context("the machine has no console")?;
     let (sender, lines) = mpsc::sync_channel(256);
@@ -59,8 +101,8 @@ pub(super) fn run(kernel: &Kernel, image: &Path) -> Result<Told> {
             }
         }
     });
-    let told = listen(&lines, Instant::now() + LIMIT);
-    let log = place::log(&format!("vm-{}", kernel.name));
+    let told = listen(&lines, Instant::now() + limit);
+    let log = place::log(log);
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder)?;
     }
