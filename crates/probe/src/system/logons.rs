@@ -223,6 +223,11 @@ pub(super) fn of_audit(message: &Message) -> Option<(LogonActivity, Logon)> {
             .operation
             .as_deref()
             .filter(|_| message.said == Said::Failed)
+            // The same word as libpam's own call is told by, which returns seconds later.
+            .map(|operation| match operation {
+                "PAM:authentication" => "authentication_failed",
+                other => other,
+            })
             .and_then(text),
         session: message.session,
         source: Some("audit".into()),
