@@ -14,6 +14,7 @@
 #define CALL_OPEN 3
 #define CALL_CLOSE 4
 #define CALL_LINE 5
+#define CALLS 6
 
 #define MAX_LINE 4096
 
@@ -72,7 +73,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CALLS);
 	__type(key, __u32);
 	__type(value, __u64);
 } calls_lost SEC(".maps");
@@ -110,10 +111,9 @@ static __always_inline void fill(struct call_head *head, __u32 call, long result
 	head->pad = 0;
 }
 
-static __always_inline void lose(void)
+static __always_inline void lose(__u32 call)
 {
-	__u32 zero = 0;
-	__u64 *count = bpf_map_lookup_elem(&calls_lost, &zero);
+	__u64 *count = bpf_map_lookup_elem(&calls_lost, &call);
 
 	if (count)
 		(*count)++;
@@ -177,7 +177,7 @@ int on_logon_return(struct pt_regs___call *regs)
 	bpf_map_delete_elem(&open_calls, &thread);
 	record = bpf_ringbuf_reserve(&calls_told, sizeof(*record), 0);
 	if (!record) {
-		lose();
+		lose(call);
 		return 0;
 	}
 	fill(&record->head, call, (int)regs->ax);
@@ -200,7 +200,7 @@ int on_line(struct pt_regs___call *regs)
 		return 0;
 	record = bpf_ringbuf_reserve(&calls_told, sizeof(*record), 0);
 	if (!record) {
-		lose();
+		lose(CALL_LINE);
 		return 0;
 	}
 	record->text[0] = 0;

@@ -1,8 +1,15 @@
-//! Loss as data: an interval in which something was not, or may not have been, seen.
+//! Loss as data: an interval in which something was not, or may not have been, seen; and how many
+//! activities of each kind.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activity::Activity;
+use crate::entity::Health;
 use crate::id::EndpointId;
+use crate::kind::Kind;
 use crate::time::Timestamp;
 
 /// An interval of one endpoint in which observations are missing.
@@ -29,5 +36,160 @@ impl LossInterval {
     /// Whether it overlaps `[from, to)`.
     pub fn overlaps(&self, from: Timestamp, to: Timestamp) -> bool {
         self.from < to && from < self.to.max(self.from.plus_nanos(1))
+    }
+}
+
+/// What stands for activities whose kind the place that lost them does not know.
+const OTHER: &str = "other";
+
+/// How many activities were lost, by kind.
+///
+/// Its text is what `sensor.lost_kinds` holds: `file.create 12, process.exec 3, other 1`, in the
+/// order of the kinds. A sum of flows counts as so many as it stands for, everything else as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    kinds: BTreeMap<Kind, u64>,
+    other: u64,
+}
+
+impl Tally {
+    /// So many of one kind.
+    pub fn of(kind: Kind, count: u64) -> Self {
+        let mut tally = Self::default();
+        tally.add(Some(kind), count);
+        tally
+    }
+
+    /// So many of kinds that are not known.
+    pub fn unknown(count: u64) -> Self {
+        Self { other: count, ..Self::default() }
+    }
+
+    /// So many more; `None` when the kind is not known.
+    pub fn add(&mut self, kind: Option<Kind>, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let held = kind.map_or(&mut self.other, |kind| self.kinds.entry(kind).or_default());
+        *held = held.saturating_add(count);
+    }
+
+    /// One activity more, or as many flows as it stands for; of one that tells of a loss, that loss
+    /// too, which nobody is told of otherwise.
+    pub fn count(&mut self, activity: &Activity) {
+        let mut count = 1;
+        match activity {
+            Activity::Network(_, network) => count = network.flows.unwrap_or(1).max(1),
+            Activity::Health(health) => self.merge(&Self::told(health)),
+            _ => {}
+        }
+        self.add(Some(activity.kind()), count);
+    }
+
+    /// What `health` says was lost; nothing when nobody knows.
+    pub fn told(health: &Health) -> Self {
+        let kinds = health.lost_kinds.as_deref().map(Self::parse).unwrap_or_default();
+        let mut told = Self::unknown(health.lost.unwrap_or(0).saturating_sub(kinds.total()));
+        told.merge(&kinds);
+        told
+    }
+
+    /// Everything that `more` holds.
+    pub fn merge(&mut self, more: &Self) {
+        for (kind, count) in &more.kinds {
+            self.add(Some(*kind), *count);
+        }
+        self.add(None, more.other);
+    }
+
+    /// How many of `kind`.
+    pub fn get(&self, kind: Kind) -> u64 {
+        self.kinds.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Each kind with its count, without those that are not known.
+    pub fn kinds(&self) -> impl Iterator<Item = (Kind, u64)> {
+        self.kinds.iter().map(|(kind, count)| (*kind, *count))
+    }
+
+    /// How many together.
+    pub fn total(&self) -> u64 {
+        self.kinds.values().fold(self.other, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    /// Reads the text of one; a part that is none counts as nothing, a kind that is not known (of a
+    /// newer sensor) as `other`.
+    pub fn parse(text: &str) -> Self {
+        let mut tally = Self::default();
+        for part in text.split(", ") {
+            if let Some((name, count)) = part.split_once(' ') {
+                tally.add(Kind::from_name(name), count.parse().unwrap_or(0));
+            }
+        }
+        tally
+    }
+}
+
+impl FromIterator<(Option<Kind>, u64)> for Tally {
+    fn from_iter<T: IntoIterator<Item = (Option<Kind>, u64)>>(counts: T) -> Self {
+        let mut tally = Self::default();
+        for (kind, count) in counts {
+            tally.add(kind, count);
+        }
+        tally
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.kinds().map(|(kind, count)| (kind.name(), count));
+        let other = (self.other > 0).then_some((OTHER, self.other));
+        for (index, (name, count)) in kinds.chain(other).enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(formatter, "{comma}{name} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+    use crate::activity::{Activity, NetworkActivity};
+    use crate::entity::{Health, Network};
+    use crate::kind::Kind;
+
+    #[test]
+    fn what_was_counted_is_read_back() {
+        let mut tally = Tally::of(Kind::ProcessExec, 3);
+        tally.add(None, 2);
+        tally.add(Some(Kind::FileDelete), 0);
+        let flows = Network { flows: Some(40), ..Network::default() };
+        tally.count(&Activity::Network(NetworkActivity::Connect, flows));
+        tally.count(&Activity::empty(Kind::FileCreate));
+        tally.merge(&Tally::of(Kind::FileCreate, 1));
+        let text = tally.to_string();
+        assert_eq!(text, "process.exec 3, file.create 2, network.connect 40, other 2");
+        assert_eq!((Tally::parse(&text), tally.total()), (tally, 47));
+        assert_eq!(Tally::parse("of.tomorrow 4, junk, file.read x"), Tally::unknown(4));
+        assert!(Tally::parse("").is_empty());
+    }
+
+    #[test]
+    fn a_word_about_a_loss_that_is_lost_counts_with_what_it_told() {
+        let told = |lost, kinds: Option<&str>| {
+            let lost_kinds = kinds.map(Into::into);
+            Activity::Health(Health { lost, lost_kinds, ..Health::default() })
+        };
+        let mut tally = Tally::default();
+        tally.count(&told(Some(5), Some("file.create 5")));
+        tally.count(&told(Some(7), None));
+        tally.count(&told(None, None));
+        assert_eq!(tally.to_string(), "file.create 5, sensor.health 3, other 7");
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program for people in front of a terminal")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod account;
 mod scene;
 mod usage;
 mod work;
@@ -14,7 +15,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use metsuke_testkit::judge::Judge;
 
-use scene::{Scene, Told};
+use account::{Told, account};
+use scene::Scene;
 use usage::{Look, Meter};
 use work::{Done, Kind, PROGRAM};
 
@@ -254,27 +256,11 @@ fn print_usage(looks: &[Look]) {
     }
 }
 
-/// Whether nothing is missing that is not told as lost.
+/// Whether nothing is missing that is not told as lost, of its own kind.
 fn print_counts(done: &Done, told: &Told) -> bool {
-    let pairs = [
-        ("executions", done.execs, told.execs),
-        ("creations", done.creates, told.creates),
-        ("deletions", done.deletes, told.deletes),
-        ("connections", done.connects, told.connects),
-    ];
-    let mut missing = 0;
-    let mut foreign = 0;
-    for (name, did, was_told) in pairs {
-        missing += did.saturating_sub(was_told);
-        foreign += was_told.saturating_sub(did);
-        if did + was_told > 0 {
-            println!("{name}: {did} done, {was_told} told");
-        }
+    let (said, holds) = account(done, told);
+    for line in said {
+        println!("{line}");
     }
-    let unreported = missing.saturating_sub(told.lost);
-    println!(
-        "missing {missing}, reported as lost {}, unreported {unreported}, too many {foreign}",
-        told.lost
-    );
-    unreported == 0 && foreign == 0
+    holds
 }

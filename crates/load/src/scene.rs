@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use metsuke_demo::truth::{Truth, now};
 use metsuke_e2e::stage::Stage;
-use metsuke_event::Timestamp;
+use metsuke_event::{Tally, Timestamp};
 use metsuke_testkit::binaries::binary;
 use metsuke_testkit::http::escape;
 use metsuke_testkit::{Cgroup, Sensor, sensor};
 use serde_json::Value;
 
+use crate::account::Told;
 use crate::work::{Done, Kind};
 
 /// How long the sensor's spool may take to empty afterwards.
@@ -29,17 +30,6 @@ pub(crate) struct Scene {
     pub(crate) group: Cgroup,
     work: PathBuf,
     begun: Timestamp,
-}
-
-/// What the server was told of the work.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) execs: u64,
-    pub(crate) creates: u64,
-    pub(crate) deletes: u64,
-    pub(crate) connects: u64,
-    /// What the sensor says it lost, whatever it was.
-    pub(crate) lost: u64,
 }
 
 impl Scene {
@@ -119,7 +109,7 @@ impl Scene {
             creates: of(format!("class:file.create AND file.path:{folder}/*/new-*"))?,
             deletes: of(format!("class:file.delete AND file.path:{folder}/*/new-*"))?,
             connects: self.connects()?,
-            lost: self.health()?["lost_total"].as_u64().unwrap_or(0),
+            lost: self.losses()?,
         })
     }
 
@@ -137,6 +127,18 @@ impl Scene {
             number => number.as_u64(),
         };
         Ok(rows.iter().filter(own).filter_map(flows).sum())
+    }
+
+    /// What the server was told is lost, by kind.
+    fn losses(&self) -> Result<Tally> {
+        let (from, to) = self.range();
+        let query = format!("device.uid:{} AND class:sensor.health", self.sensor.endpoint());
+        let mut lost = Tally::default();
+        for row in self.stage.api().search_all(&query, &from, &to)? {
+            let kinds = row["fields"]["sensor.lost_kinds"].as_str().map(Tally::parse);
+            lost.merge(&kinds.unwrap_or_default());
+        }
+        Ok(lost)
     }
 
     fn count(&self, query: &str) -> Result<u64> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use metsuke_event::activity::Activity;
-use metsuke_event::{BootId, Event, EventId, Health, Process, Text, Timestamp};
+use metsuke_event::{BootId, Event, EventId, Health, Process, Tally, Text, Timestamp};
 
 use crate::config::HELD_EVENTS;
 use crate::host;
@@ -22,7 +22,7 @@ pub(crate) const BATCH: usize = 512;
 pub(crate) struct Notice {
     pub(crate) part: &'static str,
     pub(crate) reason: &'static str,
-    pub(crate) lost: Option<u64>,
+    pub(crate) lost: Option<Tally>,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
     pub(crate) detail: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Emitter {
     host: Option<Text>,
     tier: u8,
     batch: Vec<Event>,
-    shed: u64,
+    shed: Tally,
     shed_from: Option<Timestamp>,
     /// The batch says what was shed.
     noticed: bool,
@@ -53,7 +53,7 @@ impl Emitter {
             host: host::name().map(Into::into),
             tier: 3,
             batch: Vec::new(),
-            shed: 0,
+            shed: Tally::default(),
             shed_from: None,
             noticed: false,
             held: HELD_EVENTS,
@@ -91,19 +91,20 @@ impl Emitter {
         let health = Health {
             part: Some(notice.part.into()),
             reason: Some(notice.reason.into()),
-            lost: notice.lost,
+            lost: notice.lost.as_ref().map(Tally::total),
             from: Some(notice.from),
             to: Some(notice.to),
             detail: notice.detail.map(Into::into),
             tier: Some(u64::from(self.tier)),
             object: None,
+            lost_kinds: notice.lost.map(|lost| lost.to_string().into()),
         };
         self.push(notice.to, &Arc::new(Process::default()), Activity::Health(health));
     }
 
     /// Hands over what is waiting.
     pub(crate) fn flush(&mut self) {
-        if self.shed > 0 && !self.noticed {
+        if !self.shed.is_empty() && !self.noticed {
             self.tell_shed();
             self.noticed = true;
         }
@@ -116,7 +117,7 @@ impl Emitter {
         let count = batch.len() as u64;
         match self.sink.try_send(batch) {
             Ok(()) => {
-                self.shed = 0;
+                self.shed = Tally::default();
                 self.shed_from = None;
                 self.noticed = false;
                 add(&self.counters.events, count);
@@ -127,16 +128,18 @@ impl Emitter {
                 batch.retain(|event| !is_shed_notice(event));
                 self.noticed = false;
                 self.shed_from = self.shed_from.or(batch.first().map(|event| event.time));
-                let before = batch.len();
                 // An attack in a flood of files is no file: what is rarer goes last.
-                batch.retain(|event| !matches!(event.activity, Activity::File(..)));
-                if batch.len() > self.held / 2 {
-                    batch.clear();
+                let is_file = |event: &Event| matches!(event.activity, Activity::File(..));
+                let (mut shed, mut rest): (Vec<Event>, Vec<Event>) =
+                    batch.into_iter().partition(is_file);
+                if rest.len() > self.held / 2 {
+                    shed.append(&mut rest);
                 }
-                let shed = (before - batch.len()) as u64;
-                self.batch = batch;
-                self.shed += shed;
-                add(&self.counters.shed, shed);
+                for event in &shed {
+                    self.shed.count(&event.activity);
+                }
+                add(&self.counters.shed, shed.len() as u64);
+                self.batch = rest;
             }
             Err(TrySendError::Disconnected(_)) => self.closed = true,
         }
@@ -151,12 +154,13 @@ impl Emitter {
         event.activity = Activity::Health(Health {
             part: Some(SHED_PART.into()),
             reason: Some("queue_full".into()),
-            lost: Some(self.shed),
+            lost: Some(self.shed.total()),
             from: Some(self.shed_from.unwrap_or(to)),
             to: Some(to),
             detail: None,
             tier: Some(u64::from(self.tier)),
             object: None,
+            lost_kinds: Some(self.shed.to_string().into()),
         });
         self.batch.push(event);
     }
@@ -174,7 +178,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use metsuke_event::activity::{Activity, ProcessActivity};
-    use metsuke_event::{BootId, Process, Timestamp};
+    use metsuke_event::{BootId, Kind, Process, Tally, Timestamp};
 
     use super::Emitter;
     use crate::stats::Counters;
@@ -190,7 +194,11 @@ mod tests {
         let mut take = |batch: Vec<metsuke_event::Event>| {
             for event in batch {
                 match event.activity {
-                    Activity::Health(health) => lost += health.lost.unwrap(),
+                    Activity::Health(health) => {
+                        let kinds = Tally::parse(health.lost_kinds.as_deref().unwrap());
+                        assert_eq!(Some(kinds.get(Kind::ProcessFork)), health.lost);
+                        lost += health.lost.unwrap();
+                    }
                     _ => delivered += 1,
                 }
             }

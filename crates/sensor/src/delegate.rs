@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metsuke_event::coverage::Coverage;
 use metsuke_event::inventory::Delta;
-use metsuke_event::{BootId, EndpointId, Event, Timestamp};
+use metsuke_event::{BootId, EndpointId, Event, Kind, Tally, Timestamp};
 use metsuke_link::client::{Delegate, LinkState, Outbox, RefusedBatch};
 use metsuke_link::inventory::Seen;
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
@@ -54,7 +54,7 @@ pub(crate) struct Setup {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
-    pub(crate) lost: AtomicU64,
+    lost: Mutex<Tally>,
     pub(crate) edge_hits: AtomicU64,
     /// Storylines of processes not kept, or forgotten.
     pub(crate) storylines: AtomicU64,
@@ -63,6 +63,18 @@ pub(crate) struct Counters {
     pub(crate) detection_storylines: AtomicU64,
     /// What the spool gave up.
     pub(crate) spool: AtomicU64,
+}
+
+impl Counters {
+    /// So much more was lost.
+    pub(crate) fn lose(&self, lost: &Tally) {
+        hold(&self.lost).merge(lost);
+    }
+
+    /// What was lost so far, by kind.
+    pub(crate) fn lost(&self) -> Tally {
+        hold(&self.lost).clone()
+    }
 }
 
 /// Reads the probe's counters.
@@ -85,6 +97,8 @@ pub(crate) struct Shared {
     work: [SyncSender<()>; 2],
     notes: SyncSender<Note>,
     observed: Mutex<Vec<Event>>,
+    /// Losses of which no note found room.
+    untold: Mutex<Tally>,
     plans: Mutex<Plans>,
     policy: Mutex<Policy>,
     content: Mutex<Content>,
@@ -128,6 +142,7 @@ impl Shared {
             work: parts.work,
             notes: parts.notes,
             observed: Mutex::default(),
+            untold: Mutex::default(),
             plans: Mutex::new(parts.plans),
             policy: Mutex::new(parts.policy),
             content: Mutex::new(parts.content),
@@ -158,11 +173,29 @@ impl Shared {
         matches!(*hold(&self.link), LinkState::Connected { .. })
     }
 
-    /// Has something said by the sensor itself. When too much waits already it is only counted.
+    /// Has something said by the sensor itself. When too much waits already, what it says of losses
+    /// is added up, and said as soon as there is room.
     pub(crate) fn note(&self, note: Note) {
         if let Err(TrySendError::Full(note)) = self.notes.try_send(note) {
-            self.counters.lost.fetch_add(note.lost.unwrap_or(1), Ordering::Relaxed);
+            let mut untold = hold(&self.untold);
+            untold.merge(&note.lost.unwrap_or_default());
+            untold.add(Some(Kind::SensorHealth), 1);
         }
+    }
+
+    /// What was not said since this was last asked, for want of room: notes, and so many `words`.
+    pub(crate) fn untold(&self, words: u64) -> Option<Note> {
+        let mut lost = std::mem::take(&mut *hold(&self.untold));
+        lost.add(Some(Kind::SensorTamper), words);
+        let now = facts::now();
+        (!lost.is_empty()).then(|| Note {
+            part: "pipeline",
+            reason: "queue_full",
+            lost: Some(lost),
+            from: now,
+            to: now,
+            detail: "what the sensor had to say of itself found no room".to_owned(),
+        })
     }
 
     /// Has activities that a watcher of the sensor's own made numbered and kept like the probe's.
@@ -170,10 +203,14 @@ impl Shared {
     pub(crate) fn observe(&self, events: Vec<Event>) {
         let mut observed = hold(&self.observed);
         let room = OBSERVED_MAX.saturating_sub(observed.len());
-        let shed = events.len().saturating_sub(room) as u64;
-        observed.extend(events.into_iter().take(room));
+        let mut events = events.into_iter();
+        observed.extend(events.by_ref().take(room));
         drop(observed);
-        if shed > 0 {
+        let mut shed = Tally::default();
+        for event in events {
+            shed.count(&event.activity);
+        }
+        if !shed.is_empty() {
             let now = facts::now();
             self.note(Note {
                 part: "pipeline",
@@ -223,12 +260,13 @@ impl Shared {
         let lag = oldest.map_or(0, |oldest| now.nanos_since(oldest).max(0) / 1_000_000);
         let content = self.content();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let lost = self.counters.lost();
         let health = Heartbeat {
             sent: now,
             lag_ms: lag.cast_unsigned(),
             spool_bytes: depth.disk_bytes + depth.memory_bytes,
             spool_events: depth.events,
-            lost_total: count(&self.counters.lost),
+            lost_total: lost.total(),
             events_total: count(&self.counters.events),
             cpu_ms: facts::cpu_ms(),
             rss_bytes: facts::rss_bytes(),
@@ -251,6 +289,7 @@ impl Shared {
             enforcement: self.setup.enforcement.clone(),
             coverage: self.setup.coverage.clone(),
             health: health.clone(),
+            lost: lost.kinds().map(|(kind, count)| (kind.name().to_owned(), count)).collect(),
             guard: self.setup.guard,
             privileges: metsuke_guard::privileges::report(),
         };

@@ -15,7 +15,7 @@ use anyhow::Context;
 use metsuke_enforce::deny::{Decision, DenyList, Entry, Guard, Mode, Operations, Subject};
 use metsuke_enforce::gate::Passed;
 use metsuke_event::activity::Activity;
-use metsuke_event::{Denial, Timestamp};
+use metsuke_event::{Denial, Kind, Tally, Timestamp};
 use metsuke_probe::{Report, Reporter};
 use serde::Deserialize;
 
@@ -187,7 +187,7 @@ impl Drop for Denials {
     }
 }
 
-fn note(reason: &'static str, lost: Option<u64>, detail: String) -> Note {
+fn note(reason: &'static str, lost: Option<Tally>, detail: String) -> Note {
     let now = facts::now();
     Note { part: "enforce.deny", reason, lost, from: now, to: now, detail }
 }
@@ -255,7 +255,7 @@ impl Losses {
         let lost = counts.lost.saturating_add(self.unsaid).saturating_add(untold);
         if lost > self.told {
             let detail = "decisions were carried out and could not be told for want of room";
-            let count = Some(lost - self.told);
+            let count = Some(Tally::of(Kind::Denial, lost - self.told));
             (told.note)(Note { from, ..note("queue_full", count, detail.to_owned()) });
             self.told = lost;
         }

@@ -4,10 +4,9 @@
 //! a minute; nothing is left out after the last telling.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use metsuke_event::{Kind, Timestamp};
+use metsuke_event::{Activity, Kind, Tally, Timestamp};
 use metsuke_guard::governor::{Budgets, Change, Governor, SAMPLE, Step, Treatment, Usage};
 use metsuke_guard::rates::{Rates, Verdict};
 use metsuke_probe::Throttle;
@@ -36,7 +35,7 @@ pub(crate) struct Governing {
     counts: BTreeMap<Kind, u64>,
     sent: u64,
     /// Left out since it was told last.
-    shed: BTreeMap<Kind, u64>,
+    shed: Tally,
     since: Timestamp,
     told: Instant,
     sampled: u64,
@@ -52,7 +51,7 @@ impl Governing {
             throttle: bounds.throttle,
             counts: BTreeMap::new(),
             sent: 0,
-            shed: BTreeMap::new(),
+            shed: Tally::default(),
             since: facts::now(),
             told: Instant::now(),
             sampled: 0,
@@ -61,8 +60,9 @@ impl Governing {
         }
     }
 
-    /// Whether an activity of `kind` is told; counted in any case.
-    pub(crate) fn admits(&mut self, kind: Kind) -> bool {
+    /// Whether an activity is told; counted in any case.
+    pub(crate) fn admits(&mut self, activity: &Activity) -> bool {
+        let kind = activity.kind();
         *self.counts.entry(kind).or_default() += 1;
         let treatment = if self.rates.is_off(kind) {
             Treatment::Drop
@@ -78,7 +78,7 @@ impl Governing {
             }
         };
         if !is_kept {
-            *self.shed.entry(kind).or_default() += 1;
+            self.shed.count(activity);
         }
         is_kept
     }
@@ -126,11 +126,8 @@ impl Governing {
         if self.shed.is_empty() {
             return None;
         }
-        let mut detail = format!("left out ({})", self.governor.step().meaning());
-        for (kind, count) in &self.shed {
-            let _ = write!(detail, ", {} {count}", kind.name());
-        }
-        let lost = std::mem::take(&mut self.shed).values().sum();
+        let detail = format!("left out: {}", self.governor.step().meaning());
+        let lost = std::mem::take(&mut self.shed);
         let (part, reason) = ("governor", "left_out");
         Some(Note { part, reason, lost: Some(lost), from, to: self.since.max(from), detail })
     }
@@ -169,7 +166,7 @@ fn flood(kind: Kind, verdict: Verdict) -> Note {
 
 #[cfg(test)]
 mod tests {
-    use metsuke_event::Kind;
+    use metsuke_event::{Activity, Kind, Tally};
     use metsuke_guard::governor::{Budgets, CALM_SECONDS, OVER_SECONDS, Usage};
     use metsuke_guard::rates::FLOOD_SECONDS;
     use metsuke_probe::Throttle;
@@ -181,9 +178,17 @@ mod tests {
         Governing::new(Bounds { budgets, flood_per_second: 10, throttle: throttle.clone() })
     }
 
+    fn admits(governing: &mut Governing, kind: Kind) -> bool {
+        governing.admits(&Activity::empty(kind))
+    }
+
     fn measure(governing: &mut Governing, cpu_permille: u64) -> Vec<(&'static str, Option<u64>)> {
         let usage = Usage { cpu_permille, ..Usage::default() };
-        governing.measure(&usage).into_iter().map(|note| (note.reason, note.lost)).collect()
+        governing
+            .measure(&usage)
+            .into_iter()
+            .map(|note| (note.reason, note.lost.map(|lost| lost.total())))
+            .collect()
     }
 
     #[test]
@@ -197,10 +202,12 @@ mod tests {
         assert_eq!(told, [("step_down", None); 3]);
         assert_eq!(throttle.hash_permille(), 250);
         assert!(governing.trouble().is_some_and(|trouble| trouble.contains("one in ten")));
-        let kept = (0..20).filter(|_| governing.admits(Kind::FileRead)).count();
+        let kept = (0..20).filter(|_| admits(&mut governing, Kind::FileRead)).count();
         assert_eq!(kept, 2);
-        assert!(!governing.admits(Kind::ScriptExecute));
-        assert!(governing.admits(Kind::ProcessExec) && governing.admits(Kind::FileModify));
+        assert!(!admits(&mut governing, Kind::ScriptExecute));
+        assert!(
+            admits(&mut governing, Kind::ProcessExec) && admits(&mut governing, Kind::FileModify)
+        );
         told.clear();
         for _ in 0..CALM_SECONDS * 3 {
             told.extend(measure(&mut governing, 0));
@@ -217,13 +224,18 @@ mod tests {
         let mut told = Vec::new();
         for _ in 0..FLOOD_SECONDS {
             for _ in 0..11 {
-                assert!(governing.admits(Kind::FileModify) && governing.admits(Kind::ProcessExec));
+                assert!(
+                    admits(&mut governing, Kind::FileModify)
+                        && admits(&mut governing, Kind::ProcessExec)
+                );
             }
             told.extend(measure(&mut governing, 0));
         }
         assert_eq!(told, [("flood_off", None)]);
-        assert!(!governing.admits(Kind::FileModify) && governing.admits(Kind::FileRename));
+        assert!(
+            !admits(&mut governing, Kind::FileModify) && admits(&mut governing, Kind::FileRename)
+        );
         let rest = governing.rest().expect("something was left out");
-        assert!(rest.lost == Some(1) && rest.detail.contains("file.modify 1"), "{rest:?}");
+        assert!(rest.lost == Some(Tally::of(Kind::FileModify, 1)), "{rest:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metsuke_event::activity::Activity;
-use metsuke_event::{Event, Health, Kind, Timestamp};
+use metsuke_event::{Event, Health, Kind, Tally, Timestamp};
 use metsuke_link::client::RefusedBatch;
 use metsuke_link::spool::Loss;
 use metsuke_link::spool::watch::Ending;
@@ -15,7 +15,8 @@ use crate::facts;
 pub(crate) struct Note {
     pub(crate) part: &'static str,
     pub(crate) reason: &'static str,
-    pub(crate) lost: Option<u64>,
+    /// How much was lost of each kind; `None` when it cannot be known, or nothing was.
+    pub(crate) lost: Option<Tally>,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
     pub(crate) detail: String,
@@ -27,7 +28,7 @@ impl Note {
         Self {
             part: "spool",
             reason: loss.reason,
-            lost: loss.lost,
+            lost: loss.lost.clone(),
             from: loss.from,
             to: loss.to,
             detail: String::new(),
@@ -39,7 +40,7 @@ impl Note {
         Self {
             part: "link",
             reason: "batch_refused",
-            lost: Some(batch.count),
+            lost: Some(batch.lost.clone()),
             from: batch.from,
             to: batch.to,
             detail: batch.reason.clone(),
@@ -99,12 +100,13 @@ impl Note {
         event.activity = Activity::Health(Health {
             part: Some(self.part.into()),
             reason: Some(self.reason.into()),
-            lost: self.lost,
+            lost: self.lost.as_ref().map(Tally::total),
             from: Some(self.from),
             to: Some(self.to),
             detail: (!self.detail.is_empty()).then(|| self.detail.into()),
             tier: None,
             object: None,
+            lost_kinds: self.lost.map(|lost| lost.to_string().into()),
         });
         event
     }

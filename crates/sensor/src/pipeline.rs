@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_detect::{Engine, Evicted};
 use metsuke_event::activity::Activity;
-use metsuke_event::{Event, Timestamp};
+use metsuke_event::{Event, Tally, Timestamp};
 use metsuke_guard::since_boot_ns;
 use metsuke_link::codec::{CodecError, encode};
 use metsuke_link::message::Evictions;
@@ -149,7 +149,7 @@ impl Running {
         let mut kept = Vec::with_capacity(events.len());
         for event in events {
             kept.extend(gate.touches.observe(&event));
-            if gate.governing.admits(event.activity.kind()) {
+            if gate.governing.admits(&event.activity) {
                 kept.push(event);
             }
         }
@@ -211,7 +211,9 @@ impl Running {
                 Ok(seq) => event.id.seq = seq,
                 Err(error) => {
                     tracing::error!(%error, "an activity cannot be numbered; it is lost");
-                    add(&shared.counters.lost, 1);
+                    let mut lost = Tally::default();
+                    lost.count(&event.activity);
+                    shared.counters.lose(&lost);
                     continue;
                 }
             }
@@ -219,7 +221,7 @@ impl Running {
             event.id.endpoint = shared.setup.endpoint;
             event.host = Some(shared.setup.host.as_str().into());
             if let Activity::Health(health) = &event.activity {
-                add(&shared.counters.lost, health.lost.unwrap_or(0));
+                shared.counters.lose(&Tally::told(health));
             }
             self.parts.live.observe(&event);
             let found = self.engine.observe(&event);
@@ -239,13 +241,13 @@ impl Running {
         let mut events = self.parts.shared.take_observed();
         events.extend(notes.try_iter().map(Note::event));
         let losses = self.parts.shared.spool.take_losses();
-        for lost in losses.iter().filter_map(|loss| loss.lost) {
-            add(&self.parts.shared.counters.spool, lost);
+        for lost in losses.iter().filter_map(|loss| loss.lost.as_ref()) {
+            add(&self.parts.shared.counters.spool, lost.total());
         }
         events.extend(losses.iter().map(|loss| Note::spool(loss).event()));
         let (said, untold) = self.parts.shared.care.due();
         events.extend(said);
-        add(&self.parts.shared.counters.lost, untold);
+        events.extend(self.parts.shared.untold(untold).map(Note::event));
         if !events.is_empty() {
             self.take(events);
         }
@@ -288,12 +290,15 @@ impl Running {
             }
             Err(error) => {
                 tracing::error!(%error, "activities cannot be encoded; they are lost");
-                add(&self.parts.shared.counters.lost, events.len() as u64);
+                let mut lost = Tally::default();
+                for event in events {
+                    lost.count(&event.activity);
+                }
                 let times = || events.iter().map(|event| event.time);
                 self.parts.shared.note(Note {
                     part: "pipeline",
                     reason: "not_encodable",
-                    lost: Some(events.len() as u64),
+                    lost: Some(lost),
                     from: times().min().unwrap_or_default(),
                     to: times().max().unwrap_or_default(),
                     detail: error.to_string(),

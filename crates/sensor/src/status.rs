@@ -1,5 +1,6 @@
 //! What a running sensor says of itself, kept in a file for `metsuke-sensor status`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,9 @@ pub(crate) struct Status {
     pub(crate) enforcement: String,
     pub(crate) coverage: Option<Coverage>,
     pub(crate) health: Heartbeat,
+    /// Activities lost, by kind; those of no known kind only stand in the health's total.
+    #[serde(default)]
+    pub(crate) lost: BTreeMap<String, u64>,
     /// The process that guards it; none when it runs alone.
     #[serde(default)]
     pub(crate) guard: Option<u32>,

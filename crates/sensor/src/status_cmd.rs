@@ -66,6 +66,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     println!("activities   {} seen, {} lost", health.events_total, health.lost_total);
+    for (kind, count) in &status.lost {
+        println!("lost         {kind} {count}");
+    }
     println!("spool        {} activities, {} bytes", health.spool_events, health.spool_bytes);
     for (name, help, count) in health.evictions.list() {
         if count > 0 {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Context;
-use metsuke_event::Event;
+use metsuke_event::{Event, Tally};
 use metsuke_guard::handover::{Cut, Takeover};
 use metsuke_guard::since_boot_ns;
 
@@ -23,7 +23,7 @@ pub(crate) struct Passed {
     /// What was seen meanwhile.
     pub(crate) held: Vec<Event>,
     /// What found no room.
-    pub(crate) shed: u64,
+    pub(crate) shed: Tally,
 }
 
 /// Asks the sensor with this state folder to let go, and waits until it has.
@@ -40,7 +40,11 @@ pub(crate) fn take(state: &Path, events: &Receiver<Vec<Event>>) -> anyhow::Resul
     while !waiting.is_finished() {
         match events.recv_timeout(BEAT) {
             Ok(batch) if passed.held.len() + batch.len() <= HELD_MAX => passed.held.extend(batch),
-            Ok(batch) => passed.shed += batch.len() as u64,
+            Ok(batch) => {
+                for event in &batch {
+                    passed.shed.count(&event.activity);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(BEAT),
         }

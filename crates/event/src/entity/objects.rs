@@ -169,6 +169,8 @@ entity! {
         166 tier: U64 = "sensor.tier" @unfit;
         #[doc = "What of the sensor's own was touched, for tampering: process, file, map, service …"]
         167 object: Text = "sensor.object", sigma "SensorObject" @unfit;
+        #[doc = "What was lost by kind: names and counts, as `file.create 12, process.exec 3`; `other` where the kind is not known. Together they are `sensor.lost`."]
+        168 lost_kinds: Text = "sensor.lost_kinds" @unfit;
     }
 }
 

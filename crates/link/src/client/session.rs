@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metsuke_event::{EndpointId, Timestamp};
+use metsuke_event::{EndpointId, Tally, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use super::upload::Upload;
 use super::window::{InFlight, Window};
 use super::{Client, Delegate, LinkState, RefusedBatch, SessionError};
-use crate::codec::boot_id;
+use crate::codec::{boot_id, tally};
 use crate::inventory::Seen;
 use crate::limits::{HEARTBEAT_DEFAULT, MESSAGE_MAX, SILENCE_MAX};
 use crate::message::Downstream;
@@ -149,7 +149,7 @@ impl Session {
         while self.window.has_room() {
             let Ok(permit) = up.try_reserve() else { return Filled::QueueFull };
             let Some((batch, behind)) = self.spool.next(self.at) else { return Filled::Drained };
-            self.window.push(InFlight::new(&batch, behind));
+            self.window.push(InFlight::new(&batch, self.at, behind));
             self.at = behind;
             permit.send(Upstream { kind: Some(Up::Batch(batch.to_proto())) });
         }
@@ -248,10 +248,17 @@ impl Session {
 
     fn give_up(&self, batch: &InFlight, reason: String) {
         tracing::error!(reason, count = batch.count, "the server refused a batch for good");
+        let held = self.spool.next(batch.at);
+        let lost = match held {
+            Some((held, behind)) if behind == batch.behind => tally(&held),
+            // The spool was full meanwhile, and gave it up.
+            _ => Tally::unknown(batch.count),
+        };
         self.spool.commit(batch.behind);
         self.delegate.refused(RefusedBatch {
             boot: batch.boot,
             count: batch.count,
+            lost,
             from: batch.from,
             to: batch.to,
             reason,

@@ -17,11 +17,13 @@ pub(super) struct InFlight {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
     pub(super) bytes: usize,
+    /// Where it stands in the spool, and where the next one does.
+    pub(super) at: Position,
     pub(super) behind: Position,
 }
 
 impl InFlight {
-    pub(super) fn new(batch: &Encoded, behind: Position) -> Self {
+    pub(super) fn new(batch: &Encoded, at: Position, behind: Position) -> Self {
         Self {
             boot: batch.boot,
             last_seq: batch.last_seq,
@@ -29,6 +31,7 @@ impl InFlight {
             from: batch.from,
             to: batch.to,
             bytes: batch.payload.len(),
+            at,
             behind,
         }
     }
@@ -86,6 +89,7 @@ mod tests {
             from: Timestamp::default(),
             to: Timestamp::default(),
             bytes: 10,
+            at: Position::default(),
             behind: Position::default(),
         }
     }

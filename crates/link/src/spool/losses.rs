@@ -1,8 +1,8 @@
 //! What the spool gave up, merged by reason until somebody takes it away.
 
-use metsuke_event::Timestamp;
+use metsuke_event::{Tally, Timestamp};
 
-use crate::codec::Encoded;
+use crate::codec::{Encoded, tally};
 
 /// The disk was full, and memory too.
 pub(super) const DISK_FULL: &str = "disk_full";
@@ -18,8 +18,8 @@ pub(super) const DAMAGED: &str = "spool_damaged";
 pub struct Loss {
     /// `disk_full`, `spool_full`, `batch_too_large` or `spool_damaged`.
     pub reason: &'static str,
-    /// How many; `None` when nobody can know.
-    pub lost: Option<u64>,
+    /// How many of each kind; `None` when nobody can know.
+    pub lost: Option<Tally>,
     /// Time of the earliest.
     pub from: Timestamp,
     /// Time of the latest.
@@ -28,7 +28,7 @@ pub struct Loss {
 
 impl Loss {
     pub(super) fn of(batch: &Encoded, reason: &'static str) -> Self {
-        Self { reason, lost: Some(u64::from(batch.count)), from: batch.from, to: batch.to }
+        Self { reason, lost: Some(tally(batch)), from: batch.from, to: batch.to }
     }
 }
 
@@ -40,7 +40,10 @@ impl Losses {
     pub(super) fn add(&mut self, loss: Loss) {
         match self.0.iter_mut().find(|known| known.reason == loss.reason) {
             Some(known) => {
-                known.lost = known.lost.zip(loss.lost).map(|(a, b)| a.saturating_add(b));
+                known.lost = known.lost.take().zip(loss.lost).map(|(mut sum, more)| {
+                    sum.merge(&more);
+                    sum
+                });
                 known.from = known.from.min(loss.from);
                 known.to = known.to.max(loss.to);
             }

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Write;
 
-use metsuke_event::{BootId, Timestamp};
+use metsuke_event::{BootId, Event, EventId, Kind, Tally, Timestamp};
 use proptest::prelude::*;
 
 use super::{Loss, Position, Spool, SpoolConfig};
-use crate::codec::Encoded;
+use crate::codec::{Encoded, encode, tally};
 use crate::limits::BATCH_COMPRESSED_MAX;
 
 fn batch(number: u64, bytes: usize) -> Encoded {
@@ -114,12 +114,39 @@ proptest! {
         }
         let start = spool.start();
         let kept = rest(&mut spool, start);
-        let lost: u64 = spool.take_losses().iter().filter_map(|loss| loss.lost).sum();
+        let lost: u64 = spool.take_losses().into_iter().filter_map(|loss| loss.lost).map(|lost| lost.total()).sum();
         prop_assert_eq!(lost + 10 * kept.len() as u64, 10 * sizes.len() as u64);
         prop_assert_eq!(kept.last().map(|batch| batch.first_seq), Some(10 * (sizes.len() as u64 - 1)));
         let order: Vec<_> = kept.iter().map(|batch| batch.first_seq).collect();
         prop_assert!(order.is_sorted());
     }
+}
+
+#[test]
+fn what_is_given_up_is_counted_by_kind() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = SpoolConfig { max_bytes: 1_500, ..config(dir.path()) };
+    let mut spool = Spool::open(config).expect("opens");
+    let kinds = [Kind::ProcessExec, Kind::FileCreate, Kind::FileCreate, Kind::FileDelete];
+    let mut made = Tally::default();
+    for seq in 1..=60_u64 {
+        let kind = kinds[usize::try_from(seq % 4).expect("small")];
+        let mut event = Event::empty(kind);
+        event.id = EventId { seq, boot: BootId::from_u128(7), ..event.id };
+        made.add(Some(kind), 1);
+        spool.append(&encode(&[event]).expect("encodes"));
+    }
+    let start = spool.start();
+    let mut accounted = Tally::default();
+    for loss in spool.take_losses() {
+        assert_eq!(loss.reason, "spool_full");
+        accounted.merge(&loss.lost.expect("counted"));
+    }
+    assert!(accounted.get(Kind::FileCreate) > accounted.get(Kind::ProcessExec), "{accounted}");
+    for batch in rest(&mut spool, start) {
+        accounted.merge(&tally(&batch));
+    }
+    assert_eq!(accounted, made, "kept or counted, each of its kind");
 }
 
 #[test]
@@ -162,7 +189,7 @@ fn damage_in_the_middle_is_cut_off_and_told() {
     let mut spool = Spool::open(config(dir.path())).expect("opens");
     let losses = spool.take_losses();
     assert_eq!(losses.len(), 1, "{losses:?}");
-    assert_eq!((losses[0].reason, losses[0].lost), ("spool_damaged", None));
+    assert_eq!((losses[0].reason, &losses[0].lost), ("spool_damaged", &None));
     assert!(losses[0].from < losses[0].to);
     let start = spool.start();
     let kept = rest(&mut spool, start);
@@ -190,7 +217,7 @@ fn a_batch_that_could_not_be_read_again_is_not_written() {
     assert_eq!(kept(&mut spool), [10, 20, 40]);
     let lost = Loss {
         reason: "batch_too_large",
-        lost: Some(10),
+        lost: Some(Tally::unknown(10)),
         from: batches[2].from,
         to: batches[2].to,
     };

@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libbpf_rs::{Link, MapCore, MapFlags, Object, RingBuffer, RingBufferBuilder, UprobeOpts};
-use metsuke_event::Timestamp;
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
+use metsuke_event::{Kind, Tally, Timestamp};
 
 use crate::cgroups::Bounds;
 use crate::config::{ProbeConfig, Watcher};
@@ -97,13 +97,19 @@ pub(super) struct Copy {
     pub(super) pam: bool,
 }
 
+/// What each call of a library is told as, by its number (`CALL_…` of `bpf/libraries.bpf.c`). How
+/// authentication and the account's look went decides what they are.
+const TOLD_AS: [Option<Kind>; 6] =
+    [None, None, None, Some(Kind::UserLogon), Some(Kind::UserLogoff), Some(Kind::ScriptExecute)];
+
 struct Libraries {
     object: Object,
     links: Vec<Link>,
     queue: RingBuffer<'static>,
     records: Arc<Mutex<Vec<Vec<u8>>>>,
     copies: HashSet<(u64, u64)>,
-    lost: u64,
+    /// Of each call, how many were told as lost.
+    lost: [u64; TOLD_AS.len()],
 }
 
 /// What is listened to.
@@ -215,12 +221,12 @@ impl Listeners {
         self.since = to;
         let unattributed = std::mem::take(&mut self.unattributed);
         if unattributed > 0 {
-            let (part, reason, lost) = ("probe.audit", "gone", Some(unattributed));
+            let (part, reason, lost) = ("probe.audit", "gone", Some(Tally::unknown(unattributed)));
             world.emitter.notice(Notice { part, reason, lost, from, to, detail: None });
         }
         let Some(libraries) = &mut self.libraries else { return };
         let lost = libraries.newly_lost();
-        if lost > 0 {
+        if !lost.is_empty() {
             let (part, reason) = ("probe.libraries", "queue_full");
             let lost = Some(lost);
             world.emitter.notice(Notice { part, reason, lost, from, to, detail: None });
@@ -255,7 +261,7 @@ impl Libraries {
             .map_err(|error| explain(&error))?;
         let queue = builder.build().map_err(|error| explain(&error))?;
         let (links, copies) = (Vec::new(), HashSet::new());
-        Ok(Self { object, links, queue, records, copies, lost: 0 })
+        Ok(Self { object, links, queue, records, copies, lost: [0; TOLD_AS.len()] })
     }
 
     /// Watches each of `paths` that is there; an error when none is, or none lets us.
@@ -306,17 +312,21 @@ impl Libraries {
         std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn newly_lost(&mut self) -> u64 {
-        let map = self.object.maps().find(|map| map.name() == "calls_lost");
-        let counts = map
-            .and_then(|map| map.lookup_percpu(&0_u32.to_ne_bytes(), MapFlags::ANY).ok().flatten());
-        let total: u64 = counts
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|count| Some(u64::from_ne_bytes(*count.first_chunk::<8>()?)))
-            .sum();
-        let new = total.saturating_sub(self.lost);
-        self.lost = total;
+    fn newly_lost(&mut self) -> Tally {
+        let mut new = Tally::default();
+        let Some(map) = self.object.maps().find(|map| map.name() == "calls_lost") else {
+            return new;
+        };
+        for ((call, kind), told) in (0_u32..).zip(TOLD_AS).zip(&mut self.lost) {
+            let counts = map.lookup_percpu(&call.to_ne_bytes(), MapFlags::ANY).ok().flatten();
+            let total: u64 = counts
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|count| Some(u64::from_ne_bytes(*count.first_chunk::<8>()?)))
+                .sum();
+            new.add(kind, total.saturating_sub(*told));
+            *told = total;
+        }
         new
     }
 }

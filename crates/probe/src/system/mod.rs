@@ -32,7 +32,7 @@ use std::sync::Arc;
 use metsuke_event::activity::{
     Activity, FileActivity, LogonActivity, ModuleActivity, ProcessActivity, TransitionActivity,
 };
-use metsuke_event::{File, Logon, Process, Timestamp};
+use metsuke_event::{File, Logon, Process, Tally, Timestamp};
 
 pub(crate) use listeners::Listeners;
 pub(crate) use scripts::runs_scripts;
@@ -402,7 +402,7 @@ impl System {
         (lost > 0).then(|| Notice {
             part: "probe.system",
             reason: "gone",
-            lost: Some(lost),
+            lost: Some(Tally::unknown(lost)),
             from,
             to,
             detail: Some(detail.to_owned()),

@@ -11,6 +11,7 @@ mod flows;
 mod hooks;
 mod labels;
 mod load;
+mod lost;
 mod names;
 mod objects;
 mod record;
@@ -23,10 +24,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use metsuke_event::activity::SensorActivity;
 use metsuke_event::coverage::HookTrial;
-use metsuke_event::{Activity, Health, Process, Timestamp};
+use metsuke_event::{Activity, Health, Kind, Process, Tally};
 
 pub(crate) use load::{built, explain, open, quiet, try_lsm};
 
@@ -35,10 +36,11 @@ use crate::config::ProbeConfig;
 use crate::emit::Notice;
 use crate::host;
 use crate::sensitive::Patterns;
-use crate::stats::{add, set};
+use crate::stats::set;
 use crate::world::World;
 use executables::Executables;
 use load::Loaded;
+use lost::Lost;
 use names::Names;
 use streams::Streams;
 use sums::{Maps, Sums};
@@ -51,12 +53,6 @@ const TURNS: usize = 16;
 
 /// Between two rounds at least.
 const PAUSE: Duration = Duration::from_millis(1);
-
-/// Kinds counted by the kernel (`RECORD_KINDS`).
-const KINDS: u32 = 128;
-
-/// Losses are read this often, in nanoseconds.
-const LOSS_NANOS: u64 = 1_000_000_000;
 
 /// The kernel's side of tier 2, attached.
 pub(crate) struct Tracing {
@@ -81,13 +77,6 @@ struct Queue {
     /// Ready when the kernel has woken us, and not whenever something is queued.
     alarm: OwnedFd,
     bytes: Rc<RefCell<Vec<u8>>>,
-}
-
-struct Lost {
-    map: MapHandle,
-    seen: u64,
-    since: Timestamp,
-    next: u64,
 }
 
 impl Tracing {
@@ -120,7 +109,7 @@ impl Tracing {
             ends: duplicate(&loaded.ends)?,
             datagrams: duplicate(&loaded.datagrams)?,
         });
-        let lost = Lost { map: duplicate(&loaded.lost)?, seen: 0, since: host::now(), next: 0 };
+        let lost = Lost::new(duplicate(&loaded.lost)?);
         Ok(Self {
             queue: Queue { ring, alarm, bytes },
             lost,
@@ -160,8 +149,7 @@ impl Tracing {
         for word in self.loaded.look(now) {
             tell(world, word);
         }
-        if now >= self.lost.next {
-            self.lost.next = now + LOSS_NANOS;
+        if self.lost.is_due(now) {
             self.tell_losses(world);
         }
     }
@@ -221,8 +209,8 @@ impl Tracing {
             world.emitter.notice(Notice {
                 part: "probe.dns_streams",
                 reason: "no_room",
-                lost: Some(given_up),
-                from: self.lost.since,
+                lost: Some(Tally::of(Kind::DnsQuery, given_up)),
+                from: self.lost.since(),
                 to: host::now(),
                 detail: Some(
                     "directions of DNS over TCP that were left in the midst of a message"
@@ -283,33 +271,4 @@ fn alarm(queue: BorrowedFd<'_>) -> Result<OwnedFd, std::io::Error> {
         return Err(std::io::Error::last_os_error());
     }
     Ok(alarm)
-}
-
-impl Lost {
-    /// Tells how many records found no room since the last time.
-    fn tell(&mut self, world: &mut World) {
-        let mut total = 0_u64;
-        for kind in 0..KINDS {
-            let counts = self.map.lookup_percpu(&kind.to_ne_bytes(), MapFlags::ANY);
-            for count in counts.ok().flatten().unwrap_or_default() {
-                let count = count.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-                total = total.saturating_add(count);
-            }
-        }
-        let now = host::now();
-        let new = total.saturating_sub(self.seen);
-        if new > 0 {
-            add(&world.counters.kernel_lost, new);
-            world.emitter.notice(Notice {
-                part: "probe.kernel_queue",
-                reason: "queue_full",
-                lost: Some(new),
-                from: self.since,
-                to: now,
-                detail: None,
-            });
-        }
-        self.seen = total;
-        self.since = now;
-    }
 }

@@ -28,6 +28,7 @@ pub(crate) mod kind {
     pub(crate) const TRUNCATE: u16 = 17;
     pub(crate) const CONNECT: u16 = 20;
     pub(crate) const ACCEPT: u16 = 21;
+    pub(crate) const LISTEN: u16 = 22;
     pub(crate) const DNS: u16 = 30;
     pub(crate) const HARD_LINK: u16 = 70;
     pub(crate) const SYMLINK: u16 = 71;
@@ -56,6 +57,7 @@ pub(crate) mod kind {
     pub(crate) const SIGNAL: u16 = 52;
     pub(crate) const MAP: u16 = 53;
     pub(crate) const PROTECT: u16 = 54;
+    pub(crate) const MEMORY_FILE: u16 = 55;
     pub(crate) const IMAGE: u16 = 56;
     pub(crate) const BPF: u16 = 57;
     pub(crate) const KEXEC: u16 = 58;

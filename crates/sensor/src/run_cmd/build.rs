@@ -317,9 +317,9 @@ fn note_the_past(shared: &Shared, watch: &mut Watch, passed: Option<&Passed>) {
     let now = facts::now();
     let note =
         |reason, lost, detail| Note { part: "sensor", reason, lost, from: now, to: now, detail };
-    if let Some(passed) = passed.filter(|passed| passed.shed > 0) {
+    if let Some(passed) = passed.filter(|passed| !passed.shed.is_empty()) {
         let detail = "activities came faster than they could be held while another sensor let go";
-        shared.note(note("queue_full", Some(passed.shed), detail.to_owned()));
+        shared.note(note("queue_full", Some(passed.shed.clone()), detail.to_owned()));
     }
     let cut = passed.and_then(|passed| passed.cut);
     if let Some(cut) = cut {
