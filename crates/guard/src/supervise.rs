@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +135,17 @@ impl Guard {
         }
     }
 
+    /// What is started again: the program on disk, or, when somebody took it away, the one that this
+    /// guard itself runs, which the kernel keeps as long as it does.
+    fn program(&self) -> &Path {
+        const OWN: &str = "/proc/self/exe";
+        if self.charge.program.exists() {
+            return &self.charge.program;
+        }
+        tracing::warn!(program = %self.charge.program.display(), "the sensor's program is gone; starting the guard's own");
+        Path::new(OWN)
+    }
+
     fn upgrade_failed(&mut self, why: &str) {
         tracing::error!(why, "the new sensor does not take over; the present one goes on");
         let now = clock::now();
@@ -232,7 +243,7 @@ impl Guard {
             return;
         }
         let now = self.now_ms();
-        match Ward::start(&self.charge.program, &self.charge.run, &[]) {
+        match Ward::start(self.program(), &self.charge.run, &[]) {
             Ok(ward) => {
                 self.ward = Some(ward);
                 self.dog.started(now);

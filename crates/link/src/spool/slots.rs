@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::SpoolError;
@@ -31,14 +31,7 @@ impl Slots {
     /// Opens the file, or makes it with room for both slots.
     pub(super) fn open(path: &Path) -> Result<Self, SpoolError> {
         let failed = |what| move |source| SpoolError::new(what, path, source);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("open"))?;
+        let file = open(path).map_err(failed("open"))?;
         let mut bytes = [0; 2 * SLOT_BYTES];
         let mut newest = None;
         if file.read_exact_at(&mut bytes, 0).is_ok() {
@@ -65,6 +58,7 @@ impl Slots {
         let checksum = crc32fast::hash(&slot[..CHECKSUM_AT]);
         slot[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
         let offset = (generation % 2) * SLOT_BYTES as u64;
+        self.come_back();
         self.file
             .write_all_at(&slot, offset)
             .map_err(|source: io::Error| SpoolError::new("write", &self.path, source))?;
@@ -72,6 +66,26 @@ impl Slots {
         self.value = Some(value);
         Ok(())
     }
+
+    /// Makes the file again when somebody unlinked it: what is written to one without a name is
+    /// gone with this process. On a full disk that has to wait for the next time.
+    fn come_back(&mut self) {
+        if self.file.metadata().is_ok_and(|facts| facts.nlink() > 0) {
+            return;
+        }
+        let made = open(&self.path)
+            .and_then(|file| file.write_all_at(&[0; 2 * SLOT_BYTES], 0).map(|()| file));
+        match made {
+            Ok(file) => self.file = file,
+            Err(error) => {
+                tracing::warn!(%error, path = %self.path.display(), "a file of the spool is gone");
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn intact(slot: &[u8]) -> Option<(u64, Value)> {
@@ -102,6 +116,18 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::{SLOT_BYTES, Slots, words};
+
+    #[test]
+    fn a_file_that_was_unlinked_comes_back_with_the_next_value() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("slots");
+        let mut slots = Slots::open(&path).expect("made");
+        slots.set(words(&[1])).expect("written");
+        std::fs::remove_file(&path).expect("there");
+        slots.set(words(&[2])).expect("written");
+        slots.set(words(&[3])).expect("written");
+        assert_eq!(Slots::open(&path).expect("opened").value(), Some(words(&[3])));
+    }
 
     #[test]
     fn a_torn_slot_leaves_the_value_before() {

@@ -221,17 +221,20 @@ impl Reads {
     }
 
     /// Who read what since the last round.
-    pub(super) fn round(&self) -> Vec<Touched> {
-        let mut touched = Vec::new();
+    pub(super) fn round(&self) -> Round {
+        let mut round = Round::default();
         read_all(&self.group, |event| {
+            if event.mask & libc::FAN_Q_OVERFLOW != 0 {
+                round.overflowed = Some(());
+            }
             let Some(file) = event.file else { return };
             if let Ok(path) = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
                 let path = path.to_string_lossy().into_owned();
                 let what = FileActivity::Read;
-                touched.push(Touched { pid: event.pid, what, path, old_path: None });
+                round.touched.push(Touched { pid: event.pid, what, path, old_path: None });
             }
         });
-        touched
+        round
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Interfaces {
     poll: Poll,
     sockets: Sockets,
     ended: HashMap<u32, (u64, Arc<Process>)>,
+    /// When the last round began.
+    looked: metsuke_event::Timestamp,
 }
 
 impl Interfaces {
@@ -70,6 +72,7 @@ impl Interfaces {
             poll: Poll::default(),
             sockets: Sockets::default(),
             ended: HashMap::new(),
+            looked: host::now(),
         };
         (interfaces, trials)
     }
@@ -101,7 +104,8 @@ impl Interfaces {
     /// Takes what is queued.
     pub(crate) fn round(&mut self, world: &mut World) {
         let now = host::since_boot();
-        let from = host::now();
+        // What overflowed did so since it was looked at last.
+        let from = std::mem::replace(&mut self.looked, host::now());
         if let Some(connector) = &self.connector {
             let round = connector.round();
             if round.overflowed.is_some() {
@@ -124,7 +128,11 @@ impl Interfaces {
             }
         }
         let mut told = HashSet::new();
-        for touched in self.reads.as_ref().map(Reads::round).unwrap_or_default() {
+        let reads = self.reads.as_ref().map(Reads::round).unwrap_or_default();
+        if reads.overflowed.is_some() {
+            overflow(world, "probe.fanotify_reads", from);
+        }
+        for touched in reads.touched {
             if told.insert((touched.pid, touched.path.clone())) {
                 self.file(world, touched);
             }
