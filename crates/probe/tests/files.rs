@@ -340,7 +340,7 @@ fn devices_past_the_file_system() {
     assert_eq!(opened.sensitivity.as_deref(), Some("block device"));
     assert_eq!(opened.value.as_deref(), Some("read"));
     assert_eq!(opened.inode, Some(fs::metadata(&block).unwrap().ino()));
-    let reason = "file.raw_access when a block device or the memory's device is opened";
+    let reason = "file.raw_access when a block device is opened: which, and for reading or writing";
     row(Table::Coverage, "Raw Access Read", Shown::Seen, reason);
 }
 
@@ -381,12 +381,13 @@ fn facts_of_content_come_with_the_file() {
     assert!(told.header.unwrap().starts_with("23212f62696e2f7368"));
     assert_eq!(told.content_type.as_deref(), Some("script"));
     assert_eq!(told.size, Some(fs::metadata(&path).unwrap().len()));
+    assert_eq!(told.bytes_written, told.size);
     for (name, reason) in [
-        ("File Creation", "file.create"),
+        ("File Creation", "file.create with the path"),
         ("File Modification", "file.modify at close, with bytes written"),
-        ("File Deletion", "file.delete"),
-        ("MD5", "file.hash.md5 of files made, changed, renamed and linked"),
-        ("SHA", "file.hash.sha1 and file.hash.sha256; of executables process.file.hash.sha256"),
+        ("File Deletion", "file.delete with the path"),
+        ("MD5", "file.hash.md5 of a file made and written, at close"),
+        ("SHA", "file.hash.sha1 and file.hash.sha256 of a file made and written, at close"),
         ("Fuzzy Hash", "file.hash.tlsh"),
         ("File Entropy", "file.entropy in thousandths of a bit per byte"),
         ("Header Bytes", "file.header, the first 32 bytes, and file.content_type"),

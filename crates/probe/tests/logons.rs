@@ -181,8 +181,18 @@ fn logons_by_libpam_are_told() {
     child.end();
     let all = watch.stop();
     assert_eq!(all.iter().filter(|event| logon(event).is_some()).count(), 3, "each once");
-    row(Table::Coverage, "User Logon", Shown::Seen, "user.logon by libpam");
-    row(Table::Coverage, "User Logoff", Shown::Seen, "user.logoff by libpam");
+    row(
+        Table::Coverage,
+        "User Logon",
+        Shown::Seen,
+        "user.logon by libpam: user, service, address, terminal",
+    );
+    row(
+        Table::Coverage,
+        "User Logoff",
+        Shown::Seen,
+        "user.logoff by libpam: user, service, address, terminal",
+    );
     row(Table::Coverage, "Logon Failed", Shown::Seen, "user.logon_failed with the reason");
 }
 

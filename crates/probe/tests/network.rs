@@ -91,6 +91,7 @@ fn flows_end_with_bytes_and_duration() {
         assert!(flow.duration_ms.is_some() && flow.src_port.is_some());
     }
     told(&mut watch, actor.pid(), Kind::NetworkConnect, port, true);
+    told(&mut watch, actor.pid(), Kind::NetworkAccept, port, false);
     let listens = watch.of(Kind::NetworkListen, "listen", |event| pid_is(event, actor.pid()));
     assert_eq!(network(&listens).src_port, Some(port));
     let bound = watch.of(Kind::NetworkBind, "bind", |event| pid_is(event, actor.pid()));
@@ -112,7 +113,7 @@ fn flows_end_with_bytes_and_duration() {
     }
     let reason = "network.connect and network.accept, with network.close: bytes and duration";
     row(Table::Coverage, "Network Connection", Shown::Seen, reason);
-    let reason = "network.listen, beside network.bind and network.raw_socket";
+    let reason = "network.listen with its port, beside network.bind";
     row(Table::Coverage, "Network Socket Listen", Shown::Seen, reason);
 }
 

@@ -120,6 +120,8 @@ fn dns_over_tcp_in_pieces() {
     assert_eq!(told.answers.as_deref(), Some("127.0.0.9"));
     assert_eq!(told.server_port, Some(u64::from(address.port())));
     row(Table::Evasion, "DNS over TCP", Shown::Seen, "dns.query with its answer, in any pieces");
+    let reason = "dns.query with its answer, over TCP, in any pieces";
+    row(Table::Coverage, "DNS Query", Shown::Seen, reason);
 }
 
 #[test]
@@ -177,16 +179,15 @@ fn dns_answers_taken_without_their_sender() {
         let (length, client) = server.recv_from(&mut room).unwrap();
         server.send_to(&answer(&room[..length]), client).unwrap();
     });
+    let asking = actor.pid();
     actor.act();
     answering.join().unwrap();
     let event = watch.of(Kind::DnsQuery, "the answer", |event| dns(event).response_code.is_some());
     assert_eq!(dns(&event).answers.as_deref(), Some("127.0.0.9"));
-    row(
-        Table::Coverage,
-        "DNS Query",
-        Shown::Seen,
-        "dns.query with answer, over UDP and TCP, from any program",
-    );
+    assert!(pid_is(&event, asking), "{event:?}");
+    let reason =
+        "dns.query with its answer, over UDP, from the bytes that the program itself reads";
+    row(Table::Coverage, "DNS Query", Shown::Seen, reason);
 }
 
 /// A greeting for `name` with the protocols h2 and http/1.1.

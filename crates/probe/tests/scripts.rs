@@ -87,7 +87,7 @@ fn scripts_are_told_with_their_text() {
         Table::Coverage,
         "Script Content",
         Shown::Seen,
-        "script.execute: files, arguments, prompts",
+        "script.execute: text of files (16 KiB) and of arguments, and that standard input was run",
     );
 }
 

@@ -131,10 +131,20 @@ fn accounts_are_told(test: &str, tier: Tier, make: fn(&str, &Group) -> Option<Ro
             Table::Coverage,
             "User Account Created",
             Shown::Seen,
-            "account.create, users and groups",
+            "account.create of users and groups, from passwd's own files (in an overlay root)",
         );
-        row(Table::Coverage, "User Account Modified", Shown::Seen, "account.modify with a diff");
-        row(Table::Coverage, "User Account Deleted", Shown::Seen, "account.delete");
+        row(
+            Table::Coverage,
+            "User Account Modified",
+            Shown::Seen,
+            "account.modify with a diff: password, user id, members",
+        );
+        row(
+            Table::Coverage,
+            "User Account Deleted",
+            Shown::Seen,
+            "account.delete of users and groups",
+        );
     }
 }
 
@@ -288,7 +298,12 @@ fn what_starts_by_itself_is_told_with_what_changed() {
         .filter_map(persistence)
         .filter(|told| told.path.as_deref() == Some("/etc/cron.d/metsuke"));
     assert_eq!(jobs.count(), 3, "one change is one activity");
-    row(Table::Coverage, "Scheduled Task", Shown::Seen, "scheduled_job.create, modify, delete");
+    row(
+        Table::Coverage,
+        "Scheduled Task",
+        Shown::Seen,
+        "scheduled_job.create, modify, delete with a diff, user and schedule, from the job's own files (in an overlay root)",
+    );
 }
 
 #[test]
@@ -330,7 +345,22 @@ fn definitions_of_services_are_told() {
     assert_eq!(init.manager.as_deref(), Some("sysv"));
     child.end();
     drop(watch);
-    row(Table::Coverage, "Service Creation", Shown::Seen, "service.create with command and user");
-    row(Table::Coverage, "Service Modification", Shown::Seen, "service.modify with a diff");
-    row(Table::Coverage, "Service Deletion", Shown::Seen, "service.delete");
+    row(
+        Table::Coverage,
+        "Service Creation",
+        Shown::Seen,
+        "service.create with command and user, from the unit's own file (in an overlay root)",
+    );
+    row(
+        Table::Coverage,
+        "Service Modification",
+        Shown::Seen,
+        "service.modify with a diff: unit, drop-in, enabled, disabled, from the unit's own files (in an overlay root)",
+    );
+    row(
+        Table::Coverage,
+        "Service Deletion",
+        Shown::Seen,
+        "service.delete, from the unit's own file (in an overlay root)",
+    );
 }

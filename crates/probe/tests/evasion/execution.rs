@@ -272,6 +272,10 @@ fn preload_in_the_environment() {
     let pid = pid(&actor.act());
     let event = executed(&mut watch, pid);
     assert_eq!(event.process.environment.as_deref(), Some("LD_PRELOAD=libm.so.6"));
+    watch.of(Kind::ImageLoad, "the library", |event| {
+        matches!(&event.activity, Activity::Module(_, module)
+            if module.path.as_deref().is_some_and(|path| path.contains("/libm.so")))
+    });
     actor.end();
     let reason = "process.exec with the LD_ variables, and image.load of the library";
     row(Table::Evasion, "LD_PRELOAD", Shown::Seen, reason);
@@ -343,6 +347,6 @@ fn another_name_by_prctl() {
     let event = watch.of(Kind::ProcessRename, "the new name", |event| pid_is(event, pid));
     assert_eq!(event.process.exe.as_deref(), me.to_str(), "the executable is what it was");
     actor.end();
-    let reason = "process.rename; path, hash and arguments stay those of the execution";
+    let reason = "process.rename; the path stays that of the execution";
     row(Table::Evasion, "name of a kernel thread taken by prctl", Shown::Seen, reason);
 }

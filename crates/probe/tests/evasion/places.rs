@@ -46,7 +46,7 @@ fn hard_link() {
         "ls".to_owned()
     };
     if told("hard_link", prepare, "ls") {
-        let reason = "process.exec with the name used, and the hash and inode of the file";
+        let reason = "process.exec with the name used, and the hash of the file";
         row(Table::Evasion, "hard link", Shown::Seen, reason);
     }
 }
@@ -126,8 +126,8 @@ fn unlinked_after_execution() {
     let exit = watch.of(Kind::ProcessExit, "its end", |event| pid_is(event, pid));
     assert_eq!(exit.process.exe.as_deref(), path.to_str(), "it keeps the path it had");
     actor.end();
-    let reason = "process.exec with the path, file.delete; the hash where the file could be read in \
-                  time, and the cross-view tells a running one";
+    let reason = "process.exec with the path, which it keeps to its end, and file.delete; a hash only \
+                  where the file could be read in time";
     row(Table::Evasion, "unlinked after exec", Shown::Seen, reason);
 }
 

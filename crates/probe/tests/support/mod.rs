@@ -100,7 +100,12 @@ impl Watch {
     }
 
     pub(crate) fn with(config: ProbeConfig) -> Self {
-        let (sink, events) = sync_channel(SINK_BATCHES);
+        Self::with_room(config, SINK_BATCHES)
+    }
+
+    /// With room for so many batches that wait for their reader, which is whoever looks for something.
+    pub(crate) fn with_room(config: ProbeConfig, batches: usize) -> Self {
+        let (sink, events) = sync_channel(batches);
         let probe = start(config, sink).unwrap();
         Self { probe: Some(probe), events, seen: Vec::new() }
     }

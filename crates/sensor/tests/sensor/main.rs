@@ -8,7 +8,9 @@
 
 mod basics;
 mod denials;
+mod floods;
 mod install;
 mod plans;
 mod selfcare;
+mod trouble;
 mod world;

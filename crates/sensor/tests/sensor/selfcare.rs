@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{LIMIT, Memory, World};
 
-fn health(event: &Event) -> Option<&Health> {
+pub(crate) fn health(event: &Event) -> Option<&Health> {
     match &event.activity {
         Activity::Health(health) | Activity::Sensor(_, health) => Some(health),
         _ => None,
@@ -23,13 +23,13 @@ fn health(event: &Event) -> Option<&Health> {
 }
 
 /// What was told with this reason, health or tampering alike.
-fn told(memory: &Memory, reason: &str) -> Vec<Event> {
+pub(crate) fn told(memory: &Memory, reason: &str) -> Vec<Event> {
     let events = memory.events.lock().unwrap();
     let is_it = |event: &&Event| health(event).is_some_and(|h| h.reason.as_deref() == Some(reason));
     events.iter().filter(is_it).cloned().collect()
 }
 
-fn tampered(memory: &Memory, reason: &str, part: &str) -> Option<Event> {
+pub(crate) fn tampered(memory: &Memory, reason: &str, part: &str) -> Option<Event> {
     let is_it = |event: &Event| {
         matches!(event.activity, Activity::Sensor(SensorActivity::Tamper, _))
             && health(event).is_some_and(|h| h.detail.as_deref().is_some_and(|d| d.contains(part)))
@@ -37,20 +37,20 @@ fn tampered(memory: &Memory, reason: &str, part: &str) -> Option<Event> {
     told(memory, reason).into_iter().find(is_it)
 }
 
-fn status(world: &World) -> Result<serde_json::Value> {
+pub(crate) fn status(world: &World) -> Result<serde_json::Value> {
     let output =
         World::command().args(["status", "--json", "--state"]).arg(world.state()).output()?;
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The sensor's own process, which is not the guard's.
-fn guarded_pid(world: &World) -> Result<i32> {
+pub(crate) fn guarded_pid(world: &World) -> Result<i32> {
     let status = status(world)?;
     let pid = status["status"]["pid"].as_i64().context("it has said its pid")?;
     Ok(i32::try_from(pid)?)
 }
 
-fn signal(pid: i32, signal: Signal) -> Result<()> {
+pub(crate) fn signal(pid: i32, signal: Signal) -> Result<()> {
     Ok(kill_process(Pid::from_raw(pid).context("a pid")?, signal)?)
 }
 
@@ -81,9 +81,9 @@ fn a_killed_or_stopped_sensor_goes_on_and_it_is_told() -> Result<()> {
     assert_eq!(guarded_pid(&world)?, first, "the same process");
     row(
         Table::Evasion,
-        "stopping the sensor",
+        "sensor stopped by a signal",
         Outcome::Seen,
-        "sensor.tamper: its guard has it go on",
+        "sensor.tamper; its guard has it go on, the same process",
     );
 
     signal(first, Signal::CONT)?;
@@ -104,18 +104,29 @@ fn a_killed_or_stopped_sensor_goes_on_and_it_is_told() -> Result<()> {
     );
     row(
         Table::Evasion,
-        "killing the sensor",
+        "sensor killed",
         Outcome::Seen,
-        "sensor.tamper and the gap: its guard starts it again",
+        "sensor.tamper; its guard starts another one, and sensor.health states from when to when \
+         nobody watched",
     );
 
+    let second = guarded_pid(&world)?;
     let end = world.sensor().stop(LIMIT)?;
     assert!(end.success(), "{end}");
-    assert!(
-        told(&memory, "stopped")
-            .iter()
-            .any(|e| matches!(e.activity, Activity::Sensor(SensorActivity::Stop, _)))
-    );
+    let own = |reason, what| -> Vec<Option<u64>> {
+        let events = told(&memory, reason);
+        let is_it =
+            |e: &&Event| matches!(e.activity, Activity::Sensor(activity, _) if activity == what);
+        events.iter().filter(is_it).map(|event| event.process.pid).collect()
+    };
+    let pid = |pid: i32| u64::try_from(pid).ok();
+    assert_eq!(own("started", SensorActivity::Start), [pid(first), pid(second)]);
+    assert_eq!(own("stopped", SensorActivity::Stop), [pid(second)]);
+    let reason = "sensor.start with version, tier and the sensor's own process";
+    row(Table::Coverage, "Agent Start", Outcome::Seen, reason);
+    let reason =
+        "sensor.stop with the reason; a killed one's end is told by its guard and successor";
+    row(Table::Coverage, "Agent Stop", Outcome::Seen, reason);
     Ok(())
 }
 
@@ -143,9 +154,9 @@ fn who_touches_the_sensors_files_is_named_outside_the_scope_too() -> Result<()> 
     assert!(events.iter().filter(tampering).all(|event| event.process.pid != Some(by_sensor)));
     row(
         Table::Evasion,
-        "unlinking the sensor's files",
+        "files planted, renamed and removed among the sensor's own",
         Outcome::Seen,
-        "sensor.tamper with the process that did it",
+        "sensor.tamper with the process that did it, also from outside the scope",
     );
     Ok(())
 }

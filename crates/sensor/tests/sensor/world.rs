@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Memory {
     pub(crate) inventory: Mutex<Vec<Item>>,
     /// Bytes of the artifacts that came whole.
     pub(crate) artifacts: Mutex<HashMap<PlanId, (u64, Vec<u8>)>>,
+    /// Whether it keeps nothing.
+    pub(crate) away: AtomicBool,
     orders: Mutex<Vec<Downstream>>,
     down: Mutex<Option<mpsc::Sender<Downstream>>>,
 }
@@ -76,6 +79,9 @@ impl Handler for Recorder {
         boot: BootId,
         events: Vec<Event>,
     ) -> Result<u64, HandlerError> {
+        if self.0.away.load(Ordering::Acquire) {
+            return Err(HandlerError::Unavailable("it keeps nothing just now".to_owned()));
+        }
         let mut known = self.0.events.lock().unwrap();
         let high = known.iter().filter(|e| e.id.boot == boot).map(|e| e.id.seq).max();
         known.extend(events.into_iter().filter(|e| high.is_none_or(|high| e.id.seq > high)));
@@ -239,7 +245,16 @@ impl World {
 
     /// Runs `metsuke-sensor COMMAND` with these arguments and waits until it is welcome.
     pub(crate) fn start_as(&mut self, command: &str, more: &[&OsStr]) -> Result<()> {
-        let mut start = Self::command();
+        self.start_by(Self::command(), command, more)
+    }
+
+    /// The same by another name of the program.
+    pub(crate) fn start_by(
+        &mut self,
+        mut start: Command,
+        command: &str,
+        more: &[&OsStr],
+    ) -> Result<()> {
         start.arg(command).arg("--state").arg(self.state()).args(more);
         self.begin(start)
     }
