@@ -76,8 +76,9 @@ impl Lost {
 }
 
 /// The activity that is missing without a record; `None` when it depends on more than the record's
-/// kind (`BPF`), or when none is: `MOVED`, `CLOSE` and `DATAGRAMS_END` only make others be told
-/// sooner. Of a DNS question and its answer either may be missing.
+/// kind (`BPF`), or when none is: `MOVED` and `GROUP` say where processes are, `CLOSE` and
+/// `DATAGRAMS_END` only make others be told sooner. Of a DNS question and its answer either may be
+/// missing.
 fn activity(record: u16) -> Option<Kind> {
     Some(match record {
         kind::FORK => Kind::ProcessFork,
@@ -148,7 +149,7 @@ mod tests {
             .filter(|(_, number)| activity(*number).is_none())
             .map(|(name, _)| *name)
             .collect();
-        assert_eq!(without, ["MOVED", "CLOSE", "BPF", "DATAGRAMS_END"]);
+        assert_eq!(without, ["MOVED", "GROUP", "CLOSE", "BPF", "DATAGRAMS_END"]);
         let of = |name| activity(named.iter().find(|(known, _)| *known == name).unwrap().1);
         assert_eq!(of("XATTR_REMOVED"), Some(Kind::FileAttributes));
         assert_eq!(of("HARD_LINK"), Some(Kind::FileLink));

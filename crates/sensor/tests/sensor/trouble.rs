@@ -84,6 +84,8 @@ fn a_sensor_whose_files_are_unlinked_goes_on_and_tells_who_did_it() -> Result<()
                   the server does not have yet are gone at the sensor's end";
     row(Table::Evasion, "sensor's files unlinked", Outcome::Seen, reason);
 
+    // Set once a second: then it has its name again.
+    world.wait("the watch to come back", || Ok(state.join("spool/watch").exists()))?;
     // And its program cannot be started again from where it was.
     let first = guarded_pid(&world)?;
     signal(first, Signal::KILL)?;
