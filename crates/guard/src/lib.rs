@@ -4,6 +4,8 @@ mod clock;
 pub mod governor;
 pub mod handover;
 mod leash;
+#[expect(unsafe_code, reason = "the allocator is set up by calls without a safe wrapper")]
+pub mod memory;
 mod notify;
 pub mod privileges;
 pub mod protected;

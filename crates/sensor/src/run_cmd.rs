@@ -13,7 +13,7 @@ use anyhow::Context;
 use metsuke_event::Event;
 use metsuke_guard::privileges::{self, StateOwner};
 use metsuke_guard::senders::Senders;
-use metsuke_guard::{Leash, own_user};
+use metsuke_guard::{Leash, memory, own_user};
 use metsuke_link::Identity;
 use metsuke_link::client::{Client, Delegate};
 use metsuke_probe::{Probe, ProbeEnd};
@@ -38,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How often the status file is written while nobody is connected to ask.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
+/// How often memory that bursts left behind goes back to the kernel.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(15);
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -73,6 +75,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    memory::make_frugal();
     // First of all: nothing else may have used standard input and output.
     let leash = Leash::take().context("the pipes to the guard cannot be taken")?;
     log_to_stderr();
@@ -182,12 +185,14 @@ impl Parts {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut look = tokio::time::interval(STATUS_EVERY);
+        let mut give_back = tokio::time::interval(GIVE_BACK_EVERY);
         let failure = loop {
             tokio::select! {
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
                 end = link.end() => break end.and_then(|()| Err(by_itself(link.name()))),
                 () = self.shared.care.leave.notified() => break Ok(()),
+                _ = give_back.tick() => memory::give_back(),
                 _ = look.tick() => {
                     self.shared.care.pulse.main();
                     self.shared.health();
