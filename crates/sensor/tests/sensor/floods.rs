@@ -170,12 +170,12 @@ fn a_full_queue_of_the_kernel_is_told_by_kind() -> Result<()> {
     eprintln!("{} made, {} removed; lost: {}", account.made, account.removed, account.lost);
     let name = "attack while the kernel's queue is full of files";
     if attack {
-        let reason = "process.exec: the last quarter of the kernel's queue (8 MiB) is kept for what is no \
+        let reason = "process.exec: the last quarter of the kernel's queue (4 MiB) is kept for what is no \
                       file; of files what found no room while the sensor was stopped is told as lost, \
                       kind by kind";
         row(Table::Evasion, name, Outcome::Seen, reason);
     } else {
-        let reason = "told as lost, as process.exec: it found no room in the kernel's queue (8 MiB), which \
+        let reason = "told as lost, as process.exec: it found no room in the kernel's queue (4 MiB), which \
                       nobody empties while the sensor is stopped";
         row(Table::Evasion, name, Outcome::Partly, reason);
     }
