@@ -1,8 +1,8 @@
 //! `ls` and `ps` as children: what a user of this host is shown, through its C library.
 //!
 //! Invariant: a child has an empty environment but for what is given, a deadline, and bounded
-//! output; it is ended through its handle, never by pid. It may look at every file and process, and
-//! has no other right of root's.
+//! output; it is ended through its handle, never by pid. Of root's capabilities it keeps those to look
+//! at every file and process; it is still user 0, to whom root's own files belong.
 
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};

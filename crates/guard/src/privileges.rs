@@ -60,8 +60,8 @@ const DAC_OVERRIDE: u32 = 1;
 pub const KEPT: [(u32, &str); 15] = [
     (2, "read executables for their hashes, and files and folders that are asked for"),
     (5, "end processes when a plan says so"),
-    (6, "start the YARA scanner, and what a cross-view runs, as nobody"),
-    (7, "start the YARA scanner, and what a cross-view runs, as nobody"),
+    (6, "start the YARA scanner as nobody"),
+    (7, "start the YARA scanner as nobody"),
     (12, "the proc connector; BPF on control groups; closing sockets"),
     (18, "enter mount namespaces to look at files as a container sees them"),
     (19, "read executables, descriptors and memory of other users' processes under /proc"),

@@ -68,7 +68,7 @@ impl Layout {
     /// When there is no such folder.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
         let rooted = Rooted::open(root)
-            .with_context(|| format!("{} is no folder to install to", root.display()))?;
+            .with_context(|| format!("{} is no folder to look for a sensor in or to install one to", root.display()))?;
         Ok(Self { root: root.to_owned(), rooted })
     }
 

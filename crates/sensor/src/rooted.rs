@@ -43,9 +43,8 @@ impl Folder {
 }
 
 impl Rooted {
-    /// The root at `path`; it is made when it is missing.
+    /// The root at `path`, which has to be there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self { top, is_own: path == Path::new("/") })
