@@ -240,7 +240,7 @@ async fn too_many_bytes_and_too_old_artifacts_go_and_shared_bytes_stay() {
 
 #[tokio::test]
 async fn uploads_side_by_side_do_not_take_the_same_room() {
-    const COMING: u64 = 8 << 30;
+    const COMING: u64 = 1 << 30;
     let mut world = World::new().await;
     let token = world.catalog.create_enrolment_token(now(), "server", 1_000_000_000_000).await;
     let other = world.catalog.enrol(now(), &token.unwrap().secret, "h2").await.unwrap().unwrap();
