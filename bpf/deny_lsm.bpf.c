@@ -189,6 +189,8 @@ static __always_inline void remember(struct file *file)
 	path = path_of(file);
 	if (path && bpf_map_lookup_elem(&by_path, path))
 		bpf_map_update_elem(&mapped, &facts.id, path, BPF_ANY);
+	else /* Renamed, or another file that got the inode of one that is gone. */
+		bpf_map_delete_elem(&mapped, &facts.id);
 }
 
 SEC("lsm.s/mmap_file")

@@ -19,14 +19,17 @@ mod keep;
 mod message;
 mod mounts;
 
+use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-pub use hold::holder;
+pub use hold::{holder, refuse};
 pub use keep::{Keeper, KeeperConfig, News, SILENCE_MAX};
 pub use mounts::MountError;
 
 use crate::deny::DenyList;
+use crate::host::Seen;
 use crate::scope::EnforceScope;
 
 /// Mounts gated at most: each is a decision of the operator's own.
@@ -46,9 +49,47 @@ pub struct GateSpec {
     /// What is denied there; of it `exec` and `open` of files.
     pub list: DenyList,
     /// The sensor and its guard, who are never asked, nor what either has started itself.
-    pub own: Vec<u32>,
+    pub own: Vec<OwnProcess>,
     /// How long a question may wait, [`WAIT`] by default.
     pub wait: Duration,
+}
+
+/// A process of the sensor's own; as text `PID:START`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnProcess {
+    pid: u32,
+    /// In clock ticks since boot: tells it from who has its number later.
+    start_ticks: u64,
+}
+
+impl OwnProcess {
+    /// Who has this number now; `None` when nobody has.
+    pub fn look(pid: u32) -> Option<Self> {
+        Seen::look(pid).map(|seen| Self { pid, start_ticks: seen.start_ticks })
+    }
+
+    /// Whether that is who has the number `pid` now.
+    fn is(&self, pid: u32) -> bool {
+        self.pid == pid && Self::look(pid) == Some(*self)
+    }
+}
+
+impl Display for OwnProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.pid, self.start_ticks)
+    }
+}
+
+impl FromStr for OwnProcess {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once(':');
+        numbers
+            .and_then(|(pid, start)| Some((pid.parse().ok()?, start.parse().ok()?)))
+            .map(|(pid, start_ticks)| Self { pid, start_ticks })
+            .ok_or_else(|| format!("`{text}` is no PID:START; name a process by both numbers"))
+    }
 }
 
 /// What was let pass without being looked at, since the holder began.
@@ -62,8 +103,10 @@ pub struct Passed {
     pub too_large: u64,
     /// Could not be read, or changed meanwhile.
     pub unread: u64,
-    /// Decisions that were carried out and could not be told.
+    /// Decisions that were carried out and could not be told, or not be understood.
     pub untold: u64,
+    /// Not let pass but denied, by the kernel itself: it could not open the file for the holder.
+    pub unopened: u64,
 }
 
 /// Tries whether this kernel asks at all, on a file in memory that nobody else can reach.

@@ -278,8 +278,8 @@ impl Losses {
                 let detail = format!(
                     "since the gate holds {} files were let pass for want of time, {} for want of \
                      room, {} were too large, {} could not be read, unless an entry for unknown \
-                     copies denied the last two",
-                    seen.late, seen.shed, seen.too_large, seen.unread
+                     copies denied the last two; {} could not be opened, which the kernel denied",
+                    seen.late, seen.shed, seen.too_large, seen.unread, seen.unopened
                 );
                 let told_of = note("not_hashed", None, detail);
                 (told.note)(Note { part: "enforce.gate", from, ..told_of });

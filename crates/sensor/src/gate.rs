@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -14,17 +15,20 @@ use std::time::Duration;
 use anyhow::Context;
 use metsuke_enforce::EnforceScope;
 use metsuke_enforce::deny::{Decision, DenyList};
-use metsuke_enforce::gate::{self, GateSpec, Keeper, KeeperConfig, News, Passed};
+use metsuke_enforce::gate::{self, GateSpec, Keeper, KeeperConfig, News, OwnProcess, Passed};
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::denials;
+use crate::{denials, own};
 
 /// News that wait to be told at most; a look takes them every 50 ms.
 const NEWS_MAX: usize = 1_024;
 /// Longest that a process may be made to wait, in milliseconds: far below what ends a holder.
 const WAIT_MAX_MS: u64 = 5_000;
+/// The program that runs, also when another lies where it was by now.
+const OWN: &str = "/proc/self/exe";
 
 /// What the configuration says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -48,34 +52,58 @@ pub(crate) struct Args {
     /// The control group it acts in; the whole host without one.
     #[arg(long)]
     scope_cgroup: Option<PathBuf>,
-    /// The sensor, and its guard.
+    /// The sensor, and its guard: PID:START.
     #[arg(long)]
-    own: Vec<u32>,
+    own: Vec<OwnProcess>,
+    /// What the sensor read in its configuration (see [`mark`]).
+    #[arg(long)]
+    mark: String,
+}
+
+/// Tells one configured gate, with its list, from another.
+fn mark(list: &DenyList, settings: &Settings) -> String {
+    format!("{:x}", Sha256::digest(format!("{list:?} {settings:?}")))
 }
 
 /// Holds the gate until the sensor ends.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     crate::log_to_stderr();
+    let channel = io::stdin();
+    match spec(args) {
+        Ok(spec) => gate::holder(spec, channel.as_fd())?,
+        Err(error) => {
+            gate::refuse(&format!("{error:#}"), channel.as_fd())?;
+            return Err(error);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn spec(args: &Args) -> anyhow::Result<GateSpec> {
     let config = Config::load(Some(&args.config))?;
+    let list = denials::list(&config.deny)?;
+    anyhow::ensure!(
+        mark(&list, &config.gate) == args.mark,
+        "`deny` or `gate` of the configuration are not those that the sensor began with; restart it"
+    );
     let scope =
         args.scope_cgroup.as_deref().map_or(Ok(EnforceScope::Host), EnforceScope::cgroup)?;
-    let program = std::env::current_exe().context("this program's own path is not known")?;
+    let program = own::program().context("this program's own path is not known")?;
     let wait = config.gate.wait_ms.map(|wait| Duration::from_millis(wait.min(WAIT_MAX_MS)));
-    let spec = GateSpec {
-        list: denials::list(&config.deny)?,
+    Ok(GateSpec {
+        list,
         mounts: config.gate.mounts,
-        private: vec![program, args.state.clone(), args.config.clone()],
+        private: vec![program, OWN.into(), args.state.clone(), args.config.clone()],
         scope,
         own: args.own.clone(),
         wait: wait.unwrap_or(gate::WAIT),
-    };
-    gate::holder(spec, io::stdin().as_fd())?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// What is needed to start a gate.
 pub(crate) struct Plan {
     pub(crate) config: PathBuf,
+    pub(crate) settings: Settings,
     pub(crate) state: PathBuf,
     pub(crate) scope: EnforceScope,
     pub(crate) guard: Option<u32>,
@@ -104,19 +132,22 @@ impl Gate {
     /// # Errors
     /// When this program's path is not known, or no thread can be started.
     pub(crate) fn start(plan: &Plan, list: DenyList) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program's own path is not known")?;
+        let program = own::program().context("this program's own path is not known")?;
         let mut words =
             vec!["gate".into(), "--config".into(), plan.config.clone().into_os_string()];
         words.extend(["--state".into(), plan.state.clone().into_os_string()]);
         if let Some(folder) = plan.scope.directory() {
             words.extend(["--scope-cgroup".into(), folder.as_os_str().to_owned()]);
         }
-        for pid in [Some(std::process::id()), plan.guard].into_iter().flatten() {
-            words.extend(["--own".into(), pid.to_string().into()]);
+        let own = [Some(std::process::id()), plan.guard].into_iter().flatten();
+        for own in own.filter_map(OwnProcess::look) {
+            words.extend(["--own".into(), own.to_string().into()]);
         }
+        words.extend(["--mark".into(), mark(&list, &plan.settings).into()]);
         let command = move || {
-            let mut command = Command::new(&program);
-            command.args(&words).stdout(std::process::Stdio::null());
+            // Not what lies at its path by now: both must be the same program.
+            let mut command = Command::new(OWN);
+            command.arg0(&program).args(&words).stdout(std::process::Stdio::null());
             command
         };
         let (sender, news) = sync_channel(NEWS_MAX);

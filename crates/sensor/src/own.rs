@@ -1,5 +1,9 @@
 //! What the sensor says of its own life: started, ended, touched.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metsuke_event::activity::{Activity, SensorActivity};
@@ -12,6 +16,21 @@ use crate::facts;
 const ENDED: &str = "ended_before_it_was_read";
 /// Why the process that acted is not known at all.
 pub(crate) const NOT_TOLD: &str = "the_kernel_does_not_tell";
+/// What the kernel adds to the path of a program that lies there no more (proc(5)).
+const DELETED: &[u8] = b" (deleted)";
+
+/// Where this program lies, or lay when it was started.
+///
+/// # Errors
+/// When `/proc` does not tell.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    std::env::current_exe().map(|told| if told.exists() { told } else { lay_at(&told) })
+}
+
+fn lay_at(told: &Path) -> PathBuf {
+    let bytes = told.as_os_str().as_bytes();
+    OsStr::from_bytes(bytes.strip_suffix(DELETED).unwrap_or(bytes)).into()
+}
 
 fn event(what: SensorActivity, health: Health) -> Event {
     let mut event = Event::empty(what.kind());
@@ -90,4 +109,18 @@ pub(crate) fn actor(pid: u32) -> Process {
 /// Nobody that can be named.
 pub(crate) fn nobody() -> Arc<Process> {
     Arc::new(Process { missing: Some(NOT_TOLD.into()), ..Process::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::lay_at;
+
+    #[test]
+    fn a_program_that_is_gone_is_known_by_where_it_lay() {
+        for told in ["/opt/x", "/opt/x (deleted)"] {
+            assert_eq!(lay_at(Path::new(told)), Path::new("/opt/x"));
+        }
+    }
 }

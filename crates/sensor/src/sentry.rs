@@ -41,7 +41,7 @@ pub(crate) fn protected(state: &Path, config: Option<PathBuf>, guard: Option<u32
     const UNITS: [&str; 3] =
         ["/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"];
     let unit = "metsuke-sensor.service".to_owned();
-    let mut files: Vec<PathBuf> = std::env::current_exe().into_iter().collect();
+    let mut files: Vec<PathBuf> = own::program().into_iter().collect();
     files.extend(files.first().and_then(|sensor| install_cmd::scanner_beside(sensor)));
     files.extend(config.and_then(|path| std::path::absolute(path).ok()));
     files.extend(

@@ -2,7 +2,8 @@
 //! who would take it back.
 //!
 //! Invariant: a guard is told from who has its number later by its start, and nobody's orphans are
-//! taken for children: where the sensor or its guard gets them, only those two are spared.
+//! taken for children: where the sensor gets them, or its guard is process 1, only those two are
+//! spared. Whether another guard had itself made a subreaper cannot be asked: ours does not.
 
 #![expect(
     unsafe_code,

@@ -21,8 +21,12 @@ use crate::deny::Operations;
 /// `struct fanotify_event_metadata` (linux/fanotify.h), version 3.
 const METADATA_BYTES: usize = 24;
 const VERSION: u8 = 3;
-/// Bytes read at once: some 170 questions.
+/// Bytes read at once.
 const BUFFER: usize = 4_096;
+/// Questions read at once at most, each with an open file.
+pub(super) const READ_MAX: usize = BUFFER / METADATA_BYTES;
+/// Files that a holder wants to have open at most: far more than its questions need.
+const FILES: libc::rlim_t = 4_096;
 
 /// The group.
 #[derive(Debug)]
@@ -53,9 +57,16 @@ impl Question {
 
     /// Answers; false when that was done before.
     pub(super) fn answer(&self, answer: Answer) -> bool {
+        self.answer_after(answer, || ())
+    }
+
+    /// Answers after `before`, which must not wait: nobody else can answer from then on. False,
+    /// and `before` is not done, when it was answered already.
+    pub(super) fn answer_after(&self, answer: Answer, before: impl FnOnce()) -> bool {
         if self.answered.swap(true, Ordering::AcqRel) {
             return false;
         }
+        before();
         let response = match answer {
             Answer::Allow => libc::FAN_ALLOW,
             Answer::Deny => libc::FAN_DENY,
@@ -121,16 +132,24 @@ impl Group {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Takes the questions that wait.
-    pub(super) fn questions(self: &Arc<Self>) -> io::Result<Vec<Question>> {
+    /// Takes the questions that wait; `None` when the kernel could not open the file of one, and
+    /// has denied it itself.
+    pub(super) fn questions(self: &Arc<Self>) -> io::Result<Option<Vec<Question>>> {
         let mut bytes = [0_u8; BUFFER];
         // SAFETY: the buffer and its size; the descriptor is open as long as self lives.
         let read =
             unsafe { libc::read(self.0.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
         let Ok(read) = usize::try_from(read) else {
             let error = io::Error::last_os_error();
-            let nothing = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
-            return if nothing.contains(&error.kind()) { Ok(Vec::new()) } else { Err(error) };
+            return match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => Ok(Some(Vec::new())),
+                // What is wrong with the group or the call; all else is about one file.
+                Some(libc::EBADF | libc::EFAULT | libc::EINVAL) => Err(error),
+                _ => {
+                    tracing::debug!(%error, "a file that the gate was to look at");
+                    Ok(None)
+                }
+            };
         };
         let mut rest = &bytes[..read];
         let mut questions = Vec::new();
@@ -138,7 +157,7 @@ impl Group {
             questions.extend(question);
             rest = rest.get(length..).unwrap_or_default();
         }
-        Ok(questions)
+        Ok(Some(questions))
     }
 
     /// The first of what was read, and its length.
@@ -196,6 +215,19 @@ pub(super) fn boot_nanos() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000) + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// Lets this process have as many files open as it wants, as far as it may.
+pub(super) fn room_for_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: one rlimit of ours, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_cur.max(FILES.min(limit.rlim_max));
+    // SAFETY: one rlimit of ours, which outlives the call.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Has the kernel end this process when the thread that started it ends.

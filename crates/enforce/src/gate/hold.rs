@@ -2,7 +2,8 @@
 //!
 //! One thread takes questions and answers those that need no reading; two read files. The first
 //! never reads a file of a gated mount, so it is there to allow what waits too long, also when a
-//! file system hangs.
+//! disk hangs. It asks for a file's metadata, which no network and no other program answers for:
+//! such file systems are not gated.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::group::{Answer, Group, Question, wait_readable};
+use super::group::{Answer, Group, Question, READ_MAX, room_for_files, wait_readable};
 use super::judge::{Judge, Verdict};
 use super::message::Message;
 use super::{GateSpec, mounts};
@@ -21,10 +22,16 @@ use crate::deny::{Disposition, Operations};
 
 /// How often a holder says that it lives.
 pub(super) const BEAT: Duration = Duration::from_secs(1);
-/// Questions that wait to be read at most; each is a thread of somebody's that stands still.
-const QUESTIONS_MAX: usize = 1_024;
+/// Questions that wait to be read at most; each is a thread of somebody's that stands still. Each
+/// is an open file, too, and where none can be opened the kernel denies: so few that twice as many
+/// (those answered for want of time stay with the readers until they come to them) and what is
+/// read at once fit in the 1,024 files of a process that cannot get more.
+const QUESTIONS_MAX: usize = 256;
 /// Threads that read: one file that is slow to read leaves the other.
 const READERS: usize = 2;
+/// Files that a holder has open beside its questions, and more.
+const OTHER_FILES: usize = 64;
+const _: () = assert!(2 * QUESTIONS_MAX + READ_MAX + READERS + OTHER_FILES <= 1_024);
 
 /// Holds the gate until nobody listens on `channel` any more: what a [`super::Keeper`] gave the
 /// process as standard input.
@@ -36,6 +43,9 @@ pub fn holder(spec: GateSpec, channel: BorrowedFd<'_>) -> io::Result<()> {
     let channel = UnixDatagram::from(channel.try_clone_to_owned()?);
     channel.set_nonblocking(true)?;
     let channel = Arc::new(channel);
+    if let Err(error) = room_for_files() {
+        tracing::debug!(%error, "the holder has to do with the files it may open");
+    }
     match Holder::begin(spec, Arc::clone(&channel)) {
         Ok((holder, marked)) => {
             say(&channel, &Message::Ready(marked))?;
@@ -47,6 +57,15 @@ pub fn holder(spec: GateSpec, channel: BorrowedFd<'_>) -> io::Result<()> {
             Err(io::Error::other(why))
         }
     }
+}
+
+/// Tells the keeper, instead of [`holder`], that there can be no gate and why: it starts no other.
+///
+/// # Errors
+/// When the keeper is gone.
+pub fn refuse(why: &str, channel: BorrowedFd<'_>) -> io::Result<()> {
+    let channel = UnixDatagram::from(channel.try_clone_to_owned()?);
+    say(&channel, &Message::Refused(why.to_owned()))
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -113,7 +132,11 @@ impl Holder {
             let fds = [self.group.as_fd(), self.channel.as_fd()];
             let [asked, hung_up] = wait_readable(fds, timeout);
             if asked {
-                for question in self.group.questions()? {
+                let questions = self.group.questions()?;
+                if questions.is_none() {
+                    self.judge.counters.unopened.fetch_add(1, Ordering::Relaxed);
+                }
+                for question in questions.into_iter().flatten() {
                     self.take(question);
                 }
             }
@@ -136,7 +159,13 @@ impl Holder {
         match self.judge.quick(&question) {
             Verdict::Unread => {
                 let question = Arc::new(question);
-                if self.to_read.try_send(Arc::clone(&question)).is_err() {
+                if self.waiting.len() >= QUESTIONS_MAX {
+                    // Behind a slow one others were answered long ago; their files are closed now.
+                    self.waiting.retain(|(_, question)| !question.is_answered());
+                }
+                if self.waiting.len() >= QUESTIONS_MAX
+                    || self.to_read.try_send(Arc::clone(&question)).is_err()
+                {
                     self.judge.counters.shed.fetch_add(1, Ordering::Relaxed);
                     question.answer(Answer::Allow);
                     return;
@@ -181,12 +210,13 @@ fn settle(judge: &Judge, channel: &UnixDatagram, question: &Question, verdict: V
         return;
     };
     let denied = decision.disposition == Disposition::Denied;
-    // Told before it is answered: who is denied finds it told.
-    let told = !question.is_answered() && say(channel, &Message::Met(entry, decision)).is_ok();
-    let answered = question.answer(if denied { Answer::Deny } else { Answer::Allow });
-    if answered && !told {
-        judge.counters.untold.fetch_add(1, Ordering::Relaxed);
-    }
+    // Told before it is answered: who is denied finds it told. What was allowed for want of time
+    // is not told as decided.
+    question.answer_after(if denied { Answer::Deny } else { Answer::Allow }, || {
+        if say(channel, &Message::Met(entry, decision)).is_err() {
+            judge.counters.untold.fetch_add(1, Ordering::Relaxed);
+        }
+    });
 }
 
 /// Both ends of what holder and keeper speak by.

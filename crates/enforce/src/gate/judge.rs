@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::group::{Question, boot_nanos};
-use super::{GateSpec, Passed};
+use super::{GateSpec, OwnProcess, Passed};
 use crate::deny::{Decision, Disposition, Mode, Operations, Subject};
 use crate::host::{self, Seen};
 
@@ -71,6 +71,7 @@ pub(super) struct Counters {
     pub(super) late: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) untold: AtomicU64,
+    pub(super) unopened: AtomicU64,
     too_large: AtomicU64,
     unread: AtomicU64,
 }
@@ -84,6 +85,7 @@ impl Counters {
             too_large: of(&self.too_large),
             unread: of(&self.unread),
             untold: of(&self.untold),
+            unopened: of(&self.unopened),
         }
     }
 }
@@ -146,9 +148,8 @@ impl Judge {
 
     /// One of the sensor's own: its list must not stop it.
     fn is_own(&self, pid: u32) -> bool {
-        self.spec.own.contains(&pid)
-            || Seen::look(pid)
-                .is_some_and(|seen| seen.parent != 1 && self.spec.own.contains(&seen.parent))
+        let own = |pid| self.spec.own.iter().any(|own: &OwnProcess| own.is(pid));
+        own(pid) || Seen::look(pid).is_some_and(|seen| seen.parent != 1 && own(seen.parent))
     }
 
     fn read(&self, file: &File, meta: &Metadata) -> Option<[u8; 32]> {

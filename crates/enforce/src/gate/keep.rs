@@ -92,6 +92,7 @@ impl Keeper {
             holder: Arc::default(),
             child: Arc::default(),
             passed: Passed::default(),
+            garbled: 0,
         };
         let (stop, holder) = (Arc::clone(&keeper.stop), Arc::clone(&keeper.holder));
         let child = Arc::clone(&keeper.child);
@@ -132,6 +133,8 @@ struct Kept {
     holder: Arc<AtomicU32>,
     child: Arc<Mutex<Option<Child>>>,
     passed: Passed,
+    /// Messages of this holder that name no entry of the list, or are none.
+    garbled: u64,
 }
 
 impl Kept {
@@ -175,7 +178,7 @@ impl Kept {
         }
         let child = command.spawn()?;
         self.holder.store(child.id(), Ordering::Release);
-        self.passed = Passed::default();
+        (self.passed, self.garbled) = (Passed::default(), 0);
         *held = Some(child);
         Ok(ours)
     }
@@ -217,15 +220,27 @@ impl Kept {
     /// Why there can be no gate, if that is what it says.
     fn take(&mut self, bytes: &[u8]) -> Option<String> {
         let tell = &self.config.tell;
-        match Message::parse(bytes, &self.config.list)? {
-            Message::Refused(why) => return Some(why),
-            Message::Ready(mounts) => tell(News::Holds(mounts)),
-            Message::Met(_, decision) => tell(News::Met(decision)),
-            Message::Beat(passed) if passed != self.passed => {
-                self.passed = passed;
-                tell(News::Passed(passed));
+        let passed = match Message::parse(bytes, &self.config.list) {
+            Some(Message::Refused(why)) => return Some(why),
+            Some(Message::Ready(mounts)) => {
+                tell(News::Holds(mounts));
+                return None;
             }
-            Message::Beat(_) => {}
+            Some(Message::Met(_, decision)) => {
+                tell(News::Met(decision));
+                return None;
+            }
+            Some(Message::Beat(passed)) => {
+                Passed { untold: passed.untold.saturating_add(self.garbled), ..passed }
+            }
+            None => {
+                self.garbled += 1;
+                Passed { untold: self.passed.untold.saturating_add(1), ..self.passed }
+            }
+        };
+        if passed != self.passed {
+            self.passed = passed;
+            tell(News::Passed(passed));
         }
         None
     }

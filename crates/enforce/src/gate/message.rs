@@ -32,8 +32,8 @@ impl Message {
         match self {
             Self::Beat(passed) => {
                 bytes.push(b'b');
-                let Passed { late, shed, too_large, unread, untold } = *passed;
-                for number in [late, shed, too_large, unread, untold] {
+                let Passed { late, shed, too_large, unread, untold, unopened } = *passed;
+                for number in [late, shed, too_large, unread, untold, unopened] {
                     bytes.extend(number.to_ne_bytes());
                 }
             }
@@ -64,6 +64,7 @@ impl Message {
                 too_large: number(2)?,
                 unread: number(3)?,
                 untold: number(4)?,
+                unopened: number(5)?,
             }),
             b'r' => Self::Ready(number(0)?),
             b'x' => Self::Refused(String::from_utf8_lossy(rest).into_owned()),
@@ -154,7 +155,7 @@ mod tests {
             sha256: Some("ab".repeat(32)),
             file: Some((45, 12)),
         };
-        let passed = Passed { late: 1, shed: 2, too_large: 3, unread: 4, untold: 5 };
+        let passed = Passed { late: 1, shed: 2, too_large: 3, unread: 4, untold: 5, unopened: 6 };
         for message in [
             Message::Beat(passed),
             Message::Ready(2),

@@ -244,6 +244,7 @@ fn gated(
     let wanted = !config.gate.mounts.is_empty() && !config.deny.is_empty();
     Some(gate::Plan {
         config: args.config.clone().filter(|_| wanted)?,
+        settings: config.gate.clone(),
         state: args.state.clone(),
         scope: scope?.clone(),
         guard,
