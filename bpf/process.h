@@ -125,8 +125,11 @@ struct variables {
 	struct scratch *space;
 	__u64 from, end;
 	__u32 start;
-	__u32 pad;
+	__u32 cut;
 };
+
+/* In what put_environment gives: variables may be missing. Beyond ROOM. */
+#define ENV_CUT 0x8000
 
 /* Keeps a variable that changes what a program loads; 1 at the end. */
 static long next_variable(__u32 index, void *data)
@@ -150,6 +153,7 @@ static long next_variable(__u32 index, void *data)
 		return 0;
 	if (length > MAX_VARIABLE) {
 		length = MAX_VARIABLE;
+		left->cut = 1;
 		text[MAX_VARIABLE - 1] = 0;
 	}
 	space->at = at + length;
@@ -157,8 +161,9 @@ static long next_variable(__u32 index, void *data)
 }
 
 /*
- * Appends the variables that begin with `LD_`, each with its NUL. All are looked through, however long
- * the environment: what stands first hides nothing.
+ * Appends the variables that begin with `LD_`, each with its NUL; with ENV_CUT when the environment has
+ * more than MAX_VARIABLES, or more of these than MAX_ENV bytes, or one longer than MAX_VARIABLE: what
+ * stands first can hide what comes after, but not that something may be hidden.
  */
 static __noinline __u32 put_environment(struct scratch *space, __u32 at, __u64 from, __u64 end)
 {
@@ -169,7 +174,8 @@ static __noinline __u32 put_environment(struct scratch *space, __u32 at, __u64 f
 	left.space = space;
 	space->at = at;
 	bpf_loop(MAX_VARIABLES, next_variable, &left, 0);
-	return space->at & ROOM;
+	at = space->at & ROOM;
+	return left.cut || left.from < left.end ? at | ENV_CUT : at;
 }
 
 static __always_inline __u64 changed_of(struct inode *inode)
@@ -271,6 +277,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	at = next;
 	next = put_environment(space, at, BPF_CORE_READ(task, mm, env_start),
 			       BPF_CORE_READ(task, mm, env_end));
+	if (next & ENV_CUT)
+		record->head.flags |= FLAG_ENV_CUT;
+	next &= ROOM;
 	record->env = next - at;
 	send_by(&record->head, next, !can_wait(record));
 	return 0;
@@ -310,7 +319,7 @@ int BPF_PROG(on_group, struct cgroup *group, const char *path)
 	struct record_group *record;
 	long length;
 
-	if (!space || !group_in_scope(group))
+	if (!space || !group_is_unified(group) || !group_in_scope(group))
 		return 0;
 	record = (struct record_group *)space->data;
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);

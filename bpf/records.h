@@ -70,6 +70,7 @@ enum record_kind {
 #define FLAG_VIRTUAL 64 /* the target's number is that of the caller's pid namespace */
 #define FLAG_UPPER 128 /* the executable lies in the upper layer of an overlay */
 #define FLAG_LOWER 256 /* the executable lies in a lower layer of an overlay */
+#define FLAG_ENV_CUT 512 /* not all of the environment was looked through, or kept */
 #define FLAG_OUTGOING 1024 /* a flow that this host opened */
 #define FLAG_LATE 2048 /* what became of a connect that had returned before */
 

@@ -123,6 +123,12 @@ static __always_inline bool group_in_scope(struct cgroup *group)
 	return false;
 }
 
+/* Whether a control group is of version 2: ids of other hierarchies' groups may be the same. */
+static __always_inline bool group_is_unified(struct cgroup *group)
+{
+	return READ(struct cgroup_root, READ(struct cgroup, group, root), hierarchy_id) == 0;
+}
+
 static __always_inline void fill_head(struct record_head *head, struct task_struct *task,
 				      __u16 kind)
 {

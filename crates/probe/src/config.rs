@@ -72,11 +72,13 @@ pub struct HookBudget {
     /// Thousandths of all cores that one hook may run; at 0 every hook that runs is over it.
     pub permille: u32,
     /// Time between two countings of run time. The kernel counts for all programs of the host while
-    /// it is asked to, a quarter of a second each, which costs every run some tens of nanoseconds.
+    /// it is asked to, a quarter of a second each (or one round of the probe's thread, when that is
+    /// longer), which costs every run some tens of nanoseconds.
     pub every: Duration,
     /// Time between two looks whether each hook is still attached.
     pub look: Duration,
-    /// For how long a hook over its budget is taken away.
+    /// For how long a hook over its budget is taken away. Those of executions, forks, ends and system
+    /// calls are only told: whoever keeps them busy would blind the sensor.
     pub again: Duration,
 }
 

@@ -49,7 +49,8 @@ impl Meter {
 pub enum ProbeEnd {
     /// When it was told to: everything it held is with the sink, or was shed and counted.
     InOrder,
-    /// By a panic, or before it was told to: what it held may be lost, and nobody watched since.
+    /// By a panic, before it was told to, or with a sink that nobody emptied: what it held may be lost,
+    /// and nobody watched since.
     ByItself,
 }
 
@@ -60,7 +61,8 @@ pub struct Probe {
     counters: Arc<Counters>,
     reporter: Reporter,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Says whether everything was delivered.
+    thread: Option<JoinHandle<bool>>,
 }
 
 impl Probe {
@@ -90,7 +92,8 @@ impl Probe {
     }
 
     /// Takes its hooks away, drains what is queued and hands it over. Waits for the thread, and
-    /// says how it ended.
+    /// says how it ended. Have the sink read meanwhile: a full one is waited for five seconds, then
+    /// what is left is lost.
     pub fn stop(mut self) -> ProbeEnd {
         self.end()
     }
@@ -98,11 +101,11 @@ impl Probe {
     fn end(&mut self) -> ProbeEnd {
         let ran = self.is_running();
         self.stop.store(true, Ordering::Release);
-        let joined = self.thread.take().map_or(Ok(()), JoinHandle::join);
+        let joined = self.thread.take().map_or(Ok(false), JoinHandle::join);
         if joined.is_err() {
             tracing::error!("the probe's thread ended by a panic; its last events are lost");
         }
-        if ran && joined.is_ok() { ProbeEnd::InOrder } else { ProbeEnd::ByItself }
+        if ran && matches!(joined, Ok(true)) { ProbeEnd::InOrder } else { ProbeEnd::ByItself }
     }
 }
 
@@ -204,12 +207,13 @@ fn choose(config: &ProbeConfig, bounds: &Bounds) -> (Source, Coverage) {
     (Source::Interfaces(Box::new(interfaces)), report)
 }
 
+/// Whether everything was delivered in the end.
 fn drain(
     config: &ProbeConfig,
     mut world: World,
     (stop, reports): (&AtomicBool, &Receiver<Report>),
     ready: &SyncSender<Coverage>,
-) {
+) -> bool {
     host::hasten();
     let (mut source, mut coverage) = choose(config, &world.bounds);
     let (mut listeners, trials) = Listeners::open(config, &world.bounds);
@@ -237,7 +241,7 @@ fn drain(
     report::tell(reports, &mut world);
     world.count();
     say(&mut world, "stopped");
-    world.emitter.flush();
+    world.emitter.finish()
 }
 
 fn say(world: &mut World, reason: &'static str) {
@@ -250,7 +254,7 @@ mod tests {
     use super::{Arc, AtomicBool, Builder, Ordering, Probe, ProbeEnd, Reporter, Tier, coverage};
 
     /// A probe whose thread does `body`, which is given the word to stop.
-    fn probe(body: impl FnOnce(&AtomicBool) + Send + 'static) -> Probe {
+    fn probe(body: impl FnOnce(&AtomicBool) -> bool + Send + 'static) -> Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = Builder::new().spawn(move || body(&stopped)).expect("starts");
@@ -265,15 +269,25 @@ mod tests {
         }
     }
 
+    fn delivers(stop: &AtomicBool) -> bool {
+        wait_for(stop);
+        true
+    }
+
     #[test]
     fn only_a_probe_that_was_told_to_end_and_did_ended_in_order() {
-        assert_eq!(probe(wait_for).stop(), ProbeEnd::InOrder);
+        assert_eq!(probe(delivers).stop(), ProbeEnd::InOrder);
+        let full = |stop: &AtomicBool| {
+            wait_for(stop);
+            false
+        };
+        assert_eq!(probe(full).stop(), ProbeEnd::ByItself, "nobody took the rest");
         let breaks = |stop: &AtomicBool| {
             wait_for(stop);
             panic!("a fault of the test")
         };
         assert_eq!(probe(breaks).stop(), ProbeEnd::ByItself, "while it handed over what it held");
-        let early = probe(|_| {});
+        let early = probe(|_| true);
         while early.is_running() {
             std::thread::yield_now();
         }

@@ -1,5 +1,6 @@
 //! The probe looks after its own programs in the kernel: one that costs too much is taken away and
-//! tried again, one that somebody took away is attached again; each is told with the hook's name.
+//! tried again, or only told when nothing could replace it; one that somebody took away is attached
+//! again; each is told with the hook's name.
 
 #![allow(
     unsafe_code,
@@ -11,6 +12,7 @@
 mod support;
 
 use std::fs;
+use std::process::Child;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +47,19 @@ fn says(event: &Event, reason: &str, hook: &str) -> bool {
         && health.detail.as_deref().is_some_and(|detail| detail.contains(hook))
 }
 
+/// Whether `event` is a loss of unknown size, from something on.
+fn is_interval(event: &Event) -> bool {
+    let (Activity::Health(health) | Activity::Sensor(_, health)) = &event.activity else {
+        return false;
+    };
+    health.lost.is_none() && health.from < health.to
+}
+
+/// Something that makes processes all the time: each execution renames, each end signals.
+fn busy(group: &Group) -> Child {
+    group.command("/bin/sh", &["-c", "while :; do /bin/true; done"]).spawn().unwrap()
+}
+
 fn is_exec_of(event: &Event, pid: u32) -> bool {
     event.activity.kind() == Kind::ProcessExec && event.process.pid == Some(u64::from(pid))
 }
@@ -57,17 +72,44 @@ fn a_hook_over_its_budget_is_taken_away_and_told_by_name() {
     let hooks = HookBudget { permille: 0, every: OFTEN, look: OFTEN, again: HOUR };
     let Some(mut watch) = watch(&group, test, hooks) else { return };
     // Something to run for, in each window.
-    let mut busy =
-        group.command("/bin/sh", &["-c", "while :; do /bin/true; done"]).spawn().unwrap();
-    let off = watch.find("the end of a hook", |event| says(event, "hook_off", "on_exec "));
+    let mut busy = busy(&group);
+    let off = watch.find("the end of a hook", |event| says(event, "hook_off", "on_rename "));
     busy.kill().unwrap();
     busy.wait().unwrap();
     let Activity::Health(health) = off.activity else { panic!("{off:?}") };
     assert_eq!(health.part.as_deref(), Some("probe.hook"));
     assert!(health.detail.unwrap().contains("its budget is 0"));
-    let unseen = group.shell("exec /bin/true", std::path::Path::new("/"));
+    let rename = "echo other > /proc/self/comm; exec /bin/true";
+    let unseen = group.shell(rename, std::path::Path::new("/"));
+    watch.find("an execution after it", |event| is_exec_of(event, unseen));
     let all = watch.stop();
-    assert!(!all.iter().any(|event| is_exec_of(event, unseen)), "the hook is away");
+    assert!(!all.iter().any(|event| event.activity.kind() == Kind::ProcessRename), "it is away");
+}
+
+#[test]
+fn hooks_that_nothing_replaces_stay_whatever_they_cost() {
+    let test = "hooks_that_nothing_replaces_stay_whatever_they_cost";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { permille: 0, every: OFTEN, look: OFTEN, again: HOUR };
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let mut busy = busy(&group);
+    for hook in ["on_fork ", "on_exec ", "on_exit ", "on_system_call "] {
+        watch.find(hook, |event| says(event, "hook_over_budget", hook));
+    }
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let seen = group.shell("echo > made; exec /bin/true", dir.path());
+    watch.find("an execution after it", |event| is_exec_of(event, seen));
+    let made = |event: &Event| {
+        event.activity.kind() == Kind::FileCreate && event.process.pid == Some(u64::from(seen))
+    };
+    watch.find("a file after it", made);
+    let all = watch.stop();
+    for hook in ["on_fork ", "on_exec ", "on_exit ", "on_system_call "] {
+        assert!(!all.iter().any(|event| says(event, "hook_off", hook)), "{hook}");
+    }
 }
 
 #[test]
@@ -77,9 +119,12 @@ fn a_hook_that_was_taken_away_is_tried_again() {
     let Some(group) = Group::make(test) else { return };
     let hooks = HookBudget { permille: 0, every: OFTEN, look: OFTEN, again: OFTEN };
     let Some(mut watch) = watch(&group, test, hooks) else { return };
-    // Every call of this host runs it.
-    watch.find("its end", |event| says(event, "hook_off", "on_system_call "));
-    watch.find("its return", |event| says(event, "hook_on", "on_system_call "));
+    let mut busy = busy(&group);
+    watch.find("its end", |event| says(event, "hook_off", "on_rename "));
+    let on = watch.find("its return", |event| says(event, "hook_on", "on_rename "));
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    assert!(is_interval(&on), "what it did not see: {on:?}");
 }
 
 /// The descriptors of this process that are BPF links.
@@ -113,7 +158,8 @@ fn hooks_that_somebody_took_away_are_attached_again_and_it_is_told() {
             event.activity.kind() == Kind::SensorTamper
                 && says(event, "hook_detached", &format!("took {hook} away"))
         };
-        watch.find(hook, tampered);
+        let event = watch.find(hook, tampered);
+        assert!(is_interval(&event), "{event:?}");
     }
     let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
     watch.find("an execution after it", |event| is_exec_of(event, seen));

@@ -77,10 +77,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return failed(error);
         }
     }
-    let end = probe.stop();
+    // It hands over what it holds as long as somebody reads.
+    let stopping =
+        std::thread::Builder::new().name("metsuke-stop".to_owned()).spawn(move || probe.stop())?;
     if let Err(error) = recorder.rest() {
         return failed(error);
     }
+    let end = stopping.join().unwrap_or(ProbeEnd::ByItself);
     if end == ProbeEnd::ByItself {
         anyhow::bail!("the probe broke down while it stopped; the end of {name} is missing");
     }
@@ -128,9 +131,9 @@ impl Recorder {
         }
     }
 
-    /// Writes what is still queued.
+    /// Writes what still comes, until the probe has ended.
     fn rest(&mut self) -> std::io::Result<()> {
-        while let Ok(batch) = self.events.try_recv() {
+        while let Ok(batch) = self.events.recv() {
             self.write(batch)?;
         }
         self.output.flush()?;

@@ -274,6 +274,15 @@ fn apply_fork(world: &mut World, child: ProcessKey, fork: &Fork, time: Timestamp
     world.fork(parent, child, (fork.cgroup, fork.session), time);
 }
 
+/// Said in the text itself: who looks for a variable finds that there may have been one.
+fn environment(head: &Head, exec: &Exec<'_>) -> Option<Text> {
+    let found = procfs::interesting(exec.env);
+    if !head.has(flag::ENV_CUT) {
+        return found;
+    }
+    Some(format!("{} (not all was read)", found.as_deref().unwrap_or("LD_")).into())
+}
+
 fn described(world: &mut World, head: &Head, exec: &Exec<'_>) -> Process {
     let cwd = path(exec.cwd);
     let mut process = Process {
@@ -291,7 +300,7 @@ fn described(world: &mut World, head: &Head, exec: &Exec<'_>) -> Process {
         capabilities: Some(exec.capabilities),
         seccomp: Some(u64::from(exec.seccomp)),
         cmd_line_truncated: head.has(flag::CUT).then_some(true),
-        environment: procfs::interesting(exec.env),
+        environment: environment(head, exec),
         stdio: Some(format!("{}/{}", stream(exec.stdio[0]), stream(exec.stdio[1])).into()),
         parent_pid: Some(u64::from(exec.parent)),
         pid: Some(u64::from(head.pid)),

@@ -1,7 +1,7 @@
 //! The attached programs: whether they still are, and what they cost.
 //!
 //! A hook that runs for more than its share of the cores is taken away, which is told with its name, and
-//! attached again later. A hook that somebody took away is attached again at once, which is told too.
+//! attached again later; one of [`ALWAYS`] is only told. A hook that somebody took away is attached again at once, which is told too.
 //!
 //! The kernel counts run time only while somebody asks it to (`BPF_ENABLE_STATS`, Linux 5.8), for all
 //! programs of the host, and that costs each run some tens of nanoseconds: so it is asked for a short
@@ -22,6 +22,9 @@ const WINDOW_NANOS: u64 = 250_000_000;
 /// Windows in a row over the budget until a hook is taken away: a burst is no misbehaviour.
 const STRIKES: u32 = 3;
 
+/// Hooks that stay whatever they cost: any program can keep them busy, and would then be unseen.
+const ALWAYS: [&str; 4] = ["on_fork", "on_exec", "on_exit", "on_system_call"];
+
 /// One program.
 #[derive(Debug)]
 struct Hook {
@@ -35,6 +38,8 @@ struct Hook {
     began: Option<Cost>,
     /// When it is tried again, in nanoseconds since boot.
     again: u64,
+    /// When it was last known to be attached: what came later may be unseen.
+    attached: Timestamp,
 }
 
 /// What a program has used since it was loaded, as far as it was counted.
@@ -58,16 +63,19 @@ pub(super) struct Hooks {
 /// What is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// `hook_off`, `hook_on`, `hook_detached`, `hook_failed`.
+    /// `hook_off`, `hook_on`, `hook_detached`, `hook_failed`, `hook_over_budget`.
     pub(super) reason: &'static str,
     pub(super) detail: String,
+    /// Since when the hook has seen nothing; as `at` when it misses nothing until now.
+    pub(super) from: Timestamp,
     pub(super) at: Timestamp,
     /// Whether somebody else did it.
     pub(super) tampering: bool,
 }
 
 fn word(reason: &'static str, detail: String) -> Word {
-    Word { reason, detail, at: host::now(), tampering: reason == "hook_detached" }
+    let now = host::now();
+    Word { reason, detail, from: now, at: now, tampering: reason == "hook_detached" }
 }
 
 impl Hooks {
@@ -79,8 +87,15 @@ impl Hooks {
 
     /// One more program, attached.
     pub(super) fn add(&mut self, object: usize, name: &str, link: Link) {
-        let name = name.to_owned();
-        self.all.push(Hook { object, name, link: Some(link), strikes: 0, began: None, again: 0 });
+        self.all.push(Hook {
+            object,
+            name: name.to_owned(),
+            link: Some(link),
+            strikes: 0,
+            began: None,
+            again: 0,
+            attached: host::now(),
+        });
     }
 
     /// Takes every hook away.
@@ -92,13 +107,13 @@ impl Hooks {
     /// Looks whether everything is as it should be; what was done about it is to be told.
     pub(super) fn look(&mut self, objects: &[Object], now: u64) -> Vec<Word> {
         let mut words = Vec::new();
-        if now < self.next_look {
-            return words;
+        if now >= self.next_look {
+            self.next_look = now + nanos(self.budget.look);
+            for hook in &mut self.all {
+                words.extend(hook.mend(objects, now, &self.budget));
+            }
         }
-        self.next_look = now + nanos(self.budget.look);
-        for hook in &mut self.all {
-            words.extend(hook.mend(objects, now, &self.budget));
-        }
+        // Not only with a look: a window is shorter than the time between two.
         self.count(objects, now, &mut words);
         words
     }
@@ -135,33 +150,38 @@ impl Hook {
     /// Attaches what is not attached and should be.
     fn mend(&mut self, objects: &[Object], now: u64, budget: &HookBudget) -> Option<Word> {
         let was_off = match &self.link {
-            Some(link) if is_attached(link.as_fd()) => return None,
+            Some(link) if is_attached(link.as_fd()) => {
+                self.attached = host::now();
+                return None;
+            }
             Some(_) => false,
             None if now < self.again => return None,
             None => true,
         };
-        let name = self.name.clone();
-        match attach_one(objects.get(self.object)?, &name) {
+        let (name, from) = (self.name.clone(), self.attached);
+        let word = match attach_one(objects.get(self.object)?, &name) {
             Ok(link) => {
                 // The old one's descriptor may be another file's by now: it is not closed.
                 std::mem::forget(self.link.replace(link));
-                Some(if was_off {
+                self.attached = host::now();
+                if was_off {
                     word("hook_on", format!("{name} is attached again"))
                 } else {
                     let detail = format!("somebody took {name} away; it is attached again");
                     word("hook_detached", detail)
-                })
+                }
             }
             Err(error) => {
                 self.again = now + nanos(budget.again);
                 std::mem::forget(self.link.take());
                 let detail = format!("{name} is not attached and cannot be: {error}; tried again");
-                Some(word(if was_off { "hook_failed" } else { "hook_detached" }, detail))
+                word(if was_off { "hook_failed" } else { "hook_detached" }, detail)
             }
-        }
+        };
+        Some(Word { from, ..word })
     }
 
-    /// Takes it away when it was over its budget for long.
+    /// Takes it away when it was over its budget for long, or only tells that.
     fn judge(
         &mut self,
         objects: &[Object],
@@ -179,19 +199,31 @@ impl Hook {
         if self.strikes < STRIKES || self.link.is_none() {
             return None;
         }
-        (self.strikes, self.link, self.again) = (0, None, now + nanos(budget.again));
+        self.strikes = 0;
         let each = nanos_used / runs.max(1);
-        Some(word(
+        let cost = format!(
+            "{} took {permille} thousandths of all cores ({runs} runs of {each} ns in {} ms), its \
+             budget is {}",
+            self.name,
+            length / 1_000_000,
+            budget.permille,
+        );
+        if ALWAYS.contains(&self.name.as_str()) {
+            return Some(word(
+                "hook_over_budget",
+                format!("{cost}: it stays, for nothing replaces it"),
+            ));
+        }
+        (self.link, self.again) = (None, now + nanos(budget.again));
+        let off = word(
             "hook_off",
             format!(
-                "{} took {permille} thousandths of all cores ({runs} runs of {each} ns in {} ms), its \
-                 budget is {}: it is taken away for {} s, and what it sees is not seen",
-                self.name,
-                length / 1_000_000,
-                budget.permille,
+                "{cost}: it is taken away for {} s, and what it sees is not seen",
                 budget.again.as_secs()
             ),
-        ))
+        );
+        self.attached = off.at;
+        Some(off)
     }
 }
 

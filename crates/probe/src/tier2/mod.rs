@@ -225,14 +225,14 @@ impl Tracing {
 /// Tells what became of a hook.
 fn tell(world: &mut World, word: hooks::Word) {
     tracing::warn!(word.reason, word.detail, "a hook");
-    let (at, reason) = (word.at, word.reason);
+    let (from, at, reason) = (word.from, word.at, word.reason);
     if word.tampering {
         let health = Health {
             part: Some("probe".into()),
             object: Some("bpf_link".into()),
             reason: Some(reason.into()),
             detail: Some(word.detail.as_str().into()),
-            from: Some(at),
+            from: Some(from),
             to: Some(at),
             ..Health::default()
         };
@@ -242,14 +242,7 @@ fn tell(world: &mut World, word: hooks::Word) {
         world.emitter.push(at, &Arc::new(nobody), tampered);
     }
     let detail = Some(word.detail);
-    world.emitter.notice(Notice {
-        part: "probe.hook",
-        reason,
-        lost: None,
-        from: at,
-        to: at,
-        detail,
-    });
+    world.emitter.notice(Notice { part: "probe.hook", reason, lost: None, from, to: at, detail });
 }
 
 /// Edge-triggered: a queue that merely holds records is left to the clock, so that each round takes

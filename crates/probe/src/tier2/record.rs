@@ -76,6 +76,7 @@ pub(crate) mod flag {
     pub(crate) const VIRTUAL: u16 = 64;
     pub(crate) const UPPER: u16 = 128;
     pub(crate) const LOWER: u16 = 256;
+    pub(crate) const ENV_CUT: u16 = 512;
     pub(crate) const OUTGOING: u16 = 1024;
 }
 

@@ -304,6 +304,32 @@ fn preload_behind_a_long_environment() {
     row(Table::Evasion, name, Shown::Seen, "process.exec with the variable, and image.load");
 }
 
+/// What an environment may hide is not hidden silently.
+#[test]
+fn preload_behind_many_variables() {
+    let test = "preload_behind_many_variables";
+    let Some(group) = Group::make(test) else { return };
+    let mut actor = Actor::fork(&group, || {
+        bytes(run(|| {
+            let mut environment = vec![c"A=1"; 2_100];
+            environment.push(c"LD_PRELOAD=libm.so.6");
+            exec(c"/bin/true", &[c"true"], &environment);
+        }))
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    let pid = pid(&actor.act());
+    let event = executed(&mut watch, pid);
+    assert_eq!(event.process.environment.as_deref(), Some("LD_ (not all was read)"));
+    watch.of(Kind::ImageLoad, "the library", |event| {
+        matches!(&event.activity, Activity::Module(_, module)
+            if module.path.as_deref().is_some_and(|path| path.contains("/libm.so")))
+    });
+    actor.end();
+    let name = "LD_PRELOAD behind 2,100 variables";
+    let reason = "process.exec says that not all of the environment was read; image.load";
+    row(Table::Evasion, name, Shown::Partly, reason);
+}
+
 #[test]
 fn other_content_in_a_program_that_is_known() {
     let test = "other_content_in_a_program_that_is_known";

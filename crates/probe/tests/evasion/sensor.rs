@@ -12,7 +12,7 @@ use metsuke_probe::{ProbeConfig, Scope};
 
 use crate::program::{answer, answered, bytes, c, exec, executed, install, pid, run, tiny};
 use crate::support::actor::{Actor, call};
-use crate::support::{Group, Shown, Table, Watch, pid_is, row};
+use crate::support::{Group, PATIENCE, Shown, Table, Watch, pid_is, row};
 
 /// The links of this test binary's own watches, by the descriptors it has.
 fn own_links(pid: libc::pid_t) -> Vec<u32> {
@@ -160,6 +160,15 @@ fn another_clock() {
 /// Files made by the flood: more than one batch, less than a minute's work of a busy machine.
 const FILES: u64 = 20_000;
 
+/// Files made at a time until the flood is enough.
+const MORE: u64 = 1_000;
+
+/// Whether there is such a file.
+fn exists(path: &CString) -> bool {
+    let at = i64::from(libc::AT_FDCWD).cast_unsigned();
+    call(libc::SYS_faccessat, [at, path.as_ptr() as u64, 0, 0, 0, 0]) == 0
+}
+
 /// Makes and removes a file for each number.
 fn flood(base: &Path, numbers: std::ops::Range<u64>) {
     for number in numbers {
@@ -244,18 +253,24 @@ fn attack_in_a_flood_of_files() {
 #[test]
 fn attack_while_nobody_reads() {
     let test = "attack_while_nobody_reads";
-    let files = FILES;
     let Some(group) = Group::make(test) else { return };
     let dir = tempfile::tempdir().unwrap();
     let base = fs::canonicalize(dir.path()).unwrap();
     let path = base.join("attack");
     install(&path, &tiny());
     let program = c(&path);
+    // Beside the folder that is flooded: made when the flood has been enough.
+    let beside = tempfile::tempdir().unwrap();
+    let enough = c(&beside.path().join("enough"));
     let mut actor = Actor::fork(&group, || {
-        flood(&base, 0..files / 2);
+        flood(&base, 0..FILES / 2);
         let attack = run(|| exec(&program, &[c"attack"], &[]));
-        flood(&base, files / 2..files);
-        bytes(attack)
+        let mut files = FILES / 2;
+        while files < FILES || !exists(&enough) {
+            flood(&base, files..files + MORE);
+            files += MORE;
+        }
+        [bytes(attack), files.to_ne_bytes().to_vec()].concat()
     });
     let who = actor.pid();
     let scope = Scope::Cgroup(group.0.clone());
@@ -265,7 +280,19 @@ fn attack_while_nobody_reads() {
         eprintln!("NOT RUN: {test}: no tier 2 here");
         return;
     }
-    let attack = pid(&actor.act());
+    // How many files that takes depends on how often the probe's thread gets its turn.
+    let (meter, path) = (watch.meter(), beside.path().join("enough"));
+    let judge = std::thread::spawn(move || {
+        let deadline = Instant::now() + PATIENCE;
+        while meter.stats().shed == 0 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        fs::write(path, "").unwrap();
+    });
+    let told = actor.act();
+    judge.join().unwrap();
+    let (attack, files) = told.split_at(size_of::<libc::pid_t>());
+    let (attack, files) = (pid(attack), u64::from_ne_bytes(files.try_into().unwrap()));
     watch.until("something is shed", |stats| stats.shed > 0);
     // What comes when somebody reads again tells what found no room.
     let lost = accounted(&mut watch, who, files);

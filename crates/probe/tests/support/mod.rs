@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use metsuke_event::coverage::{Coverage, Tier};
 use metsuke_event::{Activity, Event, Kind};
-use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, Stats, cgroup_root, start};
+use metsuke_probe::{
+    Meter, Probe, ProbeConfig, ProbeEnd, SINK_BATCHES, Scope, Stats, cgroup_root, start,
+};
 /// A row of the generated tables; called last in a test.
 #[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use metsuke_testkit::table::{Outcome as Shown, Table, row};
 
 /// How long a condition may take to come true on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names the role in which a test binary runs itself as a helper.
 pub(crate) const ROLE: &str = "METSUKE_PROBE_TEST_ROLE";
@@ -129,6 +131,11 @@ impl Watch {
         self.probe.as_ref().unwrap().stats()
     }
 
+    /// The probe's counts, for another thread.
+    pub(crate) fn meter(&self) -> Meter {
+        self.probe.as_ref().unwrap().meter()
+    }
+
     /// Waits until `holds` of the probe's counts.
     pub(crate) fn until(&self, what: &str, holds: impl Fn(&Stats) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -169,8 +176,11 @@ impl Watch {
 
     /// Stops the probe and gives everything it delivered.
     pub(crate) fn stop(mut self) -> Vec<Event> {
-        self.probe.take().unwrap().stop();
-        self.seen.extend(self.events.try_iter().flatten());
+        let probe = self.probe.take().unwrap();
+        // It hands over what it holds for as long as somebody reads, then closes the channel.
+        let stopping = std::thread::spawn(move || probe.stop());
+        self.seen.extend(self.events.iter().flatten());
+        assert_eq!(stopping.join().unwrap(), ProbeEnd::InOrder);
         self.seen
     }
 
