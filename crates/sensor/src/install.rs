@@ -67,8 +67,9 @@ impl Layout {
     /// # Errors
     /// When there is no such folder.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
-        let rooted = Rooted::open(root)
-            .with_context(|| format!("{} is no folder to look for a sensor in or to install one to", root.display()))?;
+        let rooted = Rooted::open(root).with_context(|| {
+            format!("{} is no folder to look for a sensor in or to install one to", root.display())
+        })?;
         Ok(Self { root: root.to_owned(), rooted })
     }
 
