@@ -68,3 +68,20 @@ export function Ready<T>({ answer, children }: { answer: Answer<T>; children: (d
   if (answer.error) return <Failed problem={answer.error} retry={() => void answer.refetch()} />;
   return <div className="blank" role="status">{t('state/loading')}</div>;
 }
+
+interface Pages {
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+}
+
+/** Asks for the next page, where there is one. */
+export function More({ answer }: { answer: Pages }) {
+  const { t } = useTranslation();
+  if (!answer.hasNextPage) return null;
+  return (
+    <Button variant="default" loading={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
+      {t('inventory/more')}
+    </Button>
+  );
+}

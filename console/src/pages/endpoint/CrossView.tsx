@@ -7,7 +7,7 @@ import { useSearchPages } from '../../api/hooks';
 import type { Endpoint, EventRow, Plan } from '../../api/types';
 import type { EvidenceTarget } from '../../components/EvidenceDialog';
 import { LossNote } from '../../components/LossNote';
-import { Blank, Panel, Ready } from '../../components/Panel';
+import { Blank, More, Panel, Ready } from '../../components/Panel';
 import { PlanRow } from '../../components/PlanChip';
 import { Stamp } from '../../components/Time';
 import { Val } from '../../components/Val';
@@ -47,11 +47,7 @@ export function CrossView({ endpoint, plans, onAsk }: Props) {
               <>
                 <LossNote loss={data.pages[0]?.loss ?? []} />
                 {events.length === 0 ? <Blank>{t('crossview/empty')}</Blank> : <Found events={events} />}
-                {answer.hasNextPage && (
-                  <Button variant="default" loading={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
-                    {t('inventory/more')}
-                  </Button>
-                )}
+                <More answer={answer} />
               </>
             );
           }}

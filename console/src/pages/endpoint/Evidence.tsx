@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useArtifacts, useSession } from '../../api/hooks';
 import type { Artifact, Endpoint, Plan } from '../../api/types';
 import type { EvidenceTarget, EvidenceVerb } from '../../components/EvidenceDialog';
-import { Blank, Panel, Ready } from '../../components/Panel';
+import { Blank, More, Panel, Ready } from '../../components/Panel';
 import { PlanRow } from '../../components/PlanChip';
 import { Stamp } from '../../components/Time';
 import { SafeText, Val } from '../../components/Val';
@@ -46,11 +46,7 @@ export function Evidence({ endpoint, plans, onAsk }: Props) {
             return (
               <>
                 <Artifacts items={items} />
-                {answer.hasNextPage && (
-                  <Button variant="default" loading={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
-                    {t('inventory/more')}
-                  </Button>
-                )}
+                <More answer={answer} />
               </>
             );
           }}

@@ -1,10 +1,10 @@
 // What is on the endpoint's host, kind by kind, and how far it was looked at.
-import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core';
+import { Checkbox, NativeSelect, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useInventory } from '../../api/hooks';
 import type { Endpoint, InventoryItem, InventorySurvey } from '../../api/types';
-import { Blank, Ready } from '../../components/Panel';
+import { Blank, More, Ready } from '../../components/Panel';
 import { Stamp } from '../../components/Time';
 import { SafeText, Val } from '../../components/Val';
 import type { ValueType } from '../../lib/defang';
@@ -92,11 +92,7 @@ export function Inventory({ endpoint }: { endpoint: Endpoint }) {
               {!last.complete && <p className="warn">{t('inventory/incomplete')}</p>}
               <SurveyNote survey={last.surveys.find((one) => one.kind === kind)} />
               {items.length === 0 ? <Blank>{t('inventory/empty')}</Blank> : <Items kind={kind} items={items} endpoint={endpoint} />}
-              {answer.hasNextPage && (
-                <Button variant="default" loading={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
-                  {t('inventory/more')}
-                </Button>
-              )}
+              <More answer={answer} />
             </>
           );
         }}
