@@ -1,7 +1,7 @@
 //! What watching costs: CPU time per operation with the probe against without, measured in turns.
 //!
-//! Each round runs the same work three times: without a probe, with one whose scope is the work,
-//! and with one whose scope is another group. The work's own CPU time (user and kernel, children
+//! Each round runs the same work four times: without a probe, with one whose scope is the work, with one
+//! whose scope is another group, and with Linux' own audit and its daemon in the probe's place. The work's own CPU time (user and kernel, children
 //! included) and this process's (the probe's thread and the sink) are added. Figures are medians
 //! over rounds; ratios are medians of each round's ratio, so drift of the machine cancels out.
 //! Below each operation stands where it goes, from one more run with the kernel's own statistics.
@@ -15,6 +15,7 @@
     reason = "a bench: it prints, and any failure ends it"
 )]
 
+mod audit;
 mod hooks;
 mod usage;
 mod work;
@@ -25,8 +26,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 
+use metsuke_event::coverage::Tier;
 use metsuke_probe::{Probe, ProbeConfig, SINK_BATCHES, Scope, cgroup_root, start};
 
+use audit::Audit;
 use usage::{cpu, median};
 use work::{BUILD, OPERATIONS, Operation, PROJECT, WORK};
 
@@ -65,12 +68,14 @@ enum Watched {
     Nothing,
     Work,
     Elsewhere,
+    /// By audit.
+    Audited,
 }
 
 /// What one run took.
 #[derive(Clone, Copy, Default)]
 struct Run {
-    /// CPU nanoseconds of the work, and of the probe.
+    /// CPU nanoseconds of the work, and of the probe or the audit daemon.
     theirs: f64,
     mine: f64,
     events: u64,
@@ -82,7 +87,7 @@ fn compare(inside: &Path, elsewhere: &Path) {
         "CPU nanoseconds per operation, medians; ratios to no probe; the probe's own included"
     );
     println!(
-        "{:<20} {:>12} {:>12} {:>7} {:>14} {:>7} {:>9} {:>6} {:>6}",
+        "{:<20} {:>12} {:>12} {:>7} {:>14} {:>7} {:>9} {:>6} {:>12} {:>7} {:>6}",
         "operation",
         "none",
         "watched",
@@ -91,8 +96,14 @@ fn compare(inside: &Path, elsewhere: &Path) {
         "ratio",
         "events",
         "lost",
+        "auditd",
+        "ratio",
         "rounds"
     );
+    let audit = Audit::start().map(drop);
+    if let Err(why) = &audit {
+        println!("NOT RUN: auditd: {why}");
+    }
     // Words among the arguments name the operations wanted; without any it is all of them.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     for operation in &OPERATIONS {
@@ -103,19 +114,24 @@ fn compare(inside: &Path, elsewhere: &Path) {
             println!("NOT RUN: {BUILD}: {PROJECT} names no folder of C files to compile");
             continue;
         }
-        lane(operation, inside, elsewhere);
+        lane(operation, inside, elsewhere, audit.is_ok());
     }
 }
 
-fn lane(operation: &Operation, inside: &Path, elsewhere: &Path) {
+fn lane(operation: &Operation, inside: &Path, elsewhere: &Path, audited: bool) {
     let Operation { name, count, rounds, .. } = *operation;
-    let mut figures: [Vec<f64>; 3] = Default::default();
+    let mut figures: [Vec<f64>; 4] = Default::default();
     let (mut events, mut lost) = (0, 0);
     for round in 0..rounds {
-        let mut order = [Watched::Nothing, Watched::Work, Watched::Elsewhere];
-        order.rotate_left(round % 3);
+        let mut order = vec![Watched::Nothing, Watched::Work, Watched::Elsewhere, Watched::Audited];
+        order.truncate(if audited { 4 } else { 3 });
+        let first = round % order.len();
+        order.rotate_left(first);
         for watched in order {
-            let run = measure(operation, inside, elsewhere, watched);
+            let run = match watched {
+                Watched::Audited => measure_audit(operation, inside),
+                _ => measure(operation, inside, elsewhere, watched),
+            };
             figures[watched as usize].push((run.theirs + run.mine) / count as f64);
             events += run.events;
             lost += run.lost;
@@ -124,8 +140,13 @@ fn lane(operation: &Operation, inside: &Path, elsewhere: &Path) {
     let ratio = |which: usize| {
         median(figures[which].iter().zip(&figures[0]).map(|(with, none)| with / none).collect())
     };
+    let audit = if audited {
+        format!("{:>12.0} {:>7.3}", median(figures[3].clone()), ratio(3))
+    } else {
+        format!("{:>12} {:>7}", "-", "-")
+    };
     println!(
-        "{name:<20} {:>12.0} {:>12.0} {:>7.3} {:>14.0} {:>7.3} {events:>9} {lost:>6} {rounds:>6}",
+        "{name:<20} {:>12.0} {:>12.0} {:>7.3} {:>14.0} {:>7.3} {events:>9} {lost:>6} {audit} {rounds:>6}",
         median(figures[0].clone()),
         median(figures[1].clone()),
         ratio(1),
@@ -143,14 +164,20 @@ fn lane(operation: &Operation, inside: &Path, elsewhere: &Path) {
 
 fn measure(operation: &Operation, inside: &Path, elsewhere: &Path, watched: Watched) -> Run {
     let scope = match watched {
-        Watched::Nothing => None,
+        Watched::Nothing | Watched::Audited => None,
         Watched::Work => Some(inside),
         Watched::Elsewhere => Some(elsewhere),
     };
     let (sink, events) = sync_channel(SINK_BATCHES);
     let probe = scope.map(|scope| {
         let config = ProbeConfig::new(Scope::Cgroup(scope.to_owned()));
-        start(config, sink).expect("the probe starts")
+        let probe = start(config, sink).expect("the probe starts");
+        let tier = probe.coverage().tier;
+        assert!(
+            tier != Tier::Interfaces,
+            "the probe fell back to tier 3: see why in the build's output"
+        );
+        probe
     });
     let reader =
         std::thread::spawn(move || events.into_iter().map(|batch| batch.len()).sum::<usize>());
@@ -174,6 +201,22 @@ fn measure(operation: &Operation, inside: &Path, elsewhere: &Path, watched: Watc
     Run { theirs, mine, events: delivered, lost: stats.kernel_lost + stats.shed }
 }
 
+/// The same under audit. A run that leaves nothing in the log would measure nothing, and ends the bench.
+fn measure_audit(operation: &Operation, inside: &Path) -> Run {
+    let audit = Audit::start().expect("audit starts again");
+    run(operation.name, operation.warm, inside);
+    let (written, lost, before) = (audit.settle(), Audit::lost(), audit.spent());
+    let theirs = run(operation.name, operation.count, inside);
+    assert!(audit.settle() > written, "audit recorded nothing");
+    let mine = audit.spent() - before;
+    // Its losses are told here, for the table's are the probe's.
+    let lost = Audit::lost() - lost;
+    if lost > 0 {
+        println!("    auditd: the kernel dropped {lost} records in one run");
+    }
+    Run { theirs, mine, events: 0, lost: 0 }
+}
+
 /// Waits until the probe has nothing left to do: its first look at the host is over, and it uses less
 /// than a millisecond in fifty, several times in a row.
 fn settle(probe: &Probe) {
@@ -192,7 +235,12 @@ fn run(work: &str, count: u64, group: &Path) -> f64 {
     command.env(WORK, format!("{work} {count}")).stdout(Stdio::piped());
     // SAFETY: between fork and exec only open, write and close are called.
     unsafe {
-        command.pre_exec(move || fs::write(&procs, "0"));
+        command.pre_exec(move || {
+            // What audit goes by. It is said in every run alike; where it may not be, the run with
+            // audit finds nothing in its log.
+            let _ = fs::write("/proc/self/loginuid", audit::LOGIN);
+            fs::write(&procs, "0")
+        });
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{work}: {}", String::from_utf8_lossy(&output.stderr));
