@@ -20,7 +20,10 @@ pub(crate) fn build(objects: &[&str], without: &str) {
         let object = out.join(format!("{name}.bpf.o"));
         if let Err(reason) = compile(&sources, name, &object) {
             let _ = fs::write(&object, b"");
-            println!("cargo::warning={without}: {reason}");
+            // cargo shows one line of each warning.
+            for line in reason.lines() {
+                println!("cargo::warning={without}: {line}");
+            }
             missing = reason;
         }
     }

@@ -89,7 +89,7 @@ enum group {
 	row(connect, 42, 362, GROUP_NETWORK)                                                       \
 	row(accept4, 288, 364, GROUP_NETWORK | SUCCESS)                                            \
 	row(bind, 49, 361, GROUP_NETWORK | SUCCESS)                                                \
-	row(socket, 41, 359, GROUP_NETWORK | SUCCESS)                                              \
+	row(socket, 41, 359, GROUP_HOT | SUCCESS)                                                  \
 	row(read, 0, 3, GROUP_READ | SUCCESS)                                                      \
 	row(listen, 50, 363, GROUP_NETWORK | SUCCESS)                                              \
 	row(sendto, 44, 369, GROUP_NETWORK | SUCCESS)                                              \

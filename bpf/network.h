@@ -42,13 +42,25 @@ static __always_inline struct sock *socket_of(int fd, short *type)
 	return READ(struct socket, socket, sk);
 }
 
-/* The other end as the caller named it, which a failed or unconnected socket does not keep. */
-static __always_inline bool fill_remote(struct record_flow *record, __u64 address)
+/* The first eight bytes of an address that the caller gave: family, port, and IPv4's address. */
+static __always_inline __u64 read_address(__u64 address)
+{
+	__u64 begin = 0;
+
+	if (address)
+		bpf_probe_read_user(&begin, sizeof(begin), (const void *)address);
+	return begin;
+}
+
+/*
+ * The other end as the caller named it, which a failed or unconnected socket does not keep; `begin` is
+ * what `read_address` gave.
+ */
+static __always_inline bool fill_remote(struct record_flow *record, __u64 address, __u64 begin)
 {
 	struct user_sockaddr given = {};
 
-	if (!address || bpf_probe_read_user(&given, 8, (const void *)address))
-		return false;
+	__builtin_memcpy(&given, &begin, sizeof(begin));
 	record->remote_port = __builtin_bswap16(given.port);
 	if (given.family == AF_INET) {
 		record->family = AF_INET;
@@ -100,8 +112,8 @@ static __always_inline void connected(struct sock *sk, long result)
 		owner->pending = 1;
 }
 
-/* connect, accept, listen, bind: `fd` is the flow's socket. */
-__noinline int flow(int fd, __u64 address, long result, __u32 kind)
+/* connect, accept, listen, bind: `fd` is the flow's socket, `begin` as in `fill_remote`. */
+__noinline int flow(int fd, __u64 address, long result, __u32 kind, __u64 begin)
 {
 	struct record_flow record = {};
 	struct sock *sk;
@@ -113,17 +125,13 @@ __noinline int flow(int fd, __u64 address, long result, __u32 kind)
 	if (!sk || !fill_ends(&record, sk))
 		return 0;
 	record.type = type;
-	if (kind == RECORD_BIND) {
-		/* Asked for port 0: the kernel chose one, each time another. */
-		struct user_sockaddr given = {};
-
-		bpf_probe_read_user(&given, 8, (const void *)address);
-		if (!given.port)
-			record.local_port = 0;
-	}
+	/* Asked for port 0: the kernel chose one, each time another. */
+	if (kind == RECORD_BIND && !((struct user_sockaddr *)&begin)->port)
+		record.local_port = 0;
 	if (kind == RECORD_CONNECT) {
 		/* Asked again while the first attempt is under way, or after it. */
-		if (result == -EALREADY || result == -EISCONN || !fill_remote(&record, address))
+		if (result == -EALREADY || result == -EISCONN ||
+		    !fill_remote(&record, address, begin))
 			return 0;
 		if (record.protocol == IPPROTO_TCP) {
 			connected(sk, result);
@@ -141,14 +149,12 @@ __noinline int flow(int fd, __u64 address, long result, __u32 kind)
 	return 0;
 }
 
-/* socket: those that see or make packets past the transport. */
+/* socket: one that sees or makes packets past the transport. */
 static __noinline int made_socket(__u32 family, __u32 type, __u32 protocol)
 {
 	struct record_flow record = {};
 
 	type &= SOCK_TYPE_MASK;
-	if (family != AF_PACKET && (type != SOCK_RAW || (family != AF_INET && family != AF_INET6)))
-		return 0;
 	record.family = family;
 	record.type = type;
 	record.protocol = family == AF_PACKET ? __builtin_bswap16(protocol) : protocol;
@@ -345,7 +351,7 @@ __noinline int transfer(int fd, __u64 buffer, long length, __u64 address, __u32 
 		return streamed(space, sk, buffer, length, flags & FLAG_ANSWER);
 	if ((type != SOCK_DGRAM && type != SOCK_RAW) || flags & FLAG_PIECE)
 		return 0;
-	if (address && !fill_remote(record, address) && !record->remote_port)
+	if (address && !fill_remote(record, address, read_address(address)) && !record->remote_port)
 		return 0;
 	if (received && !record->remote_port)
 		recall_resolver(record, sk);
@@ -415,22 +421,22 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_network, struct pt_regs *regs, long result)
 {
 	struct call call;
-	__u16 family = 0;
+	__u64 begin;
 
 	read_call(&call, regs, result);
 	switch (call.number) {
 	case CALL_connect:
-		bpf_probe_read_user(&family, sizeof(family), (const void *)call.b);
-		if (family == AF_UNIX)
+		begin = read_address(call.b);
+		if ((__u16)begin == AF_UNIX)
 			return connect_unix(call.a, call.b, call.c, call.result);
-		return flow(call.a, call.b, call.result, RECORD_CONNECT);
+		return flow(call.a, call.b, call.result, RECORD_CONNECT, begin);
 	case CALL_accept:
 	case CALL_accept4:
-		return flow(call.result, 0, 0, RECORD_ACCEPT);
+		return flow(call.result, 0, 0, RECORD_ACCEPT, 0);
 	case CALL_listen:
-		return flow(call.a, 0, 0, RECORD_LISTEN);
+		return flow(call.a, 0, 0, RECORD_LISTEN, 0);
 	case CALL_bind:
-		return flow(call.a, call.b, 0, RECORD_BIND);
+		return flow(call.a, call.b, 0, RECORD_BIND, read_address(call.b));
 	case CALL_socket:
 		return made_socket(call.a, call.b, call.c);
 	case CALL_read:

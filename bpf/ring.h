@@ -168,7 +168,8 @@ static __noinline int requested(struct io_kiocb *asked)
 	else if (!socket)
 		named_by_ring(request);
 	else if (operation == RING_CONNECT && request->fd >= 0)
-		flow(request->fd, destination(asked), -EINPROGRESS, RECORD_CONNECT);
+		flow(request->fd, destination(asked), -EINPROGRESS, RECORD_CONNECT,
+		     read_address(destination(asked)));
 	return 0;
 }
 
@@ -267,7 +268,7 @@ static __always_inline int ended_socket(struct io_kiocb *asked, __s32 result, __
 		address = destination(asked);
 	else if (result)
 		return 0;
-	return fd < 0 ? 0 : flow(fd, address, result, kind);
+	return fd < 0 ? 0 : flow(fd, address, result, kind, read_address(address));
 }
 
 SEC("?tp_btf/io_uring_complete")
@@ -298,7 +299,7 @@ int BPF_PROG(on_ring_result, void *ring, struct io_kiocb *asked)
 	case RING_FTRUNCATE:
 		return moved_by_ring(READ(struct io_kiocb, asked, file), result, true);
 	case RING_ACCEPT:
-		return result >= 0 ? flow(result, 0, 0, RECORD_ACCEPT) : 0;
+		return result >= 0 ? flow(result, 0, 0, RECORD_ACCEPT, 0) : 0;
 	case RING_CONNECT:
 		return ended_socket(asked, result, RECORD_CONNECT);
 	case RING_LISTEN:

@@ -74,13 +74,17 @@ static __always_inline __u32 *reading_of(__u64 pid_tgid)
 /* Both ends as the socket knows them; false for families other than IP. */
 static __always_inline bool fill_ends(struct record_flow *record, struct sock *sk)
 {
+	__be32 address;
+
 	record->family = READ(struct sock, sk, __sk_common.skc_family);
 	record->local_port = READ(struct sock, sk, __sk_common.skc_num);
 	record->remote_port = __builtin_bswap16(READ(struct sock, sk, __sk_common.skc_dport));
 	record->protocol = READ(struct sock, sk, sk_protocol);
 	if (record->family == AF_INET) {
-		bpf_probe_read_kernel(record->local, 4, &sk->__sk_common.skc_rcv_saddr);
-		bpf_probe_read_kernel(record->remote, 4, &sk->__sk_common.skc_daddr);
+		address = READ(struct sock, sk, __sk_common.skc_rcv_saddr);
+		__builtin_memcpy(record->local, &address, sizeof(address));
+		address = READ(struct sock, sk, __sk_common.skc_daddr);
+		__builtin_memcpy(record->remote, &address, sizeof(address));
 		return true;
 	}
 	if (record->family != AF_INET6)

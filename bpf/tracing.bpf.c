@@ -73,6 +73,13 @@ static __always_inline bool attaches_filter(__u64 option)
 	       (option >= SO_ATTACH_BPF && option <= SO_ATTACH_REUSEPORT_EBPF);
 }
 
+/* A socket that sees or makes packets past the transport. */
+static __always_inline bool past_transport(__u32 family, __u32 type)
+{
+	return family == AF_PACKET ||
+	       ((type & SOCK_TYPE_MASK) == SOCK_RAW && (family == AF_INET || family == AF_INET6));
+}
+
 /* The calls handled in place, which did not fail; the group that goes on, if any. */
 static __always_inline int hot(struct call *call)
 {
@@ -117,6 +124,8 @@ static __always_inline int hot(struct call *call)
 		if (call->b == FICLONE || call->b == FICLONERANGE)
 			return written(call->a, 0);
 		return call->b == PERF_EVENT_IOC_SET_BPF ? GROUP_KERNEL : GROUP_NONE;
+	case CALL_socket:
+		return past_transport(call->a, call->b) ? GROUP_NETWORK : GROUP_NONE;
 	case CALL_setsockopt:
 		return call->b == SOL_SOCKET && attaches_filter(call->c) ? GROUP_KERNEL : GROUP_NONE;
 	}
