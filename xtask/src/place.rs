@@ -4,11 +4,18 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
-    // The manifest's folder is `xtask/`; its parent is the root.
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        // Cargo's word at the start first: this program may have been built in another clone.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        // The manifest's folder is `xtask/`; its parent is the root.
+        manifest.parent().unwrap_or(Path::new(".")).to_owned()
+    })
 }
 
 /// The folder for what can be made again: `$XDG_CACHE_HOME/metsuke` or `~/.cache/metsuke`.
