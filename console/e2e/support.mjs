@@ -14,13 +14,14 @@ const WAIT_MS = 15_000;
 
 /**
  * The fixture, or a running server; `live` tells which. METSUKE_CGROUP names the control group that
- * the running server's sensor watches, where a test may start processes of its own.
+ * the running server's sensor watches, where a test may start processes of its own; METSUKE_EVIDENCE the
+ * folder whose files that sensor may hand out.
  */
 export async function target({ oneTime = 'no' } = {}) {
-  const { METSUKE_URL: url, METSUKE_USER: user, METSUKE_PASSWORD: password, METSUKE_CGROUP: group } = process.env;
+  const { METSUKE_URL: url, METSUKE_USER: user, METSUKE_PASSWORD: password, METSUKE_CGROUP: group, METSUKE_EVIDENCE: evidence } = process.env;
   if (!url) return { ...(await serve({ oneTime })), live: false };
   assert.ok(user && password, 'METSUKE_URL is set: set METSUKE_USER and METSUKE_PASSWORD too');
-  return { url: url.replace(/\/$/u, ''), user, password, group, live: true, stop: async () => {} };
+  return { url: url.replace(/\/$/u, ''), user, password, group, evidence, live: true, stop: async () => {} };
 }
 
 export function launch() {

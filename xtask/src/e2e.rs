@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use metsuke_testkit::{Cgroup, Sensor, SensorOptions, Server, ServerOptions, wait};
+use serde_json::json;
 
 use crate::tally::Tally;
 use crate::{build, node, place, steps};
@@ -59,7 +60,11 @@ fn against_product(tally: &mut Tally) -> Result<()> {
     }
     steps::say("starting server and sensor for the browser");
     let mut server = Server::start(ServerOptions::new(server_data))?;
-    let options = SensorOptions::new(sensor_data, Some(group.path().to_owned()));
+    // What a scoped sensor may hand out: the demo's own program is asked for.
+    let config = folder.path().join("sensor.json");
+    std::fs::write(&config, json!({ "evidence_roots": [place::binaries()] }).to_string())?;
+    let mut options = SensorOptions::new(sensor_data, Some(group.path().to_owned()));
+    options.more = vec!["--config".to_owned(), config.display().to_string()];
     let mut sensor = Sensor::start(&server, options)?;
     sensor.wait_online(&server.api())?;
     let played = demo(&group).and_then(|()| {
@@ -79,6 +84,7 @@ fn against_product(tally: &mut Tally) -> Result<()> {
                 ("METSUKE_USER", &admin.user),
                 ("METSUKE_PASSWORD", &admin.password),
                 ("METSUKE_CGROUP", &group.path().to_string_lossy()),
+                ("METSUKE_EVIDENCE", &place::binaries().to_string_lossy()),
             ],
         )
     });
