@@ -48,8 +48,8 @@ fn own() -> BTreeSet<u32> {
         .collect()
 }
 
-/// Prints what was spent between two counts, for each of `operations`; programs that did not run
-/// are left out.
+/// Prints what was spent between two counts, for each of `operations`; what comes to no nanosecond (the
+/// beginning and end of the work's own process) is left out.
 pub(crate) fn print(before: &Counts, after: &Counts, operations: f64) {
     let mut rows: Vec<_> = after
         .iter()
@@ -57,7 +57,7 @@ pub(crate) fn print(before: &Counts, after: &Counts, operations: f64) {
             let (calls_before, nanos_before) = before.get(name).copied().unwrap_or_default();
             (name, (calls - calls_before) as f64, (nanos - nanos_before) as f64)
         })
-        .filter(|(_, calls, _)| *calls > 0.0)
+        .filter(|(_, calls, nanos)| *calls > 0.0 && *nanos >= operations)
         .collect();
     rows.sort_by(|a, b| b.2.total_cmp(&a.2));
     for (name, calls, nanos) in rows {
