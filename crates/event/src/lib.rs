@@ -24,7 +24,7 @@ pub use entity::{
 };
 pub use field::{FIELDS, FieldId, FieldSpec};
 pub use id::{AlertId, BootId, EndpointId, EventId, ProcessKey, TenantId};
-pub use loss::{LossInterval, Tally};
+pub use loss::{GivenUp, LossInterval, Tally};
 pub use projection::ProjectionError;
 pub use time::Timestamp;
 pub use value::{FieldType, Text, Value, ValueRef};

@@ -102,6 +102,23 @@ impl Tally {
         self.add(None, more.other);
     }
 
+    /// Takes out of both what both hold.
+    pub fn cancel(&mut self, other: &mut Self) {
+        let cancel = |one: &mut u64, other: &mut u64| {
+            let both = (*one).min(*other);
+            (*one, *other) = (*one - both, *other - both);
+        };
+        for (kind, count) in &mut self.kinds {
+            if let Some(other) = other.kinds.get_mut(kind) {
+                cancel(count, other);
+            }
+        }
+        cancel(&mut self.other, &mut other.other);
+        for tally in [self, other] {
+            tally.kinds.retain(|_, count| *count > 0);
+        }
+    }
+
     /// How many of `kind`.
     pub fn get(&self, kind: Kind) -> u64 {
         self.kinds.get(&kind).copied().unwrap_or(0)
@@ -135,6 +152,44 @@ impl Tally {
     }
 }
 
+/// Activities that were given up after they had been numbered, words about losses among them.
+///
+/// Whoever is told of `all` learns of losses for the first time whose words were lost. Who counts
+/// losses as they are told, where activities are numbered, has counted `retold` before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// All that is to be told.
+    pub all: Tally,
+    /// Of `all`, what words told that are themselves among it.
+    pub retold: Tally,
+}
+
+impl GivenUp {
+    /// So many, of kinds that are not known.
+    pub fn unknown(count: u64) -> Self {
+        Self { all: Tally::unknown(count), ..Self::default() }
+    }
+
+    /// One activity more, as [`Tally::count`] counts it.
+    pub fn count(&mut self, activity: &Activity) {
+        self.all.count(activity);
+        if let Activity::Health(health) = activity {
+            self.retold.merge(&Tally::told(health));
+        }
+    }
+
+    /// Everything that `more` holds.
+    pub fn merge(&mut self, more: &Self) {
+        self.all.merge(&more.all);
+        self.retold.merge(&more.retold);
+    }
+
+    /// How many activities were given up, without what words among them told.
+    pub fn activities(&self) -> u64 {
+        self.all.total().saturating_sub(self.retold.total())
+    }
+}
+
 impl FromIterator<(Option<Kind>, u64)> for Tally {
     fn from_iter<T: IntoIterator<Item = (Option<Kind>, u64)>>(counts: T) -> Self {
         let mut tally = Self::default();
@@ -159,7 +214,7 @@ impl fmt::Display for Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::Tally;
+    use super::{GivenUp, Tally};
     use crate::activity::{Activity, NetworkActivity};
     use crate::entity::{Health, Network};
     use crate::kind::Kind;
@@ -191,5 +246,24 @@ mod tests {
         tally.count(&told(Some(7), None));
         tally.count(&told(None, None));
         assert_eq!(tally.to_string(), "file.create 5, sensor.health 3, other 7");
+
+        let mut given_up = GivenUp::default();
+        given_up.count(&told(Some(7), Some("file.create 5")));
+        given_up.count(&Activity::empty(Kind::FileCreate));
+        assert_eq!(given_up.all.to_string(), "file.create 6, sensor.health 1, other 2");
+        assert_eq!(given_up.retold.to_string(), "file.create 5, other 2");
+        assert_eq!(given_up.activities(), 2);
+    }
+
+    #[test]
+    fn what_both_hold_is_taken_out_of_both() {
+        let mut one = Tally::parse("process.exec 3, file.create 5, other 1");
+        let mut other = Tally::parse("file.create 7, file.delete 2, other 1");
+        one.cancel(&mut other);
+        assert_eq!(
+            (one.to_string(), other.to_string()),
+            ("process.exec 3".into(), "file.create 2, file.delete 2".into())
+        );
+        assert_eq!(one, Tally::of(Kind::ProcessExec, 3), "nothing is left of what was cancelled");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use metsuke_event::id::PlanId;
 use metsuke_event::inventory::Delta;
-use metsuke_event::{BootId, Tally, Timestamp};
+use metsuke_event::{BootId, GivenUp, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -52,8 +52,8 @@ pub struct RefusedBatch {
     pub boot: BootId,
     /// How many activities.
     pub count: u64,
-    /// What they were, by kind.
-    pub lost: Tally,
+    /// What they were, by kind; nothing when the spool had given them up meanwhile, which tells it.
+    pub lost: GivenUp,
     /// Time of its earliest activity.
     pub from: Timestamp,
     /// Time of its latest activity.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metsuke_event::field::{FieldSpec, by_id, meta};
-use metsuke_event::{BootId, Event, FieldId, Process, Tally, Timestamp, Value};
+use metsuke_event::{BootId, Event, FieldId, GivenUp, Process, Timestamp, Value};
 use prost::Message;
 
 use crate::limits::{
@@ -179,17 +179,15 @@ pub fn decode(batch: &proto::Batch) -> Result<(BootId, Vec<Event>), CodecError> 
 
 /// What a batch holds, by kind: for one that is given up. What cannot be read is of no known kind.
 #[must_use]
-pub fn tally(batch: &Encoded) -> Tally {
-    let mut tally = Tally::default();
-    match decode(&batch.to_proto()) {
-        Ok((_, events)) => {
-            for event in &events {
-                tally.count(&event.activity);
-            }
-        }
-        Err(_) => tally.add(None, u64::from(batch.count)),
+pub fn given_up(batch: &Encoded) -> GivenUp {
+    let Ok((_, events)) = decode(&batch.to_proto()) else {
+        return GivenUp::unknown(u64::from(batch.count));
+    };
+    let mut given_up = GivenUp::default();
+    for event in &events {
+        given_up.count(&event.activity);
     }
-    tally
+    given_up
 }
 
 fn events(boot: BootId, message: proto::Activities) -> Result<Vec<Event>, CodecError> {

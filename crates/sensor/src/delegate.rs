@@ -18,6 +18,7 @@ use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
 
 use crate::care::Care;
+use crate::counters::Counters;
 use crate::crossview::Desk;
 use crate::edge::{self, Content};
 use crate::evidence::Store;
@@ -48,33 +49,6 @@ pub(crate) struct Setup {
     pub(crate) coverage: Option<Coverage>,
     /// The process that guards this one.
     pub(crate) guard: Option<u32>,
-}
-
-/// What is counted.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) events: AtomicU64,
-    lost: Mutex<Tally>,
-    pub(crate) edge_hits: AtomicU64,
-    /// Storylines of processes not kept, or forgotten.
-    pub(crate) storylines: AtomicU64,
-    /// What detection here dropped, over all engines that ran.
-    pub(crate) detection_keys: AtomicU64,
-    pub(crate) detection_storylines: AtomicU64,
-    /// What the spool gave up.
-    pub(crate) spool: AtomicU64,
-}
-
-impl Counters {
-    /// So much more was lost.
-    pub(crate) fn lose(&self, lost: &Tally) {
-        hold(&self.lost).merge(lost);
-    }
-
-    /// What was lost so far, by kind.
-    pub(crate) fn lost(&self) -> Tally {
-        hold(&self.lost).clone()
-    }
 }
 
 /// Reads the probe's counters.
@@ -429,6 +403,7 @@ impl Delegate for Shared {
     }
 
     fn refused(&self, batch: RefusedBatch) {
+        self.counters.lose_words(&batch.lost);
         self.note(Note::refused(&batch));
     }
 

@@ -28,7 +28,7 @@ impl Note {
         Self {
             part: "spool",
             reason: loss.reason,
-            lost: loss.lost.clone(),
+            lost: loss.lost.as_ref().map(|lost| lost.all.clone()),
             from: loss.from,
             to: loss.to,
             detail: String::new(),
@@ -40,7 +40,7 @@ impl Note {
         Self {
             part: "link",
             reason: "batch_refused",
-            lost: Some(batch.lost.clone()),
+            lost: Some(batch.lost.all.clone()),
             from: batch.from,
             to: batch.to,
             detail: batch.reason.clone(),

@@ -9,6 +9,7 @@ use metsuke_respond::PlanId;
 mod border;
 mod care;
 mod config;
+mod counters;
 mod crossview;
 mod crossview_cmd;
 mod delegate;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_detect::{Engine, Evicted};
 use metsuke_event::activity::Activity;
-use metsuke_event::{Event, Tally, Timestamp};
+use metsuke_event::{Event, GivenUp, Tally, Timestamp};
 use metsuke_guard::since_boot_ns;
 use metsuke_link::codec::{CodecError, encode};
 use metsuke_link::message::Evictions;
@@ -213,7 +213,7 @@ impl Running {
                     tracing::error!(%error, "an activity cannot be numbered; it is lost");
                     let mut lost = Tally::default();
                     lost.count(&event.activity);
-                    shared.counters.lose(&lost);
+                    shared.counters.lose(lost);
                     continue;
                 }
             }
@@ -221,7 +221,7 @@ impl Running {
             event.id.endpoint = shared.setup.endpoint;
             event.host = Some(shared.setup.host.as_str().into());
             if let Activity::Health(health) = &event.activity {
-                shared.counters.lose(&Tally::told(health));
+                shared.counters.lose(Tally::told(health));
             }
             self.parts.live.observe(&event);
             let found = self.engine.observe(&event);
@@ -242,7 +242,8 @@ impl Running {
         events.extend(notes.try_iter().map(Note::event));
         let losses = self.parts.shared.spool.take_losses();
         for lost in losses.iter().filter_map(|loss| loss.lost.as_ref()) {
-            add(&self.parts.shared.counters.spool, lost.total());
+            add(&self.parts.shared.counters.spool, lost.activities());
+            self.parts.shared.counters.lose_words(lost);
         }
         events.extend(losses.iter().map(|loss| Note::spool(loss).event()));
         let (said, untold) = self.parts.shared.care.due();
@@ -290,15 +291,16 @@ impl Running {
             }
             Err(error) => {
                 tracing::error!(%error, "activities cannot be encoded; they are lost");
-                let mut lost = Tally::default();
+                let mut lost = GivenUp::default();
                 for event in events {
                     lost.count(&event.activity);
                 }
+                self.parts.shared.counters.lose_words(&lost);
                 let times = || events.iter().map(|event| event.time);
                 self.parts.shared.note(Note {
                     part: "pipeline",
                     reason: "not_encodable",
-                    lost: Some(lost),
+                    lost: Some(lost.all),
                     from: times().min().unwrap_or_default(),
                     to: times().max().unwrap_or_default(),
                     detail: error.to_string(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metsuke_event::{EndpointId, Tally, Timestamp};
+use metsuke_event::{EndpointId, GivenUp, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use super::upload::Upload;
 use super::window::{InFlight, Window};
 use super::{Client, Delegate, LinkState, RefusedBatch, SessionError};
-use crate::codec::{boot_id, tally};
+use crate::codec::{boot_id, given_up};
 use crate::inventory::Seen;
 use crate::limits::{HEARTBEAT_DEFAULT, MESSAGE_MAX, SILENCE_MAX};
 use crate::message::Downstream;
@@ -248,13 +248,15 @@ impl Session {
 
     fn give_up(&self, batch: &InFlight, reason: String) {
         tracing::error!(reason, count = batch.count, "the server refused a batch for good");
-        let held = self.spool.next(batch.at);
-        let lost = match held {
-            Some((held, behind)) if behind == batch.behind => tally(&held),
-            // The spool was full meanwhile, and gave it up.
-            _ => Tally::unknown(batch.count),
+        let held = {
+            // In one go: between the two the spool might give it up, and it would be lost twice.
+            let mut spool = self.spool.lock();
+            let held = spool.next(batch.at).filter(|(_, behind)| *behind == batch.behind);
+            spool.commit(batch.behind);
+            held
         };
-        self.spool.commit(batch.behind);
+        // Else the spool was full meanwhile, and gave it up.
+        let lost = held.map_or_else(GivenUp::default, |(held, _)| given_up(&held));
         self.delegate.refused(RefusedBatch {
             boot: batch.boot,
             count: batch.count,

@@ -1,8 +1,8 @@
 //! What the spool gave up, merged by reason until somebody takes it away.
 
-use metsuke_event::{Tally, Timestamp};
+use metsuke_event::{GivenUp, Timestamp};
 
-use crate::codec::{Encoded, tally};
+use crate::codec::{Encoded, given_up};
 
 /// The disk was full, and memory too.
 pub(super) const DISK_FULL: &str = "disk_full";
@@ -19,7 +19,7 @@ pub struct Loss {
     /// `disk_full`, `spool_full`, `batch_too_large` or `spool_damaged`.
     pub reason: &'static str,
     /// How many of each kind; `None` when nobody can know.
-    pub lost: Option<Tally>,
+    pub lost: Option<GivenUp>,
     /// Time of the earliest.
     pub from: Timestamp,
     /// Time of the latest.
@@ -28,7 +28,7 @@ pub struct Loss {
 
 impl Loss {
     pub(super) fn of(batch: &Encoded, reason: &'static str) -> Self {
-        Self { reason, lost: Some(tally(batch)), from: batch.from, to: batch.to }
+        Self { reason, lost: Some(given_up(batch)), from: batch.from, to: batch.to }
     }
 }
 

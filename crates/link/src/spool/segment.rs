@@ -8,12 +8,12 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use metsuke_event::{Tally, Timestamp};
+use metsuke_event::{GivenUp, Timestamp};
 
 use super::SpoolError;
 use super::losses::{DAMAGED, Loss};
 use super::record::{self, HEAD_BYTES};
-use crate::codec::{Encoded, tally};
+use crate::codec::{Encoded, given_up};
 
 #[derive(Debug)]
 enum Store {
@@ -285,19 +285,19 @@ impl Segment {
     /// What is lost when this segment is given up now.
     pub(super) fn remaining(&self, reason: &'static str) -> Option<Loss> {
         let (from, to) = self.from.zip(self.to)?;
-        (self.waiting > 0).then(|| Loss { reason, lost: Some(self.tally()), from, to })
+        (self.waiting > 0).then(|| Loss { reason, lost: Some(self.given_up()), from, to })
     }
 
     /// What waits in it, by kind: read once more, as no more is known of it than its heads say.
-    fn tally(&self) -> Tally {
-        let mut lost = Tally::default();
+    fn given_up(&self) -> GivenUp {
+        let mut lost = GivenUp::default();
         let (mut at, mut unread) = (self.committed, self.waiting);
         while let Ok(Some(batch)) = self.read(at) {
             at += HEAD_BYTES as u64 + batch.payload.len() as u64;
             unread = unread.saturating_sub(u64::from(batch.count));
-            lost.merge(&tally(&batch));
+            lost.merge(&given_up(&batch));
         }
-        lost.add(None, unread);
+        lost.all.add(None, unread);
         lost
     }
 

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Write;
 
-use metsuke_event::{BootId, Event, EventId, Kind, Tally, Timestamp};
+use metsuke_event::{BootId, Event, EventId, GivenUp, Kind, Tally, Timestamp};
 use proptest::prelude::*;
 
 use super::{Loss, Position, Spool, SpoolConfig};
-use crate::codec::{Encoded, encode, tally};
+use crate::codec::{Encoded, encode, given_up};
 use crate::limits::BATCH_COMPRESSED_MAX;
 
 fn batch(number: u64, bytes: usize) -> Encoded {
@@ -114,7 +114,7 @@ proptest! {
         }
         let start = spool.start();
         let kept = rest(&mut spool, start);
-        let lost: u64 = spool.take_losses().into_iter().filter_map(|loss| loss.lost).map(|lost| lost.total()).sum();
+        let lost: u64 = spool.take_losses().into_iter().filter_map(|loss| loss.lost).map(|lost| lost.activities()).sum();
         prop_assert_eq!(lost + 10 * kept.len() as u64, 10 * sizes.len() as u64);
         prop_assert_eq!(kept.last().map(|batch| batch.first_seq), Some(10 * (sizes.len() as u64 - 1)));
         let order: Vec<_> = kept.iter().map(|batch| batch.first_seq).collect();
@@ -140,11 +140,11 @@ fn what_is_given_up_is_counted_by_kind() {
     let mut accounted = Tally::default();
     for loss in spool.take_losses() {
         assert_eq!(loss.reason, "spool_full");
-        accounted.merge(&loss.lost.expect("counted"));
+        accounted.merge(&loss.lost.expect("counted").all);
     }
     assert!(accounted.get(Kind::FileCreate) > accounted.get(Kind::ProcessExec), "{accounted}");
     for batch in rest(&mut spool, start) {
-        accounted.merge(&tally(&batch));
+        accounted.merge(&given_up(&batch).all);
     }
     assert_eq!(accounted, made, "kept or counted, each of its kind");
 }
@@ -217,7 +217,7 @@ fn a_batch_that_could_not_be_read_again_is_not_written() {
     assert_eq!(kept(&mut spool), [10, 20, 40]);
     let lost = Loss {
         reason: "batch_too_large",
-        lost: Some(Tally::unknown(10)),
+        lost: Some(GivenUp::unknown(10)),
         from: batches[2].from,
         to: batches[2].to,
     };

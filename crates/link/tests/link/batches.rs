@@ -95,6 +95,7 @@ async fn what_is_refused_for_good_is_told_and_the_rest_arrives() {
     assert_eq!(world.memory.sequences(), (11..=100).collect());
     let refused = sensor.seen.refused.lock().unwrap();
     assert_eq!((refused.len(), refused[0].count), (1, 10));
+    assert_eq!(refused[0].lost.activities(), 10);
     assert_eq!(refused[0].reason, "not today");
 }
 

@@ -119,7 +119,7 @@ fn writer_on_a_small_disk() {
         for loss in spool.take_losses() {
             assert_eq!(loss.reason, "disk_full");
             earliest.get_or_insert(loss.from);
-            lost += loss.lost.expect("counted").total();
+            lost += loss.lost.expect("counted").activities();
         }
         let memory = spool.depth().memory_bytes;
         writeln!(out, "\nappended={appended} memory={memory} lost={lost}").expect("a reader");

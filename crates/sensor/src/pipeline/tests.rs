@@ -7,7 +7,7 @@ use std::thread;
 
 use metsuke_detect::{Document, compile};
 use metsuke_event::activity::{Activity, ProcessActivity};
-use metsuke_event::{BootId, EndpointId, Event, Health, Kind, Process, Timestamp};
+use metsuke_event::{BootId, EndpointId, Event, GivenUp, Health, Kind, Process, Tally, Timestamp};
 use metsuke_guard::governor::Budgets;
 use metsuke_link::spool::watch::Watch;
 use metsuke_link::spool::{Position, Sequence, SharedSpool, Spool, SpoolConfig};
@@ -166,4 +166,45 @@ fn what_any_table_lets_go_is_in_heartbeat_status_and_activities() {
     for (name, ..) in evictions.list().iter().filter(|(name, ..)| !name.contains("spool")) {
         assert!(said.contains(name), "{name} in {said}");
     }
+}
+
+#[test]
+fn a_loss_whose_word_is_lost_too_counts_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (shared, said) = shared(dir.path());
+    let pipeline = pipeline(&shared);
+    let ((sink, events), (end, ended)) = (sync_channel(4), sync_channel(1));
+    let running = thread::spawn(move || pipeline.run(&events, &said, &ended));
+    let word = Note {
+        part: "probe",
+        reason: "first",
+        lost: Some(Tally::of(Kind::FileCreate, 5)),
+        from: Timestamp::from_millis(1),
+        to: Timestamp::from_millis(2),
+        detail: String::new(),
+    };
+    sink.send(vec![word.event()]).expect("it runs");
+    for first in (0..PROCESSES / 2).step_by(BATCH as usize) {
+        sink.send((first..first + BATCH).map(exec).collect()).expect("it runs");
+    }
+    drop(sink);
+    end.send(ProbeEnd::InOrder).expect("it runs");
+    running.join().expect("no panic");
+
+    assert!(told(&shared, "first").is_empty(), "its word is lost");
+    let health = shared.health();
+    let given_up = health.events_total - health.spool_events;
+    // What the last flush pushed out, of which no word can come any more.
+    let last = shared.spool.take_losses();
+    let untold: u64 =
+        last.iter().filter_map(|loss| loss.lost.as_ref()).map(GivenUp::activities).sum();
+    assert_eq!(health.lost_total + untold, 5 + given_up);
+    assert_eq!(health.evictions.spool + untold, given_up, "the spool lost nothing else");
+    assert_eq!(shared.counters.lost().get(Kind::FileCreate), 5);
+    let words = last.iter().filter_map(|loss| loss.lost.as_ref());
+    let words = words.fold(shared.counters.lost(), |mut sum, lost| {
+        sum.merge(&lost.all);
+        sum
+    });
+    assert!(words.get(Kind::SensorHealth) > 0, "words about losses were lost");
 }
