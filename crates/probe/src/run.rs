@@ -37,6 +37,12 @@ impl Meter {
         self.0.snapshot()
     }
 
+    /// Hooks in the kernel that were attached at the start and are not now, each by its name with why:
+    /// over its budget, or taken away by somebody. What they see is not seen meanwhile.
+    pub fn hooks_off(&self) -> Vec<String> {
+        self.0.hooks_off()
+    }
+
     /// The wall-clock time of boot by which the probe tells times: an activity's time minus this is
     /// its time since boot, which is the same for every probe. Follows a clock that is set.
     pub fn boot_time(&self) -> Timestamp {

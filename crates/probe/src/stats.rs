@@ -1,6 +1,7 @@
 //! What a probe counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A moment's counts, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,9 +54,20 @@ pub(crate) struct Counters {
     pub(crate) lag_ms: AtomicU64,
     /// The wall-clock time of boot by which times are told, in nanoseconds.
     pub(crate) boot_time_ns: AtomicU64,
+    /// Hooks that are not attached now, and why; at most as many as there are.
+    hooks_off: Mutex<Vec<String>>,
 }
 
 impl Counters {
+    pub(crate) fn set_hooks_off(&self, off: Vec<String>) {
+        // A list is replaced or copied whole: one that was left by a panic is as good.
+        *self.hooks_off.lock().unwrap_or_else(PoisonError::into_inner) = off;
+    }
+
+    pub(crate) fn hooks_off(&self) -> Vec<String> {
+        self.hooks_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {

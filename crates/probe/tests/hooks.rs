@@ -76,6 +76,9 @@ fn a_hook_over_its_budget_is_taken_away_and_told_by_name() {
     let off = watch.find("the end of a hook", |event| says(event, "hook_off", "on_rename "));
     busy.kill().unwrap();
     busy.wait().unwrap();
+    let listed = watch.meter().hooks_off();
+    let why = listed.iter().find_map(|off| off.strip_prefix("on_rename is off: "));
+    assert!(why.is_some_and(|why| why.ends_with("its budget is 0")), "{listed:?}");
     let Activity::Health(health) = off.activity else { panic!("{off:?}") };
     assert_eq!(health.part.as_deref(), Some("probe.hook"));
     assert!(health.detail.unwrap().contains("its budget is 0"));
@@ -122,6 +125,11 @@ fn a_hook_that_was_taken_away_is_tried_again() {
     let mut busy = busy(&group);
     watch.find("its end", |event| says(event, "hook_off", "on_rename "));
     let on = watch.find("its return", |event| says(event, "hook_on", "on_rename "));
+    // Anybody's renames may have it taken away again.
+    let meter = watch.meter();
+    watch.until("it to be off no more", |_| {
+        !meter.hooks_off().iter().any(|off| off.starts_with("on_rename "))
+    });
     busy.kill().unwrap();
     busy.wait().unwrap();
     assert!(is_interval(&on), "what it did not see: {on:?}");

@@ -14,6 +14,7 @@ use metsuke_link::inventory::Seen;
 use metsuke_link::message::{Bundle, Downstream, Evictions, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::sealed::Sealed;
 use metsuke_link::spool::SharedSpool;
+use metsuke_probe::{Meter, Stats};
 use metsuke_respond::{PlanId, Policy};
 use tokio::sync::Notify;
 
@@ -51,8 +52,23 @@ pub(crate) struct Setup {
     pub(crate) guard: Option<u32>,
 }
 
-/// Reads the probe's counters.
-pub(crate) type ProbeStats = Box<dyn Fn() -> metsuke_probe::Stats + Send + Sync>;
+/// What can be read of the probe while it runs; a test has one of its own.
+pub(crate) trait Gauge: Send + Sync {
+    /// What it has counted.
+    fn stats(&self) -> Stats;
+    /// Its hooks that are off, and why.
+    fn hooks_off(&self) -> Vec<String>;
+}
+
+impl Gauge for Meter {
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    fn hooks_off(&self) -> Vec<String> {
+        self.hooks_off()
+    }
+}
 
 /// The shared state.
 pub(crate) struct Shared {
@@ -64,7 +80,7 @@ pub(crate) struct Shared {
     /// Where cross-view looks are asked for.
     pub(crate) crossview: Desk,
     pub(crate) inventory: Post,
-    probe: ProbeStats,
+    probe: Box<dyn Gauge>,
     /// Artifacts that wait for the server.
     pub(crate) evidence: Store,
     /// Woken when a plan came, one for each who carries some out; each holds one token.
@@ -87,7 +103,7 @@ pub(crate) struct Shared {
 pub(crate) struct Parts {
     pub(crate) setup: Setup,
     pub(crate) spool: SharedSpool,
-    pub(crate) probe: ProbeStats,
+    pub(crate) probe: Box<dyn Gauge>,
     pub(crate) work: [SyncSender<()>; 2],
     pub(crate) notes: SyncSender<Note>,
     pub(crate) plans: Plans,
@@ -227,6 +243,7 @@ impl Shared {
     pub(crate) fn health(&self) -> Heartbeat {
         let now = facts::now();
         self.trouble("inventory", self.inventory.trouble());
+        self.trouble("hooks", unseen(&self.probe.hooks_off()));
         let (depth, oldest) = {
             let mut spool = self.spool.lock();
             (spool.depth(), spool.oldest())
@@ -274,7 +291,7 @@ impl Shared {
     /// What bounded tables let go, as far as the pipeline has counted it.
     pub(crate) fn evictions(&self) -> Evictions {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let probe = (self.probe)();
+        let probe = self.probe.stats();
         Evictions {
             processes: probe.processes_refused,
             hashes: probe.hashes_evicted,
@@ -330,6 +347,12 @@ impl Shared {
         }
         *held = policy;
     }
+}
+
+/// What is wrong while hooks are off.
+fn unseen(hooks_off: &[String]) -> Option<String> {
+    let listed = hooks_off.join("; ");
+    (!listed.is_empty()).then(|| format!("what a hook in the kernel sees is not seen: {listed}"))
 }
 
 pub(crate) fn policy_file(state: &std::path::Path) -> PathBuf {

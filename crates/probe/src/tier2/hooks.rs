@@ -33,6 +33,8 @@ struct Hook {
     name: String,
     /// `None` while it is taken away.
     link: Option<Link>,
+    /// Why it is, while it is.
+    why: String,
     strikes: u32,
     /// Run time and runs when the window began.
     began: Option<Cost>,
@@ -91,6 +93,7 @@ impl Hooks {
             object,
             name: name.to_owned(),
             link: Some(link),
+            why: String::new(),
             strikes: 0,
             began: None,
             again: 0,
@@ -116,6 +119,12 @@ impl Hooks {
         // Not only with a look: a window is shorter than the time between two.
         self.count(objects, now, &mut words);
         words
+    }
+
+    /// What is not attached now, each hook by its name, and why.
+    pub(super) fn off(&self) -> Vec<String> {
+        let off = self.all.iter().filter(|hook| hook.link.is_none());
+        off.map(|hook| format!("{} is off: {}", hook.name, hook.why)).collect()
     }
 
     fn count(&mut self, objects: &[Object], now: u64, words: &mut Vec<Word>) {
@@ -174,6 +183,11 @@ impl Hook {
             Err(error) => {
                 self.again = now + nanos(budget.again);
                 std::mem::forget(self.link.take());
+                self.why = if was_off {
+                    format!("it cannot be attached: {error}")
+                } else {
+                    format!("somebody took it away, and it cannot be attached: {error}")
+                };
                 let detail = format!("{name} is not attached and cannot be: {error}; tried again");
                 word(if was_off { "hook_failed" } else { "hook_detached" }, detail)
             }
@@ -215,6 +229,10 @@ impl Hook {
             ));
         }
         (self.link, self.again) = (None, now + nanos(budget.again));
+        self.why = format!(
+            "it took {permille} thousandths of all cores, and its budget is {}",
+            budget.permille
+        );
         let off = word(
             "hook_off",
             format!(

@@ -86,6 +86,11 @@ impl Loaded {
     pub(super) fn look(&mut self, now: u64) -> Vec<Word> {
         self.hooks.look(&self.objects, now)
     }
+
+    /// Hooks that are off, and why.
+    pub(super) fn off(&self) -> Vec<String> {
+        self.hooks.off()
+    }
 }
 
 /// The verifier's log and libbpf's remarks go to tracing, not to standard error.

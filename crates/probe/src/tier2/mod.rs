@@ -146,7 +146,11 @@ impl Tracing {
         self.drain(world);
         let now = host::since_boot();
         self.state.tell_due(world, now);
-        for word in self.loaded.look(now) {
+        let words = self.loaded.look(now);
+        if !words.is_empty() {
+            world.counters.set_hooks_off(self.loaded.off());
+        }
+        for word in words {
             tell(world, word);
         }
         if self.lost.is_due(now) {

@@ -15,7 +15,7 @@ use metsuke_probe::{ProbeEnd, Stats, Throttle};
 
 use super::{Gate, Pipeline};
 use crate::border::Border;
-use crate::delegate::{NOTES_MAX, Parts, Setup, Shared};
+use crate::delegate::{Gauge, NOTES_MAX, Parts, Setup, Shared};
 use crate::edge::Content;
 use crate::governing::{Bounds, Governing};
 use crate::health::Note;
@@ -60,9 +60,26 @@ pub(crate) fn exec(pid: u32) -> Event {
     event
 }
 
+/// A probe whose tables let go, with these hooks off.
+struct Fixed(&'static [&'static str]);
+
+impl Gauge for Fixed {
+    fn stats(&self) -> Stats {
+        Stats { processes_refused: 7, hashes_evicted: 8, ..Stats::default() }
+    }
+
+    fn hooks_off(&self) -> Vec<String> {
+        self.0.iter().map(|off| (*off).to_owned()).collect()
+    }
+}
+
 /// The shared state of a sensor without probe and link, and what it notes. Its spool is as small
 /// as one can be, and its probe says that tables let go.
 pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
+    shared_with(state, Box::new(Fixed(&[])))
+}
+
+fn shared_with(state: &Path, probe: Box<dyn Gauge>) -> (Arc<Shared>, Receiver<Note>) {
     let (rules, refused) =
         compile([Document { path: "rules.yml".to_owned(), text: RULES.to_owned() }]);
     assert!(refused.is_empty(), "{refused:?}");
@@ -83,7 +100,7 @@ pub(crate) fn shared(state: &Path) -> (Arc<Shared>, Receiver<Note>) {
     let shared = Shared::new(Parts {
         setup,
         spool: SharedSpool::new(Spool::open(config).expect("a folder")),
-        probe: Box::new(|| Stats { processes_refused: 7, hashes_evicted: 8, ..Stats::default() }),
+        probe,
         work: [sync_channel(1).0, sync_channel(1).0],
         evidence: crate::evidence::Store::open(&state.join("evidence")).expect("a store"),
         notes,
@@ -207,4 +224,17 @@ fn a_loss_whose_word_is_lost_too_counts_once() {
         sum
     });
     assert!(words.get(Kind::SensorHealth) > 0, "words about losses were lost");
+}
+
+#[test]
+fn a_hook_that_is_off_is_a_reason_of_the_heartbeat() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let off = Fixed(&["on_rename is off: it costs too much", "on_signal is off: somebody did it"]);
+    let (shared, _said) = shared_with(dir.path(), Box::new(off));
+    let degraded = shared.health().degraded;
+    for hook in ["on_rename is off: it costs too much", "on_signal is off: somebody did it"] {
+        assert!(degraded.iter().any(|why| why.contains(hook)), "{hook} in {degraded:?}");
+    }
+    let status = Status::load(dir.path()).expect("written");
+    assert_eq!(status.health.degraded, degraded, "what `metsuke-sensor status` shows");
 }

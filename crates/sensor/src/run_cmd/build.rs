@@ -90,7 +90,6 @@ pub(super) fn sensor(
     let ((notes, said), (taking, asked)) = (sync_channel(NOTES_MAX), sync_channel(1));
     let guard = own.leash.as_ref().map(Leash::guard);
     let meter = opened.meter();
-    let stats = meter.clone();
     let (content, refused_content) = Content::load(&args.state, &identity);
     let (policy, refused_policy) = load_policy(&args.state, &identity);
     let mut setup = setup(args, config, &identity, &opened, guard)?;
@@ -99,7 +98,7 @@ pub(super) fn sensor(
     let shared = Arc::new(Shared::new(delegate::Parts {
         setup,
         spool,
-        probe: Box::new(move || stats.stats()),
+        probe: Box::new(meter.clone()),
         work: [work.clone(), taking],
         notes,
         plans,
