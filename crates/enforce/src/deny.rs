@@ -12,6 +12,7 @@ mod list;
 mod load;
 mod own;
 mod record;
+mod watch;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapFlags, RingBuffer, RingBufferBuilder};
+use metsuke_event::Timestamp;
 use metsuke_event::coverage::{HookTrial, Tier};
 
 pub use learn::{Learned, Learner};
@@ -29,6 +31,7 @@ pub use list::{
 };
 pub use own::Own;
 pub use record::{Decision, Disposition};
+pub use watch::Found;
 
 use crate::scope::{self, EnforceScope};
 use image::{Image, Place};
@@ -83,6 +86,9 @@ pub struct Guard {
     image: Image,
     list: DenyList,
     generation: u16,
+    /// Whether the kernel's tables hold `image`; before the first list, and after one that broke off,
+    /// nobody knows.
+    is_written: bool,
     ring: Option<RingBuffer<'static>>,
     waiting: Arc<Mutex<Waiting>>,
     trials: Vec<HookTrial>,
@@ -119,6 +125,7 @@ impl Guard {
             image: Image::default(),
             list: DenyList::default(),
             generation: 0,
+            is_written: false,
             ring,
             waiting,
             trials,
@@ -147,14 +154,17 @@ impl Guard {
     /// # Errors
     /// When nothing can deny here, or a table is full.
     pub fn apply(&mut self, list: DenyList) -> Result<Vec<Gap>, GuardError> {
-        let attached = self.attached.as_ref().ok_or(GuardError::NoHook)?;
+        let attached = self.attached.as_mut().ok_or(GuardError::NoHook)?;
         // A record that still names an entry of the old list is told from those of the new one.
         let generation = self.generation.wrapping_add(1);
         let image = Image::new(&list, generation);
         if let Err(why) = attached.change(&self.image, &image, self.place) {
             self.image.doubt(&image);
+            self.is_written = false;
             return Err(GuardError::Table(why));
         }
+        attached.written();
+        self.is_written = true;
         if let Some(learner) = &self.learner {
             learner.want(&list);
         }
@@ -171,7 +181,9 @@ impl Guard {
     pub fn spare(&mut self, own: Own) -> Result<(), GuardError> {
         own.put(&mut self.place);
         let Some(attached) = &self.attached else { return Ok(()) };
-        attached.settle(&self.image, self.place).map_err(GuardError::Table)
+        let settled = attached.settle(&self.image, self.place);
+        self.is_written &= settled.is_ok();
+        settled.map_err(GuardError::Table)
     }
 
     /// Tells the kernel what a file holds, whatever the list asks about.
@@ -266,6 +278,20 @@ impl Guard {
         drop(waiting);
         let parse = |bytes| record::parse(bytes, self.list.entries(), self.generation);
         records.iter().filter_map(|bytes| parse(bytes)).collect()
+    }
+
+    /// Looks after the sensor's own objects in the kernel: hooks that somebody took away are attached
+    /// again, entries that somebody changed are written again. To be called about once a second; each
+    /// time costs some hundred small calls at most.
+    pub fn look(&mut self, now: Timestamp) -> Vec<Found> {
+        let Some(attached) = &mut self.attached else { return Vec::new() };
+        let written = self.is_written.then_some((&self.image, self.place));
+        attached.look(written, now)
+    }
+
+    /// Hooks that are not attached now, and tables that are not as they should be, each with why.
+    pub fn off(&self) -> Vec<String> {
+        self.attached.as_ref().map(Attached::off).unwrap_or_default()
     }
 
     /// What is counted.

@@ -172,3 +172,21 @@ fn hooks_that_somebody_took_away_are_attached_again_and_it_is_told() {
     let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
     watch.find("an execution after it", |event| is_exec_of(event, seen));
 }
+
+#[test]
+fn a_hook_whose_link_became_another_s_is_attached_again() {
+    let test = "a_hook_whose_link_became_another_s_is_attached_again";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = links();
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let own: Vec<i32> = links().into_iter().filter(|link| !before.contains(link)).collect();
+    // SAFETY: both are open, as above.
+    assert_eq!(unsafe { libc::dup2(own[0], own[1]) }, own[1]);
+    watch.find("the hook that lost its own", |event| {
+        event.activity.kind() == Kind::SensorTamper && says(event, "hook_detached", "took ")
+    });
+    let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
+    watch.find("an execution after it", |event| is_exec_of(event, seen));
+}

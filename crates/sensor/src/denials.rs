@@ -12,10 +12,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use metsuke_enforce::deny::{Decision, DenyList, Entry, Guard, Mode, Operations, Subject};
+use metsuke_enforce::deny::{Decision, DenyList, Entry, Found, Guard, Mode, Operations, Subject};
 use metsuke_enforce::gate::Passed;
 use metsuke_event::activity::Activity;
 use metsuke_event::{Denial, Kind, Tally, Timestamp};
+use metsuke_guard::protected::Touch;
 use metsuke_probe::{Report, Reporter};
 use serde::Deserialize;
 
@@ -31,6 +32,9 @@ const JOINED: Duration = Duration::from_secs(1);
 const JOINING_MAX: usize = 256;
 /// How often what could not be told is looked at.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often the hooks and tables are looked after: for so long one that somebody took away denies
+/// nothing.
+const MIND: Duration = Duration::from_secs(1);
 
 /// One entry as the configuration writes it: one of the subjects, and what is denied of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -133,6 +137,10 @@ pub(crate) fn list(written: &[Written]) -> anyhow::Result<DenyList> {
 pub(crate) struct Told {
     pub(crate) reporter: Reporter,
     pub(crate) note: Box<dyn Fn(Note) + Send>,
+    /// What somebody did to the sensor's own.
+    pub(crate) tampered: Box<dyn Fn(Touch) + Send>,
+    /// What is wrong with the hooks and tables now.
+    pub(crate) trouble: Box<dyn Fn(Option<String>) + Send>,
 }
 
 /// The guard, put in force; its thread tells what it does. Dropping it ends both.
@@ -202,7 +210,7 @@ struct Joined {
 fn listen((mut guard, mut gate): (Guard, Option<Gate>), told: &Told, stop: &AtomicBool) {
     let mut joining: VecDeque<Joined> = VecDeque::new();
     let mut losses = Losses::default();
-    let mut looked = Instant::now();
+    let (mut looked, mut minded) = (Instant::now(), Instant::now());
     loop {
         let stopped = stop.load(Ordering::Acquire);
         for decision in guard.take(if stopped { Duration::ZERO } else { WAIT }) {
@@ -224,7 +232,24 @@ fn listen((mut guard, mut gate): (Guard, Option<Gate>), told: &Told, stop: &Atom
         if stopped {
             return;
         }
+        if minded.elapsed() >= MIND {
+            minded = Instant::now();
+            mind(&mut guard, told);
+        }
     }
+}
+
+/// Looks after the hooks and tables, and tells what was found.
+fn mind(guard: &mut Guard, told: &Told) {
+    for Found { tampered, reason, detail, from } in guard.look(facts::now()) {
+        tracing::warn!(reason, "the deny list's own: {detail}");
+        if let Some(object) = tampered {
+            (told.tampered)(Touch { object, reason, detail: detail.clone() });
+        }
+        (told.note)(Note { part: "enforce.hook", from, ..note(reason, None, detail) });
+    }
+    let off = guard.off().join("; ");
+    (told.trouble)((!off.is_empty()).then(|| format!("what is listed may not be denied: {off}")));
 }
 
 /// What the gate decided; how it ended is told at once.

@@ -9,9 +9,11 @@ use libbpf_rs::{
     Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramMut, set_print,
 };
 use libbpf_sys as _; // Named for its build metadata: build.rs finds libbpf's C headers by it.
+use metsuke_event::Timestamp;
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 
 use super::image::{Image, Place, TABLES};
+use super::watch::{Found, Hook, Named, Watched};
 
 static LSM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/deny_lsm.bpf.o"));
 static KILL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/deny_kill.bpf.o"));
@@ -54,8 +56,8 @@ pub(super) struct Attached {
     pub(super) contents: Arc<MapHandle>,
     pub(super) denials: MapHandle,
     pub(super) counts: MapHandle,
-    links: Vec<Link>,
-    _object: Object,
+    watched: Watched,
+    object: Object,
 }
 
 /// Tries `tier` (LSM or tracing); the trials tell each hook's outcome. `group` is the scope's
@@ -64,7 +66,7 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
     let (bytes, hooks) = if tier == Tier::Lsm { (LSM, LSM_HOOKS) } else { (KILL, KILL_HOOKS) };
     quiet();
     let object = load(bytes);
-    let mut links = Vec::new();
+    let mut attached = Vec::new();
     let mut trials = Vec::new();
     for (program, hook, purpose) in hooks {
         let tried = match &object {
@@ -73,7 +75,7 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
         };
         let outcome = match tried {
             Ok(link) => {
-                links.push(link);
+                attached.push(Hook::new(program, hook, link));
                 Outcome::Works
             }
             Err(reason) => Outcome::Refused { reason },
@@ -84,7 +86,7 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
     // Without its first hook a tier does not stop executions, which is what it is for.
     let works = matches!(trials.first(), Some(HookTrial { outcome: Outcome::Works, .. }));
     let attached = object.ok().filter(|_| works).and_then(|object| {
-        Attached::new(tier, object, links)
+        Attached::new(tier, object, (attached, group))
             .inspect_err(|error| tracing::error!(error, "the tables of the deny list"))
             .ok()
     });
@@ -92,23 +94,41 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
 }
 
 impl Attached {
-    fn new(tier: Tier, object: Object, links: Vec<Link>) -> Result<Self, String> {
+    fn new(
+        tier: Tier,
+        object: Object,
+        (hooks, group): (Vec<Hook>, Option<&PathBuf>),
+    ) -> Result<Self, String> {
         let map = |name: &str| {
             let found = object.maps().find(|map| map.name() == name);
             let found = found.ok_or_else(|| format!("the object has no map {name}"))?;
             MapHandle::try_from(&found).map_err(|error| format!("{error:#}"))
         };
-        let tables = TABLES.iter().map(|name| map(name)).collect::<Result<_, _>>()?;
-        Ok(Self {
-            tier,
-            tables,
-            settings: map("settings")?,
-            contents: Arc::new(map("contents")?),
-            denials: map("denials")?,
-            counts: map("counts")?,
-            links,
-            _object: object,
-        })
+        let tables = TABLES.iter().map(|name| map(name)).collect::<Result<Vec<_>, _>>()?;
+        let (settings, contents) = (map("settings")?, Arc::new(map("contents")?));
+        let (denials, counts) = (map("denials")?, map("counts")?);
+        let named = named(&tables, [&settings, &contents, &denials, &counts]);
+        let watched = Watched::new(hooks, named, group.cloned());
+        Ok(Self { tier, tables, settings, contents, denials, counts, watched, object })
+    }
+
+    /// Looks after hooks and tables; `written` is what the tables hold, when that is known.
+    pub(super) fn look(&mut self, written: Option<(&Image, Place)>, now: Timestamp) -> Vec<Found> {
+        let mut found = self.watched.hooks(&self.object, now);
+        let others = [&self.settings, &*self.contents, &self.denials, &self.counts];
+        let held = (&self.tables[..], &self.settings);
+        found.extend(self.watched.tables(named(&self.tables, others), held, written, now));
+        found
+    }
+
+    /// A new list was written, whole.
+    pub(super) fn written(&mut self) {
+        self.watched.written();
+    }
+
+    /// Hooks and tables that are not as they should be.
+    pub(super) fn off(&self) -> Vec<String> {
+        self.watched.off()
     }
 
     /// Goes from `old` to `new`: first what is new or changed, then what is asked at all, then what
@@ -143,8 +163,17 @@ impl Attached {
 
     /// How many hooks are attached.
     pub(super) fn hooks(&self) -> usize {
-        self.links.len()
+        self.watched.attached()
     }
+}
+
+/// Each table with its name, always in the same order.
+fn named<'a>(
+    tables: &'a [MapHandle],
+    others: [&'a MapHandle; 4],
+) -> impl Iterator<Item = Named<'a>> {
+    let others = ["settings", "contents", "denials", "counts"].into_iter().zip(others);
+    TABLES.into_iter().zip(tables).chain(others)
 }
 
 fn load(bytes: &[u8]) -> Result<Object, String> {
@@ -155,7 +184,7 @@ fn load(bytes: &[u8]) -> Result<Object, String> {
     ObjectBuilder::default().open_memory(bytes).map_err(explain)?.load().map_err(explain)
 }
 
-fn attach_one(
+pub(super) fn attach_one(
     object: &Object,
     program: &str,
     hook: &str,

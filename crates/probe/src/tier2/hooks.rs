@@ -33,6 +33,8 @@ struct Hook {
     name: String,
     /// `None` while it is taken away.
     link: Option<Link>,
+    /// The kernel's number of the program; 0 where it does not tell, and then its link is trusted.
+    program: u32,
     /// Why it is, while it is.
     why: String,
     strikes: u32,
@@ -92,6 +94,7 @@ impl Hooks {
         self.all.push(Hook {
             object,
             name: name.to_owned(),
+            program: program_of(link.as_fd()).unwrap_or(0),
             link: Some(link),
             why: String::new(),
             strikes: 0,
@@ -159,7 +162,7 @@ impl Hook {
     /// Attaches what is not attached and should be.
     fn mend(&mut self, objects: &[Object], now: u64, budget: &HookBudget) -> Option<Word> {
         let was_off = match &self.link {
-            Some(link) if is_attached(link.as_fd()) => {
+            Some(link) if self.program == 0 || program_of(link.as_fd()) == Some(self.program) => {
                 self.attached = host::now();
                 return None;
             }
@@ -276,12 +279,12 @@ fn cost(program: libbpf_rs::Program<'_>) -> Option<Cost> {
     (result == 0).then_some(Cost { nanos: info.run_time_ns, runs: info.run_cnt })
 }
 
-/// Whether the descriptor is still that of a link which the kernel has.
-fn is_attached(link: BorrowedFd<'_>) -> bool {
+/// The program of a link, by the kernel's number; `None` when the descriptor is none of a link.
+fn program_of(link: BorrowedFd<'_>) -> Option<u32> {
     let mut info = libbpf_sys::bpf_link_info::default();
-    let Ok(mut length) = u32::try_from(size_of::<libbpf_sys::bpf_link_info>()) else { return true };
+    let mut length = u32::try_from(size_of::<libbpf_sys::bpf_link_info>()).ok()?;
     let fd = link.as_raw_fd();
     // SAFETY: as in `cost`.
     let result = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd, &raw mut info, &raw mut length) };
-    result == 0
+    (result == 0).then_some(info.prog_id)
 }

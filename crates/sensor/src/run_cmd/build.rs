@@ -226,9 +226,15 @@ impl Denying {
     /// Puts the list in force, where something can be denied.
     fn begin(self, shared: &Arc<Shared>) -> anyhow::Result<Option<Denials>> {
         let Self { guard, list, gate, reporter } = self;
-        let noted = Arc::clone(shared);
-        let note = Box::new(move |note| noted.note(note));
-        let told = Told { reporter, note };
+        let [noted, touched, troubled] = std::array::from_fn(|_| Arc::clone(shared));
+        let told = Told {
+            reporter,
+            note: Box::new(move |note| noted.note(note)),
+            tampered: Box::new(move |touch| {
+                touched.care.tell(own::tampered(touch, facts::now(), own::nobody()));
+            }),
+            trouble: Box::new(move |what| troubled.trouble("deny", what)),
+        };
         guard.map(|guard| Denials::start(guard, list, gate.as_ref(), told)).transpose()
     }
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use metsuke_enforce::deny::Subject;
@@ -12,9 +12,11 @@ use metsuke_event::Event;
 use metsuke_event::activity::Activity;
 use metsuke_event::coverage::{Outcome, Tier};
 use metsuke_event::inventory::Item;
+use metsuke_testkit::not_run::not_run;
 use metsuke_testkit::{needs, small_disk};
 use sha2::{Digest, Sha256};
 
+use crate::selfcare::tampered;
 use crate::world::World;
 
 #[test]
@@ -61,6 +63,51 @@ fn a_destination_is_denied_and_told_with_its_process() -> anyhow::Result<()> {
     assert_eq!(event.process.name.as_deref(), Some("bash"));
     assert!(event.process.storyline.is_some() && event.process.cmd_line.is_some());
     Ok(())
+}
+
+/// The id of the link by which the process `pid` denies connections over IPv4.
+fn connect_link(pid: u32) -> Option<String> {
+    /// `BPF_CGROUP_INET4_CONNECT`.
+    const CONNECT4: &str = "attach_type:\t10";
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?.flatten();
+    let texts = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    let mut links = texts.filter(|text| text.lines().any(|line| line == CONNECT4));
+    let text = links.next()?;
+    let id = text.lines().find_map(|line| line.strip_prefix("link_id:"))?;
+    Some(id.trim().to_owned())
+}
+
+#[test]
+fn a_hook_that_somebody_detached_is_told_and_denies_again() -> anyhow::Result<()> {
+    let test = "a_hook_that_somebody_detached_is_told_and_denies_again";
+    needs!(test, Root, Cgroup);
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let to = listener.local_addr()?;
+    let mut world = World::start()?;
+    assert!(world.enrol("good")?.status.success());
+    world.run_configured(&format!(
+        r#"{{"deny": [{{"destination": "{to}", "operations": ["connect"]}}]}}"#
+    ))?;
+    let pid = world.sensor().pid();
+    let Some(link) = connect_link(pid).filter(|_| works(&world, "cgroup/connect4")) else {
+        not_run(test, "no tier 2 here, or a kernel that does not tell of its links");
+        return Ok(());
+    };
+    let mut connect = world.group.command("bash");
+    connect.args(["-c", &format!("exec 3<>/dev/tcp/127.0.0.1/{}", to.port())]);
+    connect.stderr(Stdio::null());
+    assert!(!connect.status()?.success(), "it is denied");
+    let detach = Command::new("bpftool").args(["link", "detach", "id", &link]).status();
+    if !detach.is_ok_and(|status| status.success()) {
+        not_run(test, "there is no bpftool, or the kernel detaches no links");
+        return Ok(());
+    }
+    let memory = Arc::clone(&world.memory);
+    let found = || tampered(&memory, "hook_detached", "on_connect4");
+    world.wait("the tampering", || Ok(found().is_some()))?;
+    let Activity::Sensor(_, health) = found().expect("told").activity else { unreachable!() };
+    assert_eq!(health.object.as_deref(), Some("bpf_link"));
+    world.wait("it to be denied again", || Ok(!connect.status()?.success()))
 }
 
 /// A copy of true(1) that nobody else has, and its hash.
