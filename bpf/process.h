@@ -205,8 +205,8 @@ struct {
 
 /*
  * Whether an execution can wait for user mode's next round: nothing of it has to be read while it
- * runs. A file in memory, a script, or another mount namespace may be gone a moment later; an
- * overlay's inode does not tell of all that changes below it.
+ * runs. A file in memory, a script, another mount namespace, or an environment that was not read
+ * whole may be gone a moment later; an overlay's inode does not tell of all that changes below it.
  */
 static __always_inline bool can_wait(struct record_exec *record)
 {
@@ -217,7 +217,8 @@ static __always_inline bool can_wait(struct record_exec *record)
 		.device = record->device,
 	};
 
-	if (record->head.flags & (FLAG_MEMORY | FLAG_GONE | FLAG_SCRIPT | FLAG_UPPER | FLAG_LOWER) ||
+	if (record->head.flags & (FLAG_MEMORY | FLAG_GONE | FLAG_SCRIPT | FLAG_UPPER | FLAG_LOWER |
+				  FLAG_ENV_CUT) ||
 	    record->mount_namespace != config.own_mounts)
 		return false;
 	return bpf_map_lookup_elem(&known_executables, &key);
@@ -275,8 +276,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	next = put_bytes(space, at, from, length, MAX_ARGS);
 	record->args = next - at;
 	at = next;
-	next = put_environment(space, at, BPF_CORE_READ(task, mm, env_start),
-			       BPF_CORE_READ(task, mm, env_end));
+	from = BPF_CORE_READ(task, mm, env_start);
+	record->environment = from;
+	next = put_environment(space, at, from, BPF_CORE_READ(task, mm, env_end));
 	if (next & ENV_CUT)
 		record->head.flags |= FLAG_ENV_CUT;
 	next &= ROOM;

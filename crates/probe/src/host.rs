@@ -41,6 +41,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_nanos(nanos(libc::CLOCK_REALTIME))
 }
 
+/// A clock tick of /proc, in nanoseconds (`USER_HZ`, which is the same on every Linux of today).
+pub(crate) const NANOS_PER_TICK: u64 = 10_000_000;
+
 /// Nanoseconds since boot, suspension included: the clock of process starts and kernel records.
 pub(crate) fn since_boot() -> u64 {
     u64::try_from(nanos(libc::CLOCK_BOOTTIME)).unwrap_or(0)

@@ -25,6 +25,21 @@ pub(crate) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
+/// Where the environment of `pid` begins and ends in its memory, when it started then; `None` also when
+/// the kernel does not tell us (that takes the right to trace it).
+pub(crate) fn environment_at(pid: u32, start_ticks: u64) -> Option<(u64, u64)> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_environment(&String::from_utf8_lossy(&text), start_ticks)
+}
+
+fn parse_environment(text: &str, start_ticks: u64) -> Option<(u64, u64)> {
+    let right = text.rsplit_once(") ")?.1;
+    let parts: Vec<&str> = right.split_ascii_whitespace().collect();
+    let number = |field: usize| parts.get(field - 3)?.parse::<u64>().ok();
+    let (begins, ends) = (number(50)?, number(51)?);
+    (number(22)? == start_ticks && begins != 0).then_some((begins, ends))
+}
+
 fn parse_stat(text: &str) -> Option<Stat> {
     // The name may itself hold spaces and parentheses: it ends at the last one.
     let (left, right) = text.rsplit_once(") ")?;

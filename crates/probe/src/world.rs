@@ -116,7 +116,7 @@ impl World {
 
     /// The identity of the process `pid` that started `start_nanos` after boot.
     pub(crate) fn key(&self, pid: u32, start_nanos: u64) -> ProcessKey {
-        ProcessKey { boot: self.boot, pid, start_ticks: start_nanos / 10_000_000 }
+        ProcessKey { boot: self.boot, pid, start_ticks: start_nanos / host::NANOS_PER_TICK }
     }
 
     /// The identity of the process `pid` that started `start_ticks` after boot.

@@ -181,6 +181,7 @@ impl State {
 
     fn apply_exec(&mut self, world: &mut World, head: &Head, exec: &Exec<'_>, time: Timestamp) {
         let mut process = described(world, head, exec);
+        process.environment = self.environments.of(head, exec);
         let content = Content::of(head, exec);
         process.sha256 = content.and_then(|content| self.executables.get(world, &content));
         let (key, parent) =
@@ -274,15 +275,6 @@ fn apply_fork(world: &mut World, child: ProcessKey, fork: &Fork, time: Timestamp
     world.fork(parent, child, (fork.cgroup, fork.session), time);
 }
 
-/// Said in the text itself: who looks for a variable finds that there may have been one.
-fn environment(head: &Head, exec: &Exec<'_>) -> Option<Text> {
-    let found = procfs::interesting(exec.env);
-    if !head.has(flag::ENV_CUT) {
-        return found;
-    }
-    Some(format!("{} (not all was read)", found.as_deref().unwrap_or("LD_")).into())
-}
-
 fn described(world: &mut World, head: &Head, exec: &Exec<'_>) -> Process {
     let cwd = path(exec.cwd);
     let mut process = Process {
@@ -300,7 +292,6 @@ fn described(world: &mut World, head: &Head, exec: &Exec<'_>) -> Process {
         capabilities: Some(exec.capabilities),
         seccomp: Some(u64::from(exec.seccomp)),
         cmd_line_truncated: head.has(flag::CUT).then_some(true),
-        environment: environment(head, exec),
         stdio: Some(format!("{}/{}", stream(exec.stdio[0]), stream(exec.stdio[1])).into()),
         parent_pid: Some(u64::from(exec.parent)),
         pid: Some(u64::from(head.pid)),

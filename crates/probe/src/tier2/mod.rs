@@ -6,6 +6,7 @@ mod acts;
 mod apply;
 mod attributes;
 mod changes;
+mod environ;
 mod executables;
 mod flows;
 mod hooks;
@@ -38,6 +39,7 @@ use crate::host;
 use crate::sensitive::Patterns;
 use crate::stats::set;
 use crate::world::World;
+use environ::Environments;
 use executables::Executables;
 use load::Loaded;
 use lost::Lost;
@@ -68,6 +70,7 @@ pub(crate) struct State {
     names: Names,
     streams: Streams,
     executables: Executables,
+    environments: Environments,
     /// Unix sockets that are told.
     unix: Patterns,
 }
@@ -118,6 +121,7 @@ impl Tracing {
                 names: Names::default(),
                 streams: Streams::default(),
                 executables: Executables::new(duplicate(&loaded.executables)?),
+                environments: Environments::default(),
                 unix,
             },
             loaded,
