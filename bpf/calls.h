@@ -100,6 +100,9 @@ enum group {
 	row(setregid, 114, 204, GROUP_PROCESS | SUCCESS)                                           \
 	row(setresuid, 117, 208, GROUP_PROCESS | SUCCESS)                                          \
 	row(setresgid, 119, 210, GROUP_PROCESS | SUCCESS)                                          \
+	row(setfsuid, 122, 215, GROUP_PROCESS | SUCCESS)                                           \
+	row(setfsgid, 123, 216, GROUP_PROCESS | SUCCESS)                                           \
+	row(setgroups, 116, 206, GROUP_PROCESS | SUCCESS)                                          \
 	row(capset, 126, 185, GROUP_PROCESS | SUCCESS)                                             \
 	row(unshare, 272, 310, GROUP_PROCESS | SUCCESS)                                            \
 	row(setns, 308, 346, GROUP_PROCESS | SUCCESS)                                              \
@@ -145,7 +148,10 @@ enum group {
 	row(setreuid, 70)                                                                          \
 	row(setregid, 71)                                                                          \
 	row(setresuid, 164)                                                                        \
-	row(setresgid, 170)
+	row(setresgid, 170)                                                                        \
+	row(setfsuid, 138)                                                                         \
+	row(setfsgid, 139)                                                                         \
+	row(setgroups, 81)
 
 enum call_number {
 #define ROW(name, number, ...) CALL_##name = number,

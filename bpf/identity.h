@@ -40,8 +40,46 @@ static __noinline int tell_change(struct task_struct *task, __u32 kind, __u32 ca
 	record.egid = READ(struct cred, cred, egid.val);
 	fill_namespaces(record.namespaces, task);
 	bpf_probe_read_kernel_str(record.name, sizeof(record.name), task->comm);
+	send(&record.head, offsetof(struct record_change, groups));
+	return 0;
+}
+
+/* setgroups: the groups that a process has beside its own, as they are now. */
+static __noinline int tell_groups(struct task_struct *task)
+{
+	struct record_change record = {};
+	const struct cred *cred = READ(struct task_struct, task, cred);
+	struct group_info *groups = READ(struct cred, cred, group_info);
+	__u32 count = READ(struct group_info, groups, ngroups);
+
+	fill_head(&record.head, (struct task_struct *)task, RECORD_IDENTITY);
+	bpf_probe_read_kernel(&record.capabilities, sizeof(record.capabilities),
+			      &cred->cap_effective);
+	record.call = CALL_setgroups;
+	record.asked = count;
+	record.euid = READ(struct cred, cred, euid.val);
+	record.gid = READ(struct cred, cred, gid.val);
+	record.egid = READ(struct cred, cred, egid.val);
+	if (count > MAX_GROUPS)
+		count = MAX_GROUPS;
+	bpf_probe_read_kernel(record.groups, count * sizeof(record.groups[0]), &groups->gid);
 	send(&record.head, sizeof(record));
 	return 0;
+}
+
+/* setfsuid, setfsgid: these give the id that was there before, whatever they did. */
+static __noinline int tell_file_id(struct call *call)
+{
+	const struct cred *cred = READ(struct task_struct, bpf_get_current_task_btf(), cred);
+	__u32 now;
+
+	if (!call)
+		return 0;
+	now = call->number == CALL_setfsuid ? READ(struct cred, cred, fsuid.val) :
+					      READ(struct cred, cred, fsgid.val);
+	if (now == (__u32)call->result)
+		return 0;
+	return tell_change(bpf_get_current_task_btf(), RECORD_IDENTITY, call->number, now);
 }
 
 SEC("tp_btf/task_rename")
@@ -63,7 +101,7 @@ int BPF_PROG(on_rename, struct task_struct *task, const char *name)
 	record.call = call;
 	bpf_probe_read_kernel_str(record.name, sizeof(record.name), name);
 	bpf_probe_read_kernel_str(record.old_name, sizeof(record.old_name), task->comm);
-	send(&record.head, sizeof(record));
+	send(&record.head, offsetof(struct record_change, groups));
 	return 0;
 }
 
@@ -83,6 +121,11 @@ int BPF_PROG(on_process, struct pt_regs *regs, long result)
 	case CALL_setresgid:
 	case CALL_capset:
 		return tell_change(bpf_get_current_task_btf(), RECORD_IDENTITY, call.number, 0);
+	case CALL_setgroups:
+		return tell_groups(bpf_get_current_task_btf());
+	case CALL_setfsuid:
+	case CALL_setfsgid:
+		return tell_file_id(&call);
 	case CALL_unshare:
 		if (!(call.a & CLONE_NAMESPACES))
 			return 0;

@@ -298,15 +298,23 @@ typedef struct {
 	unsigned int val;
 } kgid_t;
 
+struct group_info {
+	int ngroups;
+	kgid_t gid[1]; /* as many as that */
+};
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
 	kuid_t euid;
 	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
 	struct {
 		__u64 val;
 	} cap_effective;
 	struct user_namespace *user_ns;
+	struct group_info *group_info;
 };
 
 struct mm_struct {
@@ -366,25 +374,6 @@ struct kernel_siginfo {
 struct proc_inode {
 	struct pid *pid;
 	struct inode vfs_inode;
-};
-
-struct bpf_prog_aux {
-	__u32 id;
-	char name[16];
-	const char *attach_func_name;
-};
-
-enum bpf_prog_type { BPF_PROG_TYPE_UNSPEC };
-
-struct bpf_prog {
-	enum bpf_prog_type type;
-	__u32 len;
-	struct bpf_prog_aux *aux;
-};
-
-struct bpf_link {
-	__u32 id;
-	struct bpf_prog *prog;
 };
 
 struct linux_binprm {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* What is done to the kernel: BPF programs, other kernels, rings, settings. */
+/* What is done to the kernel: BPF programs and pins, other kernels, rings, settings. */
 #ifndef METSUKE_OBJECTS_H
 #define METSUKE_OBJECTS_H
 
@@ -7,8 +7,38 @@
 #include "file.h"
 #include "reach.h"
 
+/* The kernel's, as far as they are used; see kernel.h. */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct bpf_prog_aux {
+	__u32 id;
+	char name[16];
+	const char *attach_func_name;
+};
+
+enum bpf_prog_type { BPF_PROG_TYPE_UNSPEC };
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	__u32 len;
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_link {
+	__u32 id;
+	struct bpf_prog *prog;
+};
+
+struct bpf_map {
+	__u32 id;
+	char name[16];
+};
+
+#pragma clang attribute pop
+
 /* Commands of bpf(2). */
 #define BPF_PROG_LOAD 5
+#define BPF_OBJ_PIN 6
 #define BPF_PROG_ATTACH 8
 #define BPF_PROG_DETACH 9
 #define BPF_RAW_TRACEPOINT_OPEN 17
@@ -64,6 +94,46 @@ static __always_inline __u32 put_attached(struct scratch *space, __u32 at, struc
 	const char *name = program ? BPF_CORE_READ(program, aux, attach_func_name) : NULL;
 
 	return name ? put_kernel(space, at, name) : at;
+}
+
+/*
+ * A program, map or link gets a name in bpffs, by which it outlives who made it. Their descriptors
+ * are told apart by the names that the kernel gives them: bpf-prog, bpf-map, bpf_link.
+ */
+static __noinline int pinned(struct call *call)
+{
+	struct scratch *space = scratch();
+	struct user_bpf given = {};
+	struct record_kernel *record;
+	struct bpf_map *map;
+	struct file *file;
+	__u32 at = sizeof(*record), next;
+	char name[8] = {};
+
+	if (!space || !call)
+		return 0;
+	bpf_probe_read_user(&given, sizeof(given), (const void *)call->b);
+	file = file_of(bpf_get_current_task_btf(), given.words[2]);
+	if (!file)
+		return 0;
+	bpf_probe_read_kernel_str(name, sizeof(name),
+				  READ(struct dentry, READ(struct file, file, f_path.dentry),
+				       d_name.name));
+	record = new_kernel(space, RECORD_BPF, call);
+	record->command = BPF_OBJ_PIN;
+	record->word = name[4];
+	if (name[4] == 'm') {
+		map = READ(struct file, file, private_data);
+		record->id = READ(struct bpf_map, map, id);
+		BPF_CORE_READ_STR_INTO(&record->name, map, name);
+	} else {
+		fill_program(record, name[4] == 'l' ? linked(given.words[2]) :
+						      READ(struct file, file, private_data));
+	}
+	next = put_user(space, at, given.words[0] | (__u64)given.words[1] << 32);
+	record->text = next - at;
+	send(&record->head, next);
+	return 0;
 }
 
 /* bpf(2): programs loaded, attached, detached. */
@@ -182,7 +252,7 @@ int BPF_PROG(on_kernel, struct pt_regs *regs, long result)
 	read_call(&call, regs, result);
 	switch (call.number) {
 	case CALL_bpf:
-		return bpf_called(&call);
+		return call.a == BPF_OBJ_PIN ? pinned(&call) : bpf_called(&call);
 	case CALL_ioctl:
 	case CALL_setsockopt:
 		return attached(&call);

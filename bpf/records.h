@@ -87,6 +87,7 @@ enum record_kind {
 #define MAX_UNIX 108
 #define MAX_GROUP 512 /* the path of a control group: those of Kubernetes have some 220 */
 #define MAX_XATTR 64
+#define MAX_GROUPS 16 /* groups of a process: more are only counted */
 
 struct record_head {
 	__u32 size; /* of the whole record */
@@ -162,13 +163,18 @@ struct record_change {
 	struct record_head head;
 	__u64 capabilities;
 	__u32 call;
-	__u32 asked; /* kinds of namespaces that were asked for, as CLONE_NEW… */
+	/*
+	 * Kinds of namespaces that were asked for, as CLONE_NEW…; setfsuid, setfsgid: that id now;
+	 * setgroups: how many there are now.
+	 */
+	__u32 asked;
 	__u32 euid;
 	__u32 gid;
 	__u32 egid;
 	__u32 namespaces[7]; /* pid mount net user cgroup uts ipc */
 	char name[16];
 	char old_name[16];
+	__u32 groups[MAX_GROUPS]; /* of setgroups only: the first of them */
 };
 
 /* What a process did to another one. */

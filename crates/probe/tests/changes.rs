@@ -81,6 +81,47 @@ fn users_and_capabilities_are_told_when_they_change() {
 }
 
 #[test]
+fn ids_for_files_and_other_groups_are_told() {
+    let test = "ids_for_files_and_other_groups_are_told";
+    let Some(group) = Group::make(test) else { return };
+    let mut actor = Actor::fork(&group, || {
+        let set = |groups: &[u32]| {
+            let (count, at) = (u(groups.len()), groups.as_ptr() as u64);
+            assert_eq!(call(libc::SYS_setgroups, [count, at, 0, 0, 0, 0]), 0);
+        };
+        set(&[4, 27]);
+        set(&std::array::from_fn::<u32, 20, _>(|id| u32::try_from(id).unwrap()));
+        set(&[]);
+        assert_eq!(call(libc::SYS_setfsgid, [NOBODY, 0, 0, 0, 0, 0]), 0, "the one before");
+        assert_eq!(call(libc::SYS_setfsuid, [KEEP, 0, 0, 0, 0, 0]), 0, "no change");
+        assert_eq!(call(libc::SYS_setfsuid, [NOBODY, 0, 0, 0, 0, 0]), 0);
+        Vec::new()
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    actor.act();
+    let last = watch.of(Kind::ProcessSetUser, "setfsuid", |event| {
+        transition(event).call.as_deref() == Some("setfsuid")
+    });
+    assert!(pid_is(&last, actor.pid()));
+    actor.end();
+    let all = watch.stop();
+    let seen: Vec<&Transition> = all
+        .iter()
+        .filter(|event| event.activity.kind() == Kind::ProcessSetUser)
+        .map(transition)
+        .collect();
+    let calls: Vec<_> = seen.iter().map(|told| told.call.as_deref().unwrap()).collect();
+    assert_eq!(calls, ["setgroups", "setgroups", "setgroups", "setfsgid", "setfsuid"]);
+    assert_eq!(seen[0].groups.as_deref(), Some("4 27"));
+    let many = "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 and 4 more";
+    assert_eq!(seen[1].groups.as_deref(), Some(many));
+    assert_eq!(seen[2].groups.as_deref(), Some(""), "none are left");
+    assert_eq!((seen[3].fs_group_id, seen[3].fs_user_id), (Some(NOBODY), None));
+    assert_eq!((seen[4].fs_user_id, seen[4].effective_user_id), (Some(NOBODY), Some(0)));
+    assert!(seen[4].capabilities < seen[4].old_capabilities, "those over files went with it");
+}
+
+#[test]
 fn other_names_are_told() {
     let test = "other_names_are_told";
     let Some(group) = Group::make(test) else { return };

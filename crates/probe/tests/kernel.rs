@@ -10,7 +10,9 @@
 
 mod support;
 
+use std::ffi::{CStr, CString};
 use std::fs;
+use std::path::Path;
 
 use metsuke_event::{Activity, Event, Kernel, Kind};
 use support::actor::{Actor, call, fd};
@@ -120,6 +122,73 @@ fn bpf_programs_are_told() {
         Shown::Seen,
         "bpf.load, bpf.attach, bpf.detach: id, name, type",
     );
+}
+
+/// Makes a mount namespace of the caller's own, with a bpffs at `place`.
+fn own_bpffs(place: &CStr) -> bool {
+    let alone = u(libc::MS_REC | libc::MS_PRIVATE);
+    let (root, kind) = (c"/".as_ptr() as u64, c"bpf".as_ptr() as u64);
+    call(libc::SYS_unshare, [u(libc::CLONE_NEWNS), 0, 0, 0, 0, 0]) == 0
+        && call(libc::SYS_mount, [0, root, 0, alone, 0, 0]) == 0
+        && call(libc::SYS_mount, [kind, place.as_ptr() as u64, kind, 0, 0, 0]) == 0
+}
+
+/// Makes a map of one element.
+fn map() -> i64 {
+    let mut attributes = [0; 64];
+    for (at, value) in [(0, 2), (4, 4), (8, 8), (12, 1)] {
+        put(&mut attributes, at, &word(value));
+    }
+    put(&mut attributes, 28, b"holds_one");
+    bpf(0, &mut attributes)
+}
+
+#[test]
+fn pins_are_told() {
+    let test = "pins_are_told";
+    let Some(group) = Group::make(test) else { return };
+    let (dir, folder) = (tempfile::tempdir().unwrap(), fs::File::open(&group.0).unwrap());
+    let text = |path: &Path| CString::new(path.to_str().unwrap()).unwrap();
+    let place = text(dir.path());
+    let names = ["program", "map", "link"].map(|name| text(&dir.path().join(name)));
+    let mut actor = Actor::fork(&group, || {
+        if !own_bpffs(&place) {
+            return Vec::new();
+        }
+        let program = load();
+        let mut attributes = [0; 32];
+        put(&mut attributes, 0, &word(program));
+        put(&mut attributes, 4, &word(i64::try_from(fd(&folder)).unwrap()));
+        put(&mut attributes, 8, &word(1));
+        for (object, name) in [program, map(), bpf(28, &mut attributes)].into_iter().zip(&names) {
+            assert!(object >= 0, "{object}");
+            let mut attributes = [0; 16];
+            put(&mut attributes, 0, &(name.as_ptr() as u64).to_ne_bytes());
+            put(&mut attributes, 8, &word(object));
+            assert_eq!(bpf(6, &mut attributes), 0, "{name:?}");
+        }
+        id_of(program).to_ne_bytes().to_vec()
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    let Ok(program) = <[u8; 4]>::try_from(actor.act()) else {
+        eprintln!("NOT RUN: {test}: no bpffs can be mounted in a namespace here");
+        return;
+    };
+    let program = Some(u64::from(u32::from_ne_bytes(program)));
+    for (path, (target, name)) in
+        names.iter().zip([("program", "lets_pass"), ("map", "holds_one"), ("link", "lets_pass")])
+    {
+        let event = watch.of(Kind::BpfAttach, target, |event| {
+            called("bpf_obj_pin")(event) && kernel(event).target.as_deref() == Some(target)
+        });
+        assert!(pid_is(&event, actor.pid()));
+        let told = kernel(&event);
+        assert_eq!(told.path.as_deref(), path.to_str().ok());
+        assert_eq!(told.name.as_deref(), Some(name));
+        assert_eq!(told.id == program, target != "map", "{told:?}");
+        assert_eq!(told.kind.as_deref(), (target != "map").then_some("cgroup_skb"));
+    }
+    actor.end();
 }
 
 #[test]

@@ -109,7 +109,7 @@ entity! {
 entity! {
     /// What a process changed about itself.
     Transition in Transition {
-        #[doc = "System call: setuid, setresuid, capset, prctl, setns, unshare, …"]
+        #[doc = "System call: setuid, setresuid, setfsuid, setgroups, capset, prctl, setns, unshare, …"]
         190 call: Text = "transition.call", sigma "SystemCall@process_transition" @unfit;
         #[doc = "Real user id afterwards."]
         191 user_id: U64 = "transition.user_id" @unfit;
@@ -129,6 +129,12 @@ entity! {
         198 old_name: Text = "transition.old_name" @unfit;
         #[doc = "Short name afterwards."]
         199 name: Text = "transition.name" @unfit;
+        #[doc = "User id by which files are reached afterwards, when it was set by itself (setfsuid)."]
+        208 fs_user_id: U64 = "transition.fsuid" @unfit;
+        #[doc = "Group id by which files are reached afterwards, when it was set by itself (setfsgid)."]
+        209 fs_group_id: U64 = "transition.fsgid" @unfit;
+        #[doc = "Groups beside its own afterwards, when they were set (setgroups): ids, joined by one space; sixteen at most, then how many more."]
+        337 groups: Text = "transition.groups" @unfit;
     }
 }
 

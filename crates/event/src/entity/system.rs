@@ -17,7 +17,7 @@ entity! {
         212 kind: Text = "kernel.type", sigma "ProgramType" @unfit;
         #[doc = "Number the kernel gave it."]
         213 id: U64 = "kernel.id" @unfit;
-        #[doc = "What it was attached to."]
+        #[doc = "What it was attached to; of a pin what got a name: program, map or link."]
         214 target: Text = "kernel.target", sigma "AttachTarget" @unfit;
         #[doc = "Value set."]
         215 value: Text = "kernel.value", sigma "Details@kernel_setting" @unfit;

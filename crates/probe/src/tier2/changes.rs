@@ -1,7 +1,7 @@
 //! What processes change about themselves: told when it differs from what was known.
 
 use metsuke_event::activity::{Activity, TransitionActivity};
-use metsuke_event::{Process, ProcessKey, Timestamp, Transition};
+use metsuke_event::{Process, ProcessKey, Text, Timestamp, Transition};
 
 use super::apply::text;
 use super::labels;
@@ -18,6 +18,11 @@ const KINDS: [(&str, u32); 7] = [
     ("uts", 0x0400_0000),
     ("ipc", 0x0800_0000),
 ];
+
+/// System calls whose change stands in `asked`.
+const SETGROUPS: u32 = 116;
+const SETFSUID: u32 = 122;
+const SETFSGID: u32 = 123;
 
 /// `CLONE_NEWTIME`: of this kind no inode is kept.
 const TIME: (&str, u32) = ("time", 0x80);
@@ -109,7 +114,13 @@ fn identify(
         process.effective_group_id = effective_group;
         process.capabilities = Some(change.capabilities);
     });
-    let same = before.user_id == user
+    let files = |call: u32| (change.call == call).then_some(u64::from(change.asked));
+    let (fs_user_id, fs_group_id) = (files(SETFSUID), files(SETFSGID));
+    let groups = (change.call == SETGROUPS).then(|| groups(change));
+    // What of these was before is not known; the kernel's program tells what changed, or may have.
+    let is_other = fs_user_id.is_some() || fs_group_id.is_some() || groups.is_some();
+    let same = !is_other
+        && before.user_id == user
         && before.effective_user_id == effective
         && before.group_id == group
         && before.effective_group_id.or(before.group_id) == effective_group
@@ -125,7 +136,21 @@ fn identify(
         effective_group_id: effective_group,
         old_capabilities: before.capabilities,
         capabilities: Some(change.capabilities),
+        fs_user_id,
+        fs_group_id,
+        groups,
         ..Transition::default()
     };
     world.push(time, &process, Activity::Transition(TransitionActivity::SetUser, transition));
+}
+
+/// The groups of a process beside its own; empty when there are none.
+fn groups(change: &Change<'_>) -> Text {
+    let count = usize::try_from(change.asked).unwrap_or(usize::MAX);
+    let known = change.groups.unwrap_or_default();
+    let mut listed: Vec<String> = known.iter().take(count).map(u32::to_string).collect();
+    if let Some(more) = count.checked_sub(known.len()).filter(|more| *more > 0) {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join(" ").into()
 }

@@ -19,8 +19,11 @@ const CALLS: &[(u32, &str)] = &[
     (106, "setgid"),
     (113, "setreuid"),
     (114, "setregid"),
+    (116, "setgroups"),
     (117, "setresuid"),
     (119, "setresgid"),
+    (122, "setfsuid"),
+    (123, "setfsgid"),
     (126, "capset"),
     (129, "rt_sigqueueinfo"),
     (157, "prctl"),
@@ -67,6 +70,7 @@ pub(super) fn reach(number: u16, request: u16) -> Text {
 pub(super) fn bpf(number: u32, command: u32) -> Text {
     match (number, command) {
         (321, 5) => "bpf_prog_load".into(),
+        (321, 6) => "bpf_obj_pin".into(),
         (321, 8) => "bpf_prog_attach".into(),
         (321, 9) => "bpf_prog_detach".into(),
         (321, 17) => "bpf_raw_tracepoint_open".into(),

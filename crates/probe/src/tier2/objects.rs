@@ -13,6 +13,7 @@ use crate::world::World;
 
 /// bpf(2)'s commands and calls that do not attach.
 const PROG_LOAD: u32 = 5;
+const OBJ_PIN: u32 = 6;
 const PROG_DETACH: u32 = 9;
 const LINK_DETACH: u32 = 34;
 const BPF: u32 = 321;
@@ -46,6 +47,10 @@ pub(super) fn apply(
             kernel.id = (object.id != 0).then_some(u64::from(object.id));
             kernel.attach_type = labels::attachment(object.attach_type);
             kernel.target = at.or_else(|| text(object.text)).or_else(|| target(object));
+            if (object.call, object.command) == (BPF, OBJ_PIN) {
+                kernel.path = text(object.text);
+                kernel.target = pinned(object.word);
+            }
             match (object.call, object.command) {
                 (BPF, PROG_LOAD) => KernelActivity::BpfLoad,
                 (BPF, PROG_DETACH | LINK_DETACH) => KernelActivity::BpfDetach,
@@ -54,6 +59,16 @@ pub(super) fn apply(
         }
     };
     world.push(time, &process, Activity::Kernel(what, kernel));
+}
+
+/// What was pinned: a letter of what the kernel calls its descriptor (`bpf/objects.h`).
+fn pinned(letter: u32) -> Option<Text> {
+    match u8::try_from(letter).ok()? {
+        b'p' => Some("program".into()),
+        b'm' => Some("map".into()),
+        b'l' => Some("link".into()),
+        _ => None,
+    }
 }
 
 /// What a program was attached to, where neither a folder nor a name tells.

@@ -9,7 +9,8 @@ use super::{Input, text};
 pub(crate) struct Change<'a> {
     pub(crate) capabilities: u64,
     pub(crate) call: u32,
-    /// Kinds of namespaces asked for, as `CLONE_NEW…`.
+    /// Kinds of namespaces asked for, as `CLONE_NEW…`; of setfsuid and setfsgid that id, of setgroups
+    /// the number of groups.
     pub(crate) asked: u32,
     pub(crate) euid: u32,
     pub(crate) gid: u32,
@@ -18,7 +19,12 @@ pub(crate) struct Change<'a> {
     pub(crate) namespaces: [u32; 7],
     pub(crate) name: &'a [u8],
     pub(crate) old_name: &'a [u8],
+    /// Of setgroups: the first of them.
+    pub(crate) groups: Option<[u32; MAX_GROUPS]>,
 }
+
+/// Groups in a record (`MAX_GROUPS` of `records.h`).
+pub(crate) const MAX_GROUPS: usize = 16;
 
 impl<'a> Change<'a> {
     pub(super) fn read(input: &mut Input<'a>) -> Option<Self> {
@@ -32,6 +38,8 @@ impl<'a> Change<'a> {
             namespaces: input.u32s()?,
             name: text(input.bytes(16)?),
             old_name: text(input.bytes(16)?),
+            // The record ends here, but for those of setgroups.
+            groups: input.u32s(),
         })
     }
 }
