@@ -18,6 +18,17 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Most characters of a test's output that are kept as a reason.
 const OUTPUT_MAX: usize = 160;
 
+/// What a test finds in its environment.
+const ENVIRONMENT: [(&str, &str); 7] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("USER", "root"),
+    ("LOGNAME", "root"),
+    ("SHELL", "/bin/bash"),
+    ("LANG", "C.UTF-8"),
+    ("TERM", "dumb"),
+];
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -89,6 +100,8 @@ impl Room {
         command.args(["-c", &join, "room", "unshare", "--mount", "--pid", "--fork"]);
         command.args(["--kill-child=KILL", "/bin/sh"]).arg(self.file("room.sh"));
         command.arg(base).arg(self.work.path());
+        // Root's at a login; not ours, in which cargo names its own folders of libraries.
+        command.env_clear().envs(ENVIRONMENT);
         let log = fs::File::create(self.file("stage"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = command.spawn().context("cannot start the room")?;
