@@ -38,7 +38,8 @@ impl Meter {
     }
 
     /// Hooks in the kernel that were attached at the start and are not now, each by its name with why:
-    /// over its budget, or taken away by somebody. What they see is not seen meanwhile.
+    /// over its budget, or taken away by somebody; and tables that somebody took or changed for good.
+    /// What they see or hold is not seen meanwhile.
     pub fn hooks_off(&self) -> Vec<String> {
         self.0.hooks_off()
     }

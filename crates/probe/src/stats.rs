@@ -54,7 +54,8 @@ pub(crate) struct Counters {
     pub(crate) lag_ms: AtomicU64,
     /// The wall-clock time of boot by which times are told, in nanoseconds.
     pub(crate) boot_time_ns: AtomicU64,
-    /// Hooks that are not attached now, and why; at most as many as there are.
+    /// Hooks that are not attached now, and tables that are not there, each with why: at most as many
+    /// as there are.
     hooks_off: Mutex<Vec<String>>,
 }
 

@@ -135,13 +135,17 @@ fn a_hook_that_was_taken_away_is_tried_again() {
     assert!(is_interval(&on), "what it did not see: {on:?}");
 }
 
-/// The descriptors of this process that are BPF links.
-fn links() -> Vec<i32> {
+/// The descriptors of this process that are of this BPF kind: `bpf_link`, `bpf-map`.
+fn descriptors(kind: &str) -> Vec<i32> {
     let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let is_link = |entry: &fs::DirEntry| {
-        fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains("bpf_link"))
+    let is_one = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains(kind))
     };
-    entries.filter(is_link).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries.filter(is_one).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn links() -> Vec<i32> {
+    descriptors("bpf_link")
 }
 
 #[test]
@@ -189,4 +193,81 @@ fn a_hook_whose_link_became_another_s_is_attached_again() {
     });
     let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
     watch.find("an execution after it", |event| is_exec_of(event, seen));
+}
+
+/// bpf(2) on a map, with key and next key.
+fn on_map(command: u64, map: i32, key: *const u8, next: *mut u8) -> i64 {
+    let attribute = [u64::try_from(map).unwrap(), key as u64, next as u64, 0];
+    let at = attribute.as_ptr() as u64;
+    support::actor::call(libc::SYS_bpf, [command, at, 32, 0, 0, 0])
+}
+
+/// The keys of the table of names (`struct name_key` of `bpf/file.h`).
+fn names(map: i32) -> Vec<[u8; 36]> {
+    const NEXT_KEY: u64 = 4;
+    let mut keys: Vec<[u8; 36]> = Vec::new();
+    loop {
+        let before = keys.last().map_or(std::ptr::null(), |key| key.as_ptr());
+        let mut next = [0; 36];
+        if on_map(NEXT_KEY, map, before, next.as_mut_ptr()) != 0 {
+            return keys;
+        }
+        keys.push(next);
+    }
+}
+
+#[test]
+fn names_that_somebody_took_from_the_table_are_written_again() {
+    const DELETE: u64 = 3;
+    let test = "names_that_somebody_took_from_the_table_are_written_again";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = descriptors("bpf-map");
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let own = descriptors("bpf-map").into_iter().filter(|map| !before.contains(map));
+    let has = |map: &i32, fact: &str| {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{map}")).unwrap_or_default();
+        text.lines().any(|line| line == fact)
+    };
+    let mut own = own.filter(|map| has(map, "key_size:\t36") && has(map, "value_size:\t1"));
+    let map = own.next().expect("the table of names");
+    let written = names(map);
+    assert!(written.len() > 10, "{}", written.len());
+    for key in &written {
+        // One that is written again meanwhile, or was taken before, is no failure.
+        on_map(DELETE, map, key.as_ptr(), std::ptr::null_mut());
+    }
+    let event = watch.find("the tampering", |event| {
+        event.activity.kind() == Kind::SensorTamper
+            && says(event, "names_changed", "table `sensitive`; they are written again")
+    });
+    let Activity::Sensor(_, health) = &event.activity else { panic!("{event:?}") };
+    assert_eq!(health.object.as_deref(), Some("bpf_map"));
+    assert!(is_interval(&event), "{event:?}");
+    let all = |_: &metsuke_probe::Stats| {
+        let now = names(map);
+        written.iter().all(|key| now.contains(key))
+    };
+    watch.until("all of them to be there again", all);
+}
+
+#[test]
+fn a_table_that_somebody_took_is_told_and_listed() {
+    let test = "a_table_that_somebody_took_is_told_and_listed";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = descriptors("bpf-map");
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let null = fs::File::open("/dev/null").unwrap();
+    for map in descriptors("bpf-map").into_iter().filter(|map| !before.contains(map)) {
+        // SAFETY: both are open; who reaches into a sensor can do no less.
+        assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), map) }, map);
+    }
+    watch.find("the tampering", |event| {
+        event.activity.kind() == Kind::SensorTamper && says(event, "table_lost", "`files`")
+    });
+    let off = watch.meter().hooks_off();
+    assert!(off.iter().any(|off| off == "the table `files` was taken away"), "{off:?}");
 }

@@ -56,7 +56,7 @@ pub(crate) struct Setup {
 pub(crate) trait Gauge: Send + Sync {
     /// What it has counted.
     fn stats(&self) -> Stats;
-    /// Its hooks that are off, and why.
+    /// Its hooks that are off, and tables that are gone, and why.
     fn hooks_off(&self) -> Vec<String>;
 }
 
@@ -352,7 +352,7 @@ impl Shared {
 /// What is wrong while hooks are off.
 fn unseen(hooks_off: &[String]) -> Option<String> {
     let listed = hooks_off.join("; ");
-    (!listed.is_empty()).then(|| format!("what a hook in the kernel sees is not seen: {listed}"))
+    (!listed.is_empty()).then(|| format!("not all that happens is seen in the kernel: {listed}"))
 }
 
 pub(crate) fn policy_file(state: &std::path::Path) -> PathBuf {

@@ -67,19 +67,26 @@ pub(super) struct Hooks {
 /// What is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// `hook_off`, `hook_on`, `hook_detached`, `hook_failed`, `hook_over_budget`.
+    /// `hook_off`, `hook_on`, `hook_detached`, `hook_failed`, `hook_over_budget`; `names_changed`,
+    /// `table_lost`.
     pub(super) reason: &'static str,
     pub(super) detail: String,
     /// Since when the hook has seen nothing; as `at` when it misses nothing until now.
     pub(super) from: Timestamp,
     pub(super) at: Timestamp,
-    /// Whether somebody else did it.
-    pub(super) tampering: bool,
+    /// What somebody else has touched: `bpf_link` or `bpf_map`; `None` when nobody has.
+    pub(super) tampered: Option<&'static str>,
 }
 
 fn word(reason: &'static str, detail: String) -> Word {
     let now = host::now();
-    Word { reason, detail, from: now, at: now, tampering: reason == "hook_detached" }
+    Word {
+        reason,
+        detail,
+        from: now,
+        at: now,
+        tampered: (reason == "hook_detached").then_some("bpf_link"),
+    }
 }
 
 impl Hooks {
@@ -248,7 +255,7 @@ impl Hook {
     }
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
+pub(super) fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -15,7 +15,8 @@ use crate::config::ProbeConfig;
 use crate::coverage::{self, hook};
 use crate::procfs;
 use crate::sensitive::{KernelName, Looks, Patterns, looks};
-use crate::tier2::hooks::{Hooks, Word};
+use crate::tier2::hooks::{self, Hooks, Word};
+use crate::tier2::tables::{Entry, Tables};
 
 static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
 static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.bpf.o"));
@@ -55,6 +56,19 @@ const HOOKS: [(&str, &str, &str); 9] = [
     ),
 ];
 
+/// Tables that user mode takes records and sums from.
+const TABLES: [&str; 9] = [
+    "records",
+    "lost",
+    "files",
+    "flows",
+    "acts",
+    "ends",
+    "datagram_sockets",
+    "known_executables",
+    "sensitive",
+];
+
 /// The optional programs for `io_uring`: the first row that the kernel takes is used. Since Linux 6.3
 /// the tracepoint of requests has another name.
 const RINGS: [&[&str]; 3] =
@@ -73,6 +87,7 @@ pub(super) struct Loaded {
     pub(super) executables: MapHandle,
     pub(super) modules: bool,
     hooks: Hooks,
+    tables: Tables,
     objects: Vec<Object>,
 }
 
@@ -82,14 +97,16 @@ impl Loaded {
         self.hooks.clear();
     }
 
-    /// Looks after the hooks; what was done is to be told.
+    /// Looks after hooks and tables; what was done is to be told.
     pub(super) fn look(&mut self, now: u64) -> Vec<Word> {
-        self.hooks.look(&self.objects, now)
+        let mut words = self.hooks.look(&self.objects, now);
+        words.extend(self.tables.look(now));
+        words
     }
 
-    /// Hooks that are off, and why.
+    /// Hooks and tables that are not as they should be, and why.
     pub(super) fn off(&self) -> Vec<String> {
-        self.hooks.off()
+        self.hooks.off().into_iter().chain(self.tables.off()).collect()
     }
 }
 
@@ -153,8 +170,12 @@ fn try_tracing(
             let found = found.ok_or_else(|| format!("the object has no map {name}"))?;
             MapHandle::try_from(&found).map_err(|error| explain(&error))
         };
-        name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
+        let entries = name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
+        let all =
+            TABLES.iter().map(|name| Ok((*name, map(name)?))).collect::<Result<_, String>>()?;
+        let every = hooks::nanos(config.hooks.look);
         Ok((
+            Tables::new(all, (map("sensitive")?, entries), every),
             (map("records")?, map("lost")?),
             (map("files")?, map("flows")?, map("acts")?),
             (map("ends")?, map("datagram_sockets")?, map("known_executables")?),
@@ -180,7 +201,9 @@ fn try_tracing(
     });
     trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
-        Ok(((records, lost), (files, flows, acts), (ends, datagrams, executables))) if works => {
+        Ok((tables, (records, lost), (files, flows, acts), (ends, datagrams, executables)))
+            if works =>
+        {
             Some(Loaded {
                 records,
                 lost,
@@ -192,6 +215,7 @@ fn try_tracing(
                 executables,
                 modules: false,
                 hooks,
+                tables,
                 objects: vec![object],
             })
         }
@@ -288,7 +312,9 @@ fn kernel_names(patterns: &Patterns) -> BTreeMap<KernelName, u8> {
     names
 }
 
-fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
+/// Writes the names that the kernel looks up; gives what was written.
+fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
     for (name, means) in kernel_names(patterns) {
         let (name, folder) = match &name {
             KernelName::File(name) => (name, 0_u32),
@@ -300,8 +326,9 @@ fn name_sensitive(map: &MapHandle, patterns: &Patterns) -> Result<(), String> {
         key[..length].copy_from_slice(&name.as_bytes()[..length]);
         key[NAME_BYTES..].copy_from_slice(&folder.to_ne_bytes());
         map.update(&key, &[means], MapFlags::ANY).map_err(|error| explain(&error))?;
+        entries.push((key.to_vec(), means));
     }
-    Ok(())
+    Ok(entries)
 }
 
 fn attach(object: &Object) -> Result<Vec<(String, Link)>, String> {

@@ -18,6 +18,7 @@ mod objects;
 mod record;
 mod streams;
 mod sums;
+mod tables;
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -230,14 +231,14 @@ impl Tracing {
     }
 }
 
-/// Tells what became of a hook.
+/// Tells what became of a hook, or of a table.
 fn tell(world: &mut World, word: hooks::Word) {
     tracing::warn!(word.reason, word.detail, "a hook");
     let (from, at, reason) = (word.from, word.at, word.reason);
-    if word.tampering {
+    if let Some(object) = word.tampered {
         let health = Health {
             part: Some("probe".into()),
-            object: Some("bpf_link".into()),
+            object: Some(object.into()),
             reason: Some(reason.into()),
             detail: Some(word.detail.as_str().into()),
             from: Some(from),
@@ -250,7 +251,8 @@ fn tell(world: &mut World, word: hooks::Word) {
         world.emitter.push(at, &Arc::new(nobody), tampered);
     }
     let detail = Some(word.detail);
-    world.emitter.notice(Notice { part: "probe.hook", reason, lost: None, from, to: at, detail });
+    let part = if word.tampered == Some("bpf_map") { "probe.table" } else { "probe.hook" };
+    world.emitter.notice(Notice { part, reason, lost: None, from, to: at, detail });
 }
 
 /// Edge-triggered: a queue that merely holds records is left to the clock, so that each round takes
