@@ -40,7 +40,7 @@ fn helped(group: &Group, role: &str, port: u16) -> Child {
     let me = std::env::current_exe().unwrap();
     let mut command = group.command(me.to_str().unwrap(), &["--exact", "helper", "--nocapture"]);
     command.env(ROLE, role).env(PORT, port.to_string());
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
     command.spawn().unwrap()
 }
 
@@ -206,14 +206,33 @@ fn network(event: &Event) -> Option<&Network> {
     }
 }
 
+/// A port of TCP that is bound and not listened on: nobody else gets it, and connecting is refused.
+fn hold_port() -> (OwnedFd, u16) {
+    let local = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
+    let mut address = libc::sockaddr_in {
+        sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap(),
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: local },
+        sin_zero: [0; 8],
+    };
+    let mut size = libc::socklen_t::try_from(size_of_val(&address)).unwrap();
+    let at = (&raw mut address).cast();
+    // SAFETY: a new descriptor that is ours alone, and an address with its size, which outlive the calls.
+    let held = unsafe {
+        let held = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        assert!(held >= 0 && libc::bind(held, at, size) == 0);
+        assert_eq!(libc::getsockname(held, at, &raw mut size), 0);
+        OwnedFd::from_raw_fd(held)
+    };
+    (held, u16::from_be(address.sin_port))
+}
+
 #[test]
 fn flows_are_told_and_summed_up() {
     let test = "flows_are_told_and_summed_up";
     let Some(group) = Group::make(test) else { return };
     let Some(mut watch) = Watch::tracing(&group, test) else { return };
-    // Bound and not listening: nobody else gets the port, and connecting is refused.
-    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let refused = held.local_addr().unwrap().port();
+    let (_held, refused) = hold_port();
     let pid = help(&group, "flows", refused);
     let listen = watch.of(Kind::NetworkListen, "listen", |event| {
         pid_is(event, pid) && network(event).unwrap().src_ip == Some([127, 0, 0, 1].into())
