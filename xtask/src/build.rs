@@ -91,6 +91,43 @@ const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Where Debian keeps `libelf.a` and `libz.a`, which a static binary holds.
 const STATIC_LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
+/// How static binaries are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As everything that is tested.
+    Dev,
+    /// Optimised: for the packages.
+    Release,
+}
+
+impl Profile {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Lets `command` compile without any shared library, by plain rustc: linting is for the build that
+/// is tested, and clippy's driver holds back optimisations.
+fn make_static(command: &mut Command, profile: Profile) {
+    let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
+    if profile == Profile::Release {
+        command.arg("--release");
+        // What goes to others does not say in which folders it was built.
+        let kept = [(place::root().to_owned(), "/metsuke"), (place::cargo_home(), "/cargo")];
+        flags.extend(kept.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
+    }
+    command
+        // An explicit target, so that build scripts and macros are not linked statically.
+        .args(["--target", STATIC_TARGET])
+        // Cargo's own separator, so that a folder's name may hold a space.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .args(locked());
+}
+
 /// Builds binaries without any shared library, so that they run on any Linux, also where there is
 /// nothing else: the sensor, and the programs that test it in virtual machines. Each is named by
 /// package and binary; the packages must include one that depends on libbpf-rs. They lie apart from
@@ -98,50 +135,41 @@ const STATIC_LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 ///
 /// # Errors
 /// Something does not build; the log is named.
-pub(crate) fn static_binaries(wanted: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+pub(crate) fn static_binaries(wanted: &[(&str, &str)], profile: Profile) -> Result<Vec<PathBuf>> {
     let mut command = cargo("build");
     command
-        // An explicit target, so that build scripts and macros are not linked statically.
-        .args(["--target", STATIC_TARGET, "--features", "libbpf-rs/static"])
+        .args(["--features", "libbpf-rs/static"])
         // The package whose dependency the feature belongs to.
         .args(["--package", "metsuke-probe"])
-        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("LIBBPF_SYS_LIBRARY_PATH", STATIC_LIBRARIES)
-        // Linting is for the build that is tested.
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .args(locked());
+        .env("LIBBPF_SYS_LIBRARY_PATH", STATIC_LIBRARIES);
+    make_static(&mut command, profile);
     for (package, binary) in wanted {
         command.args(["--package", package, "--bin", binary]);
     }
     steps::step("build the static binaries", &mut command)?;
-    let folder = place::target().join(STATIC_TARGET).join("debug");
+    let folder = place::target().join(STATIC_TARGET).join(profile.folder());
     Ok(wanted.iter().map(|(_, binary)| folder.join(binary)).collect())
 }
 
-/// Builds the static sensor; returns its path.
+/// Builds the static sensor as the packages hold it; returns its path.
 ///
 /// # Errors
 /// As [`static_binaries`].
-#[allow(dead_code, reason = "for the packages, which are built by another command")]
 pub(crate) fn static_sensor() -> Result<PathBuf> {
-    let built = static_binaries(&[("metsuke-sensor", "metsuke-sensor")])?;
+    let built = static_binaries(&[("metsuke-sensor", "metsuke-sensor")], Profile::Release)?;
     built.into_iter().next().context("cargo built no sensor")
 }
 
-/// Builds the static YARA scanner, optimised: the packages' one scans whole disks. Returns its path.
+/// Builds the static YARA scanner as the packages hold it; returns its path.
 ///
 /// # Errors
 /// It does not build; the log is named.
 pub(crate) fn static_scanner() -> Result<PathBuf> {
     let mut command = scanner_cargo("build");
-    command
-        .args(["--release", "--target", STATIC_TARGET])
-        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .args(locked());
+    make_static(&mut command, Profile::Release);
     steps::step("build the static YARA scanner", &mut command)?;
     let folder = place::target().join("yara").join(STATIC_TARGET);
-    Ok(folder.join("release/metsuke-yara"))
+    Ok(folder.join(Profile::Release.folder()).join("metsuke-yara"))
 }
 
 /// Builds `console/dist` when its sources changed. Without a Node.js to be had the server embeds

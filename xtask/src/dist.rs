@@ -2,7 +2,10 @@
 //!
 //! The packages hold what `packaging/` says and are made by the distributions' own tools
 //! (`dpkg-deb`, `rpmbuild`), with the newest commit's time, so that the same sources give the same
-//! bytes. A tool that is not installed is said, and its package left out.
+//! bytes. What was made is looked at and tried ([`trial`]) before it is called good; a tool that is
+//! not installed is said, and its package left out.
+
+mod trial;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +14,15 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::tally::Tally;
 use crate::{build, place, steps};
 
 /// The files of the `.deb`: from `packaging/`, to where, with which mode.
-const FILES: [(&str, &str, u32); 3] = [
+const FILES: [(&str, &str, u32); 4] = [
     ("metsuke-sensor.service", "lib/systemd/system/metsuke-sensor.service", 0o644),
     ("metsuke-sensor.init", "etc/init.d/metsuke-sensor", 0o755),
     ("sensor.json", "etc/metsuke/sensor.json", 0o600),
+    ("copyright", "usr/share/doc/metsuke-sensor/copyright", 0o644),
 ];
 /// What is an administrator's own once installed.
 const CONFFILES: [&str; 2] = ["/etc/init.d/metsuke-sensor", "/etc/metsuke/sensor.json"];
@@ -30,34 +35,48 @@ pub(crate) struct Programs {
 
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 
-/// Builds everything into `dist/` of the target folder.
+/// Builds everything into `dist/` of the target folder, and tries it.
 ///
 /// # Errors
-/// Something does not build.
+/// Something does not build, or is not what it is to be.
 pub(crate) fn main() -> Result<ExitCode> {
     let (sensor, scanner) = (build::static_sensor()?, build::static_scanner()?);
     let out = place::target().join("dist");
     fs::create_dir_all(&out)?;
     let programs =
         Programs { sensor: out.join("metsuke-sensor"), scanner: out.join("metsuke-yara") };
+    let mut made = Vec::new();
     for (built, program) in [(sensor, &programs.sensor), (scanner, &programs.scanner)] {
         fs::copy(&built, program)
             .with_context(|| format!("{} cannot be copied", built.display()))?;
         // Symbols are four fifths of it; backtraces then name no lines, the log does.
         steps::step("strip the program", Command::new("strip").arg(program))?;
-        println!("{}", program.display());
+        trial::stands_alone(program)?;
+        made.push(program.clone());
     }
+    let mut tally = Tally::default();
+    let mut package = None;
     if has("dpkg-deb") {
-        println!("{}", deb(&programs, &out)?.display());
+        let deb = deb(&programs, &out)?;
+        tally.record("contents of the .deb", &trial::deb_holds(&deb));
+        package = Some(deb.clone());
+        made.push(deb);
     } else {
-        println!("not built: the .deb: dpkg-deb is not installed (package dpkg)");
+        tally.not_run("the .deb", "dpkg-deb is not installed (package dpkg)");
     }
     if has("rpmbuild") {
-        println!("{}", rpm(&programs, &out)?.display());
+        let rpm = rpm(&programs, &out)?;
+        tally.record("contents of the .rpm", &trial::rpm_holds(&rpm));
+        made.push(rpm);
     } else {
-        println!("not built: the .rpm: rpmbuild is not installed (package rpm)");
+        tally.not_run("the .rpm", "rpmbuild is not installed (package rpm)");
     }
-    Ok(ExitCode::SUCCESS)
+    tally.add(trial::run(&out, package.as_deref())?);
+    for path in made {
+        println!("{:>9} KiB  {}", fs::metadata(&path)?.len().div_ceil(1_024), path.display());
+    }
+    println!("{}", tally.closing());
+    Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn has(tool: &str) -> bool {
@@ -149,7 +168,7 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    use super::{CONFFILES, Programs, deb, has, rpm};
+    use super::{CONFFILES, Programs, deb, has, rpm, trial};
 
     /// Stand-ins, each with its own text.
     fn programs(dir: &Path) -> Programs {
@@ -179,6 +198,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().expect("a folder");
         let package = deb(&programs(dir.path()), dir.path()).expect("builds");
+        trial::deb_holds(&package).expect("what it is to hold");
         let (root, control) = (dir.path().join("root"), dir.path().join("control"));
         run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root));
         run(Command::new("dpkg-deb").arg("-e").arg(&package).arg(&control));
@@ -248,17 +268,31 @@ mod tests {
         }
         let dir = tempfile::tempdir().expect("a folder");
         let package = rpm(&programs(dir.path()), dir.path()).expect("builds");
-        let files = run(Command::new("rpm").arg("-qlp").arg(&package));
-        let expected = [
-            "/usr/bin/metsuke-sensor",
-            "/usr/bin/metsuke-yara",
-            "/etc/metsuke/sensor.json",
-            "/var/lib/metsuke",
-        ];
-        for file in expected {
-            assert!(files.lines().any(|line| line == file), "{file} in {files}");
-        }
+        trial::rpm_holds(&package).expect("what it is to hold");
         let config = run(Command::new("rpm").arg("-qcp").arg(&package));
         assert_eq!(config.trim(), "/etc/metsuke/sensor.json");
+        if run(Command::new("id").arg("-u")).trim() == "0" {
+            rpm_installs_and_erases(&package, &dir.path().join("root"));
+        }
+    }
+
+    /// By rpm itself, in a root of its own, in which no shell is for the package's scripts.
+    fn rpm_installs_and_erases(package: &Path, root: &Path) {
+        let rpm = |words: &[&str], of: &Path| {
+            let mut command = Command::new("rpm");
+            command.arg("--root").arg(root).args(["--nodeps", "--noscripts"]).args(words).arg(of);
+            run(&mut command);
+        };
+        rpm(&["--install"], package);
+        for (file, said) in [("metsuke-sensor", "a-sensor"), ("metsuke-yara", "a-scanner")] {
+            assert_eq!(run(&mut Command::new(root.join("usr/bin").join(file))).trim(), said);
+        }
+        let config = root.join("etc/metsuke/sensor.json");
+        fs::write(&config, "{\"scope\": \"host\"}\n").expect("written");
+        rpm(&["--install", "--replacepkgs"], package);
+        let kept = fs::read_to_string(&config).expect("is there");
+        assert!(kept.contains("host"), "an administrator's own file is kept");
+        rpm(&["--erase"], Path::new("metsuke-sensor"));
+        assert!(!root.join("usr/bin/metsuke-sensor").exists());
     }
 }

@@ -27,6 +27,14 @@ pub(crate) fn cache() -> PathBuf {
     base.join("metsuke")
 }
 
+/// The folder with the sources of the crates that are not our own.
+pub(crate) fn cargo_home() -> PathBuf {
+    env::var_os("CARGO_HOME").filter(|value| !value.is_empty()).map_or_else(
+        || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cargo"),
+        PathBuf::from,
+    )
+}
+
 /// Cargo's target directory.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR")

@@ -176,7 +176,11 @@ fn cargo_test(options: &Options, selection: &[String]) -> Result<Tally> {
     libtest("run the Rust tests", product_paths(&mut command))
 }
 
-fn libtest(name: &str, command: &mut Command) -> Result<Tally> {
+/// Runs `cargo test` as the step `name` and counts what it says.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn libtest(name: &str, command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut failed = 0;
     let (status, log, _) = steps::follow(name, command, |line| {

@@ -62,10 +62,8 @@ pub(crate) fn main(lanes: Lanes<'_>) -> Result<Tally> {
         tally.not_run("virtual machines", "QEMU is not installed (Debian package qemu-system-x86)");
         return Ok(tally);
     }
-    let built = build::static_binaries(&[
-        ("metsuke-sensor", "metsuke-sensor"),
-        ("metsuke-vm", "metsuke-vm-guest"),
-    ])?;
+    let wanted = [("metsuke-sensor", "metsuke-sensor"), ("metsuke-vm", "metsuke-vm-guest")];
+    let built = build::static_binaries(&wanted, build::Profile::Dev)?;
     let [sensor, guest] = built.as_slice() else { bail!("cargo built something else") };
     let only = match lanes {
         Lanes::All => {

@@ -10,6 +10,7 @@ mod basics;
 mod denials;
 mod floods;
 mod install;
+mod packaged;
 mod plans;
 mod selfcare;
 mod trouble;
