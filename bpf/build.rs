@@ -42,10 +42,12 @@ fn compile(sources: &Path, name: &str, object: &Path) -> Result<(), String> {
         .args(["-target", "bpf", "-mcpu=v3", "-D__TARGET_ARCH_x86", "-nostdinc"])
         // Neither this machine's paths nor its names in the object.
         .arg(format!("-fdebug-prefix-map={}=bpf", sources.display()))
+        .arg(format!("-fdebug-prefix-map={headers}=libbpf"))
+        .arg("-fdebug-compilation-dir=/metsuke")
         .arg("-I")
         .arg(sources)
         .arg("-isystem")
-        .arg(headers)
+        .arg(&headers)
         .arg("-c")
         .arg(sources.join(format!("{name}.bpf.c")))
         .arg("-o")
