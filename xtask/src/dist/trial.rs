@@ -61,7 +61,7 @@ pub(super) fn stands_alone(program: &Path) -> Result<()> {
         );
     }
     let bytes = fs::read(program)?;
-    for folder in [place::cargo_home(), place::target(), place::root().to_owned()] {
+    for folder in [place::cargo_home(), place::root().to_owned()] {
         let folder = format!("{}/", folder.display());
         let at = bytes.windows(folder.len()).position(|window| window == folder.as_bytes());
         let Some(at) = at else { continue };

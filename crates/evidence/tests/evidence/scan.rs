@@ -54,6 +54,35 @@ fn a_rule_is_found_in_files_and_a_broken_one_is_named() -> Result<()> {
     Ok(())
 }
 
+/// Each module, and patterns that become machine code: behind the filter of system calls a library
+/// that wanted another call would be missed here.
+#[test]
+fn every_module_answers_for_a_program() -> Result<()> {
+    let Some(scanner) = scanner("every_module_answers_for_a_program") else { return Ok(()) };
+    let dir = tempfile::tempdir()?;
+    let (program, to) = (dir.path().join("program"), dir.path().join("matches"));
+    fs::copy("/bin/sh", &program)?;
+    let conditions = [
+        ("elf_module", "elf.type == elf.ET_DYN or elf.type == elf.ET_EXEC"),
+        ("hash_module", "hash.sha256(0, filesize) != \"\""),
+        ("math_module", "math.entropy(0, filesize) > 1.0"),
+        ("string_module", "string.length(\"three\") == 5"),
+    ];
+    let pattern = "rule pattern { strings: $a = /\\x7f[A-Z]{3}/ $b = \"ELF\" xor(1-255) \
+                   $c = { 7f 45 4c 46 [4-8] 00 } condition: $a at 0 and $c and #b >= 0 }";
+    let imports = ["elf", "hash", "math", "string"].map(|name| format!("import \"{name}\"\n"));
+    let rules =
+        conditions.map(|(name, condition)| format!("rule {name} {{ condition: {condition} }}\n"));
+    let rules = imports.concat() + &rules.concat() + pattern;
+    let evidence = scanner.path(&everywhere(), &program, &rules, &to)?.evidence;
+    let mut found: Vec<_> = evidence.found.iter().map(|found| found.name.as_str()).collect();
+    found.sort_unstable();
+    let wanted = ["elf_module", "hash_module", "math_module", "pattern", "string_module"];
+    assert_eq!(found, wanted, "{evidence:?}");
+    assert_eq!(evidence.gaps_total, 0, "{evidence:?}");
+    Ok(())
+}
+
 #[test]
 fn a_rule_is_found_in_memory() -> Result<()> {
     needs!("a_rule_is_found_in_memory", Root, Cgroup);
