@@ -35,10 +35,20 @@ pub(super) enum Said {
     Failed,
 }
 
+/// On whose behalf a message was sent: one logon is often told by both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// libpam, of the call it was asked for.
+    Pam,
+    /// The program that logs users on, of the logon as a whole.
+    Program,
+}
+
 /// A message about a logon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) said: Said,
+    pub(super) teller: Teller,
     pub(super) pid: u32,
     pub(super) user: Option<String>,
     pub(super) session: Option<u64>,
@@ -153,11 +163,16 @@ fn parse(kind: u16, text: &str) -> Option<Message> {
         (USER_AUTH | USER_ACCT | USER_LOGIN | USER_ERR, true) => Said::Failed,
         _ => return None,
     };
+    let teller = match kind {
+        USER_LOGIN | USER_LOGOUT => Teller::Program,
+        _ => Teller::Pam,
+    };
     let known = |name: &str| field(name).filter(|text| text != "?" && text != "(unknown)");
     let user = known("acct").or_else(|| known("id").map(|id| format!("uid {id}")));
     let address = known("addr").and_then(|text| text.parse::<IpAddr>().ok());
     Some(Message {
         said,
+        teller,
         pid: field("pid")?.parse().ok()?,
         user,
         session: field("ses")?.parse::<u32>().ok().filter(|id| *id != u32::MAX).map(u64::from),
@@ -202,7 +217,7 @@ fn unhex(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Said, USER_AUTH, USER_END, USER_LOGIN, USER_START, message, parse};
+    use super::{Said, Teller, USER_AUTH, USER_END, USER_LOGIN, USER_START, message, parse};
 
     #[test]
     fn messages() {
@@ -222,11 +237,12 @@ mod tests {
         let inner = "op=login acct=28756E6B6E6F776E207573657229 exe=\"/usr/sbin/sshd\" \
                      hostname=h.example addr=192.0.2.1 terminal=ssh res=failed";
         let found = parse(USER_LOGIN, &text(inner)).unwrap();
-        assert_eq!(found.said, Said::Failed);
+        assert_eq!((found.said, found.teller), (Said::Failed, Teller::Program));
         assert_eq!(found.user.as_deref(), Some("(unknown user)"));
         assert_eq!(found.address, Some([192, 0, 2, 1].into()));
         assert_eq!(found.host.as_deref(), Some("h.example"));
-        assert_eq!(parse(USER_AUTH, &text(inner)).unwrap().said, Said::Failed);
+        let found = parse(USER_AUTH, &text(inner)).unwrap();
+        assert_eq!((found.said, found.teller), (Said::Failed, Teller::Pam));
     }
 
     #[test]

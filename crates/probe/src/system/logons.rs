@@ -1,5 +1,6 @@
-//! Logons, logoffs and failed logons, from three sources that often tell of the same one: calls of
-//! libpam, user messages of the audit subsystem, records of wtmp and btmp.
+//! Logons, logoffs and failed logons, from four sources that often tell of the same one: calls of
+//! libpam, user messages of the audit subsystem by libpam and by the program itself, records of wtmp
+//! and btmp.
 //!
 //! Invariant: each source tells of one logon once, so one told by a source takes away at most one
 //! of each other source.
@@ -11,13 +12,17 @@ use std::net::IpAddr;
 use metsuke_event::activity::LogonActivity;
 use metsuke_event::{Logon, Process, Text};
 
-use crate::system::audit::{Message, Said};
+use crate::system::audit::{Message, Said, Teller};
 use crate::system::listeners::{Call, PamCall};
 use crate::system::roots::{Place, Root};
 use crate::system::utmp::{self, Entry, State};
 
 /// Two sources tell of one logon within this time, in nanoseconds.
 const TOGETHER_NANOS: u64 = 10_000_000_000;
+
+/// A program's own word may come so much later, in nanoseconds: sshd says of a refused user at the end
+/// of the connection that nobody logged on, and ends it after 120 seconds itself (`LoginGraceTime`).
+const LAST_WORD_NANOS: u64 = 130_000_000_000;
 
 /// Logons told lately that are remembered.
 const MAX_RECENT: usize = 512;
@@ -44,8 +49,20 @@ const CHANGES: [&str; 6] = ["su", "su-l", "sudo", "sudo-i", "doas", "pkexec"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Pam,
+    /// libpam's message to the audit subsystem.
     Audit,
+    /// The program's own message to it.
+    Program,
     Utmp,
+}
+
+impl From<Teller> for Origin {
+    fn from(teller: Teller) -> Self {
+        match teller {
+            Teller::Pam => Self::Audit,
+            Teller::Program => Self::Program,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -78,12 +95,18 @@ impl Logons {
         logon: &Logon,
         (pid, origin, now): (u64, Origin, u64),
     ) -> bool {
-        self.recent.retain(|recent| recent.at.saturating_add(TOGETHER_NANOS) > now);
+        self.recent.retain(|recent| recent.at.saturating_add(LAST_WORD_NANOS) > now);
         let same = self.recent.iter_mut().find(|recent| {
+            if recent.what != what || recent.origins.contains(&origin) {
+                return false;
+            }
+            let fits = recent.user == logon.user;
+            if origin == Origin::Program && recent.pid == pid {
+                return fits || names_nobody(logon);
+            }
             let alone = recent.origins.contains(&Origin::Utmp) || origin == Origin::Utmp;
-            recent.what == what
-                && recent.user == logon.user
-                && !recent.origins.contains(&origin)
+            recent.at.saturating_add(TOGETHER_NANOS) > now
+                && fits
                 // What stands in wtmp is often written by another process than called PAM.
                 && (alone || recent.pid == pid)
         });
@@ -236,6 +259,12 @@ pub(super) fn of_audit(message: &Message) -> Option<(LogonActivity, Logon)> {
     Some((what, logon))
 }
 
+/// A program tells the audit subsystem a user by number, or that there is none of the name it was given.
+fn names_nobody(logon: &Logon) -> bool {
+    let nobody = |user: &str| user.starts_with("uid ") || user.starts_with("(unknown");
+    logon.user.as_deref().is_none_or(nobody)
+}
+
 fn text(text: &str) -> Option<Text> {
     (!text.is_empty()).then(|| text.into())
 }
@@ -280,7 +309,7 @@ mod tests {
     use metsuke_event::activity::LogonActivity;
     use metsuke_event::{Logon, Process};
 
-    use super::{Call, Logons, Origin, PamCall, TOGETHER_NANOS, of_pam};
+    use super::{Call, LAST_WORD_NANOS, Logons, Origin, PamCall, TOGETHER_NANOS, of_pam};
 
     #[test]
     fn one_logon_told_by_three_is_told_once_and_two_are_two() {
@@ -294,6 +323,23 @@ mod tests {
         assert!(!first(9, Origin::Utmp, 5) && !first(9, Origin::Utmp, 6));
         assert!(first(9, Origin::Utmp, 7), "a third try, which nobody else saw");
         assert!(first(7, Origin::Audit, 9 + TOGETHER_NANOS), "later is another");
+    }
+
+    #[test]
+    fn what_a_program_says_itself_at_the_end_is_no_other_logon() {
+        let mut logons = Logons::default();
+        let named = |user: &str| Logon { user: Some(user.into()), ..Logon::default() };
+        let mut first = |user: &str, pid, origin, at| {
+            logons.is_first(LogonActivity::Failed, &named(user), (pid, origin, at))
+        };
+        assert!(first("bob", 7, Origin::Audit, 1));
+        assert!(!first("bob", 7, Origin::Pam, 2));
+        assert!(!first("bob", 7, Origin::Program, 2 + TOGETHER_NANOS), "at the connection's end");
+        assert!(first("eve", 8, Origin::Pam, 3 + TOGETHER_NANOS));
+        assert!(first("bob", 8, Origin::Program, 4 + TOGETHER_NANOS), "another user");
+        assert!(!first("(unknown user)", 8, Origin::Program, 5 + TOGETHER_NANOS), "nobody");
+        assert!(first("eve", 9, Origin::Program, 6 + TOGETHER_NANOS), "another process");
+        assert!(first("bob", 7, Origin::Program, 2 + LAST_WORD_NANOS), "its number is used again");
     }
 
     #[test]

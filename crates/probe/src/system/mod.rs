@@ -265,7 +265,7 @@ impl System {
             }
             Heard::Line(_) => return None,
             Heard::Pam(call) => (logons::of_pam(call, process), Origin::Pam),
-            Heard::Audit(message) => (logons::of_audit(message), Origin::Audit),
+            Heard::Audit(message) => (logons::of_audit(message), message.teller.into()),
         };
         let (what, logon) = found?;
         self.logon(time, process, (what, logon, origin))
