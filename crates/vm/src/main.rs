@@ -9,6 +9,7 @@ mod cases;
 mod gate;
 mod init;
 mod role;
+mod sees;
 mod suite;
 mod systemd;
 mod tiny;

@@ -19,6 +19,7 @@ use metsuke_testkit::table::{Outcome, Table, row};
 use crate::cases::{CASES, COMPRESSED, Case, MODULE, PORT};
 use crate::gate;
 use crate::role;
+use crate::sees;
 use crate::tiny::{program, put, sha256};
 use crate::world::{Deed, Went, World, act, within};
 
@@ -234,6 +235,7 @@ const ALONE: &[(&str, Alone)] = &[
     ("a copy never seen is not executed from a gated mount", gate::unseen),
     ("when the sensor is killed nothing is denied any more (fail open)", killed),
     ("a driver that is loaded and removed is seen", driver),
+    ("tier 2 is taken whole, and tells paths, variables and flows whole", sees::whole),
 ];
 
 /// Everything is denied, and yet the sensor's child does as it wants; what that starts does not.
