@@ -13,10 +13,11 @@ use super::debian::Debian;
 use super::kernels::Kernel;
 use crate::{place, steps};
 
-/// How long a machine may take. It takes a minute when it has a processor to itself.
-const LIMIT: Duration = Duration::from_secs(600);
-/// How long the one with systemd may take. It takes six minutes when it has two processors.
-const LONG_LIMIT: Duration = Duration::from_secs(2_400);
+/// How long a machine may take. It takes a minute when it has a processor to itself, some more when not.
+const LIMIT: Duration = Duration::from_secs(1_200);
+/// How long the one with systemd may take. It takes six minutes when it has two processors, and took
+/// 16 beside others that compiled.
+const LONG_LIMIT: Duration = Duration::from_secs(3_600);
 /// Longest line that is kept, in bytes: the sensor's report is one.
 const LINE_MAX: usize = 256 << 10;
 /// Lines of a machine's own words that are shown when something failed.

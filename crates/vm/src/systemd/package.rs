@@ -30,7 +30,7 @@ pub(crate) fn whole() -> Result<()> {
     // Emulated, everything takes ten times as long or more.
     let folder = format!("/etc/systemd/system/{UNIT}.d");
     fs::create_dir_all(&folder)?;
-    put(&format!("{folder}/slow.conf"), "[Service]\nTimeoutStartSec=900\n")?;
+    put(&format!("{folder}/slow.conf"), "[Service]\nTimeoutStartSec=900\nTimeoutStopSec=900\n")?;
     run("systemctl", &["daemon-reload"])?;
     let words = ["--server", &sink.address, "--ca-fingerprint", &sink.fingerprint];
     let install = [&["install", "--token-file", "/run/metsuke-token"], &words[..]].concat();
@@ -39,6 +39,7 @@ pub(crate) fn whole() -> Result<()> {
     is_confined()?;
     notifies()?;
     restarts(&sink)?;
+    leaves(&sink)?;
     run("dpkg", &["--purge", "metsuke-sensor"])?;
     fs::remove_dir_all(&folder)?;
     run("systemctl", &["daemon-reload"])?;
@@ -114,6 +115,22 @@ fn restarts(sink: &Sink) -> Result<()> {
     })?;
     watching(sink, 3)?;
     ensure!(property(UNIT, "NRestarts")? == "1", "{} restarts", property(UNIT, "NRestarts")?);
+    Ok(())
+}
+
+/// Uninstalled with the server's leave, and with no other.
+fn leaves(sink: &Sink) -> Result<()> {
+    const FILE: &str = "/run/metsuke-leave";
+    let leave = sink.leave()?;
+    let forged = leave.replacen('1', "2", 1);
+    put(FILE, &forged)?;
+    let refused = run(PROGRAM, &["uninstall", "--token-file", FILE]);
+    ensure!(refused.is_err(), "uninstalled with a forged leave");
+    ensure!(property(UNIT, "ActiveState")? == "active", "a forged leave stopped it");
+    put(FILE, &leave)?;
+    run(PROGRAM, &["uninstall", "--token-file", FILE]).map_err(with_log)?;
+    ensure!(fs::symlink_metadata(PROGRAM).is_err(), "{PROGRAM} is left");
+    ensure!(property(UNIT, "ActiveState")? != "active", "the unit goes on");
     Ok(())
 }
 

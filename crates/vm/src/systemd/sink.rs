@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -19,6 +20,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How long a leave to uninstall holds: longer than the emulated machine takes to follow it.
+const LEAVE: Duration = Duration::from_secs(3_600);
+/// Who enrols.
+const ENDPOINT: EndpointId = EndpointId::from_u128(1);
+
 /// What came.
 #[derive(Debug, Default)]
 pub(crate) struct Came {
@@ -31,7 +37,7 @@ struct Taker(Arc<Came>);
 #[async_trait]
 impl Handler for Taker {
     async fn enrol(&self, _token: &str, _facts: EnrolFacts) -> Result<EndpointId, EnrolError> {
-        Ok(EndpointId::from_u128(1))
+        Ok(ENDPOINT)
     }
 
     async fn hello(&self, _endpoint: EndpointId, _hello: Hello) -> Result<(), HandlerError> {
@@ -73,6 +79,7 @@ pub(crate) struct Sink {
     pub(crate) came: Arc<Came>,
     pub(crate) address: String,
     pub(crate) fingerprint: String,
+    authority: Arc<Authority>,
     _runtime: Runtime,
 }
 
@@ -88,12 +95,19 @@ impl Sink {
         let handler = Arc::new(Taker(Arc::clone(&came)));
         let stop = CancellationToken::new();
         // It ends with the runtime, which this value owns.
-        let serving = serve(listener, authority, handler, ServerConfig::default(), stop);
+        let serving =
+            serve(listener, Arc::clone(&authority), handler, ServerConfig::default(), stop);
         runtime.spawn(async move {
             if let Err(error) = serving.await {
                 println!("vm: the sink: {error}");
             }
         });
-        Ok(Self { came, address, fingerprint, _runtime: runtime })
+        Ok(Self { came, address, fingerprint, authority, _runtime: runtime })
+    }
+
+    /// The server's leave to uninstall the sensor that enrolled here, for an hour.
+    pub(crate) fn leave(&self) -> Result<String> {
+        let until = SystemTime::now().duration_since(UNIX_EPOCH)? + LEAVE;
+        Ok(self.authority.signing().uninstall_token(ENDPOINT, until.as_secs()))
     }
 }
