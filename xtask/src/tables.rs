@@ -38,11 +38,11 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let rows = if let Some(folder) = &options.from {
-        merged(committed()?, read(folder)?)
+        merged(committed()?, shown(read(folder)?))
     } else {
         let folder = tempfile::tempdir()?;
         run_tests(folder.path())?;
-        let native = read(folder.path())?;
+        let native = shown(read(folder.path())?);
         ensure!(!native.is_empty(), "no test wrote a row; run as root, where cgroups are");
         // What other places have shown stays until they are asked again.
         let others = committed()?.into_iter().filter(|row| row.place != "native").collect();
@@ -96,6 +96,12 @@ fn committed() -> Result<Vec<Row>> {
     rows.collect::<Result<_, _>>().with_context(|| format!("{}", rows_path().display()))
 }
 
+/// The rows that stand on a page here: those of kernels have one that their machines write.
+fn shown(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.retain(|row| PAGES.iter().any(|(table, _)| *table == row.table));
+    rows
+}
+
 /// The new rows, and the old ones that no new one takes the place of.
 fn merged(old: Vec<Row>, new: Vec<Row>) -> Vec<Row> {
     let key = |row: &Row| (row.table, row.name.clone(), row.place.clone(), row.test.clone());
@@ -123,7 +129,7 @@ fn run_tests(folder: &Path) -> Result<()> {
 mod tests {
     use metsuke_testkit::table::{Outcome, Row, Table};
 
-    use super::merged;
+    use super::{merged, shown};
 
     pub(super) fn row(name: &str, outcome: Outcome) -> Row {
         Row {
@@ -143,5 +149,11 @@ mod tests {
         let rows = merged(old, vec![row("one", Outcome::Seen)]);
         let told: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.outcome)).collect();
         assert_eq!(told, [("one", Outcome::Seen), ("two", Outcome::Blind)]);
+    }
+    #[test]
+    fn rows_of_kernels_are_left_to_their_page() {
+        let support = Row { table: Table::Support, ..row("one", Outcome::Stopped) };
+        let rows = shown(vec![support, row("two", Outcome::Seen)]);
+        assert_eq!(rows, [row("two", Outcome::Seen)]);
     }
 }
