@@ -21,6 +21,9 @@ use metsuke_testkit::table::{FOLDER_VARIABLE, Row};
 use crate::tally::Tally;
 use crate::{build, dist, place, steps};
 
+/// Names a `.deb` that `./x dist` made, to be installed instead of one made on the way.
+const PACKAGE_VARIABLE: &str = "METSUKE_VM_PACKAGE";
+
 /// What one machine told.
 #[derive(Debug, Default)]
 struct Told {
@@ -128,17 +131,23 @@ fn payload(sensor: &Path, guest: &Path) -> Result<PathBuf> {
     for (from, name) in [(sensor, "sensor"), (guest, "guest")] {
         image::strip(from, &folder.join(name))?;
     }
-    // The package's other program takes long to build and is not looked at here.
-    let out = place::target().join("metsuke-vm");
-    std::fs::create_dir_all(&out)?;
-    let scanner = out.join("scanner");
-    std::fs::write(&scanner, "#!/bin/sh\nexit 1\n")?;
-    let programs = dist::Programs { sensor: folder.join("sensor"), scanner };
-    let package = dist::deb(&programs, &out)?;
+    let package = match std::env::var_os(PACKAGE_VARIABLE) {
+        Some(made) => PathBuf::from(made),
+        None => package(folder.join("sensor"))?,
+    };
     std::fs::copy(package, folder.join("metsuke-sensor.deb"))?;
     let disk = place::target().join("metsuke-vm-payload.ext4");
     debian::disk_of(&folder, &disk, None)?;
     Ok(disk)
+}
+
+/// A package of this sensor. Its other program takes long to build and is not looked at here.
+fn package(sensor: PathBuf) -> Result<PathBuf> {
+    let out = place::target().join("metsuke-vm");
+    std::fs::create_dir_all(&out)?;
+    let scanner = out.join("scanner");
+    std::fs::write(&scanner, "#!/bin/sh\nexit 1\n")?;
+    dist::deb(&dist::Programs { sensor, scanner }, &out)
 }
 
 fn count(tally: &mut Tally, machine: &str, told: &Told) {
