@@ -45,35 +45,41 @@ pub(crate) fn main() -> Result<ExitCode> {
     fs::create_dir_all(&out)?;
     let programs =
         Programs { sensor: out.join("metsuke-sensor"), scanner: out.join("metsuke-yara") };
-    let mut made = Vec::new();
     for (built, program) in [(sensor, &programs.sensor), (scanner, &programs.scanner)] {
         fs::copy(&built, program)
             .with_context(|| format!("{} cannot be copied", built.display()))?;
         // Symbols are four fifths of it; backtraces then name no lines, the log does.
         steps::step("strip the program", Command::new("strip").arg(program))?;
         trial::stands_alone(program)?;
-        made.push(program.clone());
     }
     let mut tally = Tally::default();
-    let mut package = None;
+    let (mut packages, mut package) = (Vec::new(), None);
     if has("dpkg-deb") {
         let deb = deb(&programs, &out)?;
         tally.record("contents of the .deb", &trial::deb_holds(&deb));
         package = Some(deb.clone());
-        made.push(deb);
+        packages.push(deb);
     } else {
         tally.not_run("the .deb", "dpkg-deb is not installed (package dpkg)");
     }
     if has("rpmbuild") {
         let rpm = rpm(&programs, &out)?;
         tally.record("contents of the .rpm", &trial::rpm_holds(&rpm));
-        made.push(rpm);
+        packages.push(rpm);
     } else {
         tally.not_run("the .rpm", "rpmbuild is not installed (package rpm)");
     }
     tally.add(trial::run(&out, package.as_deref())?);
-    for path in made {
-        println!("{:>9} KiB  {}", fs::metadata(&path)?.len().div_ceil(1_024), path.display());
+    if tally.is_good() {
+        for path in [programs.sensor, programs.scanner].iter().chain(&packages) {
+            println!("{:>9} KiB  {}", fs::metadata(path)?.len().div_ceil(1_024), path.display());
+        }
+    } else {
+        // So that nobody installs them.
+        for path in packages {
+            fs::remove_file(&path)?;
+            println!("removed again: {}", path.display());
+        }
     }
     println!("{}", tally.closing());
     Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -104,6 +110,18 @@ fn put(from: &Path, to: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// `folder` and every one below it.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = vec![folder.to_owned()];
+    let mut next = 0;
+    while let Some(folder) = all.get(next) {
+        let inner: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+        all.extend(inner.into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()));
+        next += 1;
+    }
+    Ok(all)
+}
+
 /// The `.deb` of `programs`, in `out`.
 pub(crate) fn deb(programs: &Programs, out: &Path) -> Result<PathBuf> {
     let packaging = place::root().join("packaging");
@@ -115,9 +133,13 @@ pub(crate) fn deb(programs: &Programs, out: &Path) -> Result<PathBuf> {
     for (from, to, mode) in FILES {
         put(&packaging.join(from), &tree.join(to), mode)?;
     }
-    fs::set_permissions(tree.join("etc/metsuke"), fs::Permissions::from_mode(0o700))?;
     let control = tree.join("DEBIAN");
     fs::create_dir_all(&control)?;
+    // Whatever the umask made of them.
+    for folder in folders(&tree)? {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    }
+    fs::set_permissions(tree.join("etc/metsuke"), fs::Permissions::from_mode(0o700))?;
     for script in SCRIPTS {
         put(&packaging.join("deb").join(script), &control.join(script), 0o755)?;
     }
