@@ -1,6 +1,6 @@
 //! Who reaches for the sensor's own objects in the kernel is found out, and what was done is mended:
-//! without LSM (tier 2), by direct system calls. What looks after tier 1's hooks is the same; that a
-//! kernel which takes BPF LSM agrees is not run here.
+//! without LSM (tier 2), by direct system calls. What looks after tier 1's hooks is the same, and runs in
+//! virtual machines (`crates/vm/src/tamper.rs`).
 
 #![allow(unsafe_code, reason = "tampering is system calls; each block says why it is sound")]
 #![allow(

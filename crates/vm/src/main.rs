@@ -12,6 +12,7 @@ mod role;
 mod sees;
 mod suite;
 mod systemd;
+mod tamper;
 mod tiny;
 mod world;
 

@@ -20,6 +20,7 @@ use crate::cases::{CASES, COMPRESSED, Case, MODULE, PORT};
 use crate::gate;
 use crate::role;
 use crate::sees;
+use crate::tamper;
 use crate::tiny::{program, put, sha256};
 use crate::world::{Deed, Went, World, act, within};
 
@@ -233,6 +234,7 @@ type Alone = fn() -> Result<()>;
 const ALONE: &[(&str, Alone)] = &[
     ("no list stops the sensor's own processes", spared),
     ("a copy never seen is not executed from a gated mount", gate::unseen),
+    ("hooks of tier 1 that somebody took are attached again", tamper::taken),
     ("when the sensor is killed nothing is denied any more (fail open)", killed),
     ("a driver that is loaded and removed is seen", driver),
     ("tier 2 is taken whole, and tells paths, variables and flows whole", sees::whole),
