@@ -69,7 +69,14 @@ pub(crate) fn main() -> Result<ExitCode> {
     } else {
         tally.not_run("the .rpm", "rpmbuild is not installed (package rpm)");
     }
-    tally.add(trial::run(&out, package.as_deref())?);
+    let tried = trial::run(&out, package.as_deref());
+    match tried {
+        Ok(tried) => tally.add(tried),
+        Err(error) => {
+            eprintln!("x: {error:#}");
+            tally.fail("trial of what is packaged");
+        }
+    }
     if tally.is_good() {
         for path in [programs.sensor, programs.scanner].iter().chain(&packages) {
             println!("{:>9} KiB  {}", fs::metadata(path)?.len().div_ceil(1_024), path.display());

@@ -104,7 +104,7 @@ kinds! {
     TlsHello = "tls.client_hello", ocsf 4001 6 "Traffic";
     /// A BPF program was loaded.
     BpfLoad = "bpf.load", ocsf 1003 1 "Create";
-    /// A BPF program was attached.
+    /// A BPF program was attached, or an object (program, map, link) was pinned to a path.
     BpfAttach = "bpf.attach", ocsf 1003 4 "Invoke";
     /// A BPF program was detached.
     BpfDetach = "bpf.detach", ocsf 1003 3 "Delete";

@@ -155,7 +155,8 @@ impl Tally {
 /// Activities that were given up after they had been numbered, words about losses among them.
 ///
 /// Whoever is told of `all` learns of losses for the first time whose words were lost. Who counts
-/// losses as they are told, where activities are numbered, has counted `retold` before.
+/// losses as they are told, where activities are numbered, has counted `retold` before (in this run or,
+/// of words that an earlier one left behind, in that).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GivenUp {
     /// All that is to be told.

@@ -23,6 +23,8 @@ const RULES: [&str; 4] = [
 const BACKLOG: &str = "8192";
 /// How long the daemon gets to register itself with the kernel, and to end.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the daemon may take to write what a run left it.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Audit at work, until it is dropped.
 pub(crate) struct Audit {
@@ -97,11 +99,19 @@ impl Audit {
         daemon + ran(Path::new(&format!("/proc/{}", self.kernel)))
     }
 
-    /// Waits until no record waits to be written; gives how many bytes were.
+    /// Waits until no record waits to be handed over and the log grows no more; gives its bytes.
     pub(crate) fn settle(&self) -> u64 {
-        while status("backlog").unwrap() != "0" {
-            std::thread::sleep(Duration::from_millis(20));
+        let since = Instant::now();
+        let (mut before, mut written) = (u64::MAX, self.written());
+        while status("backlog").unwrap() != "0" || written != before {
+            assert!(since.elapsed() < QUIET, "auditd does not come to rest");
+            std::thread::sleep(Duration::from_millis(100));
+            (before, written) = (written, self.written());
         }
+        written
+    }
+
+    fn written(&self) -> u64 {
         let logs = fs::read_dir(&self.dir).unwrap().flatten();
         logs.filter(|log| log.file_name().to_string_lossy().starts_with("log"))
             .map(|log| log.metadata().unwrap().len())

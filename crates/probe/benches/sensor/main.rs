@@ -1,9 +1,10 @@
 //! What watching costs: CPU time per operation with the probe against without, measured in turns.
 //!
-//! Each round runs the same work four times: without a probe, with one whose scope is the work, with one
-//! whose scope is another group, and with Linux' own audit and its daemon in the probe's place. The work's own CPU time (user and kernel, children
-//! included) and this process's (the probe's thread and the sink) are added. Figures are medians
-//! over rounds; ratios are medians of each round's ratio, so drift of the machine cancels out.
+//! Each round runs the same work four times: without a probe, with one whose scope is the work,
+//! with one whose scope is another group, and with Linux' own audit and its daemon in the probe's
+//! place. The work's own CPU time (user and kernel, children included) and this process's (the
+//! probe's thread and the sink), or that of audit, are added. Figures are medians over rounds;
+//! ratios are medians of each round's ratio, so drift of the machine cancels out.
 //! Below each operation stands where it goes, from one more run with the kernel's own statistics.
 #![allow(
     missing_docs,

@@ -48,7 +48,10 @@ impl Room {
             mount -t tmpfs -o mode=755 metsuke-layers "$0"
             mkdir "$0/upper" "$0/work" "$0/root"
             mount -t overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" metsuke-root "$0/root"
-            for folder in /proc /sys /dev "$1"; do mount --rbind "$folder" "$0/root$folder"; done
+            for folder in /proc /sys /dev "$1"; do
+                mkdir -p "$0/root$folder"
+                mount --rbind "$folder" "$0/root$folder"
+            done
             mount -t tmpfs -o mode=755 metsuke-run "$0/root/run"
             exec chroot "$0/root" /bin/sh -c ": > $2; exec sleep 3600""#;
         let (group, layers) = (Cgroup::create("package")?, tempfile::tempdir()?);
