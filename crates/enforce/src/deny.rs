@@ -86,14 +86,23 @@ pub struct Guard {
     image: Image,
     list: DenyList,
     generation: u16,
-    /// Whether the kernel's tables hold `image`; before the first list, and after one that broke off,
-    /// nobody knows.
-    is_written: bool,
+    held: Held,
     ring: Option<RingBuffer<'static>>,
     waiting: Arc<Mutex<Waiting>>,
     trials: Vec<HookTrial>,
     hashes: bool,
     learner: Option<Learner>,
+}
+
+/// What the kernel's tables hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// No list was given.
+    Nothing,
+    /// The image.
+    Whole,
+    /// Writing broke off: nobody knows.
+    Part,
 }
 
 #[derive(Debug, Default)]
@@ -125,7 +134,7 @@ impl Guard {
             image: Image::default(),
             list: DenyList::default(),
             generation: 0,
-            is_written: false,
+            held: Held::Nothing,
             ring,
             waiting,
             trials,
@@ -158,13 +167,14 @@ impl Guard {
         // A record that still names an entry of the old list is told from those of the new one.
         let generation = self.generation.wrapping_add(1);
         let image = Image::new(&list, generation);
+        let began = watch::now();
         if let Err(why) = attached.change(&self.image, &image, self.place) {
             self.image.doubt(&image);
-            self.is_written = false;
+            self.held = Held::Part;
             return Err(GuardError::Table(why));
         }
-        attached.written();
-        self.is_written = true;
+        attached.written(began);
+        self.held = Held::Whole;
         if let Some(learner) = &self.learner {
             learner.want(&list);
         }
@@ -182,7 +192,9 @@ impl Guard {
         own.put(&mut self.place);
         let Some(attached) = &self.attached else { return Ok(()) };
         let settled = attached.settle(&self.image, self.place);
-        self.is_written &= settled.is_ok();
+        if settled.is_err() && self.held == Held::Whole {
+            self.held = Held::Part;
+        }
         settled.map_err(GuardError::Table)
     }
 
@@ -285,13 +297,16 @@ impl Guard {
     /// time costs some hundred small calls at most.
     pub fn look(&mut self, now: Timestamp) -> Vec<Found> {
         let Some(attached) = &mut self.attached else { return Vec::new() };
-        let written = self.is_written.then_some((&self.image, self.place));
+        let written = (self.held == Held::Whole).then_some((&self.image, self.place));
         attached.look(written, now)
     }
 
     /// Hooks that are not attached now, and tables that are not as they should be, each with why.
     pub fn off(&self) -> Vec<String> {
-        self.attached.as_ref().map(Attached::off).unwrap_or_default()
+        let mut off = self.attached.as_ref().map(Attached::off).unwrap_or_default();
+        // Nor are the tables looked at then.
+        off.extend((self.held == Held::Part).then(|| "the list was not written whole".to_owned()));
+        off
     }
 
     /// What is counted.

@@ -13,7 +13,7 @@ use metsuke_event::Timestamp;
 use metsuke_event::coverage::{HookTrial, Outcome, Tier};
 
 use super::image::{Image, Place, TABLES};
-use super::watch::{Found, Hook, Named, Watched};
+use super::watch::{self, Found, Group, Hook, Named, Watched};
 
 static LSM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/deny_lsm.bpf.o"));
 static KILL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/deny_kill.bpf.o"));
@@ -63,6 +63,7 @@ pub(super) struct Attached {
 /// Tries `tier` (LSM or tracing); the trials tell each hook's outcome. `group` is the scope's
 /// folder, or the hierarchy's root for the whole host.
 pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, Vec<HookTrial>) {
+    let (began, kept) = (watch::now(), group.cloned().map(Group::new));
     let (bytes, hooks) = if tier == Tier::Lsm { (LSM, LSM_HOOKS) } else { (KILL, KILL_HOOKS) };
     quiet();
     let object = load(bytes);
@@ -75,7 +76,7 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
         };
         let outcome = match tried {
             Ok(link) => {
-                attached.push(Hook::new(program, hook, link));
+                attached.push(Hook::new((program, hook), link, began));
                 Outcome::Works
             }
             Err(reason) => Outcome::Refused { reason },
@@ -86,7 +87,7 @@ pub(super) fn attach(tier: Tier, group: Option<&PathBuf>) -> (Option<Attached>, 
     // Without its first hook a tier does not stop executions, which is what it is for.
     let works = matches!(trials.first(), Some(HookTrial { outcome: Outcome::Works, .. }));
     let attached = object.ok().filter(|_| works).and_then(|object| {
-        Attached::new(tier, object, (attached, group))
+        Attached::new(tier, object, (attached, kept), began)
             .inspect_err(|error| tracing::error!(error, "the tables of the deny list"))
             .ok()
     });
@@ -97,7 +98,8 @@ impl Attached {
     fn new(
         tier: Tier,
         object: Object,
-        (hooks, group): (Vec<Hook>, Option<&PathBuf>),
+        (hooks, group): (Vec<Hook>, Option<Group>),
+        began: Timestamp,
     ) -> Result<Self, String> {
         let map = |name: &str| {
             let found = object.maps().find(|map| map.name() == name);
@@ -108,7 +110,7 @@ impl Attached {
         let (settings, contents) = (map("settings")?, Arc::new(map("contents")?));
         let (denials, counts) = (map("denials")?, map("counts")?);
         let named = named(&tables, [&settings, &contents, &denials, &counts]);
-        let watched = Watched::new(hooks, named, group.cloned());
+        let watched = Watched::new(hooks, named, group, began);
         Ok(Self { tier, tables, settings, contents, denials, counts, watched, object })
     }
 
@@ -121,9 +123,9 @@ impl Attached {
         found
     }
 
-    /// A new list was written, whole.
-    pub(super) fn written(&mut self) {
-        self.watched.written();
+    /// A new list was written, whole, from `began` on.
+    pub(super) fn written(&mut self, began: Timestamp) {
+        self.watched.written(began);
     }
 
     /// Hooks and tables that are not as they should be.

@@ -7,8 +7,13 @@
 //!
 //! Invariant: what is found is mended at once where it can be, and told, mended or not, once.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use libbpf_rs::query::{LinkInfo, LinkTypeInfo};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
@@ -20,6 +25,13 @@ use super::load::attach_one;
 /// Entries of the tables looked at in one look: a fraction of a millisecond, and once a second the
 /// longest list has its turn within two minutes.
 const CHECKED: usize = 256;
+
+/// Now, as `Guard::look` is told it by its caller.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = since.map_or(0, |since| since.as_nanos());
+    Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +57,36 @@ pub(super) struct Hook {
     /// Ids of link and program; `None` where the kernel does not tell (before Linux 5.8), and then
     /// nobody can say whether it is there.
     ids: Option<(u32, u32)>,
-    well: Option<Timestamp>,
-    /// Why it is off, while it is.
+    well: Timestamp,
+    /// Why it went off, while it is; and why it stays so, where that is something else.
     why: String,
+    stays: Option<String>,
+}
+
+/// The control group of the scope, as it was at the start.
+#[derive(Debug)]
+pub(super) struct Group {
+    folder: PathBuf,
+    inode: Option<u64>,
+}
+
+impl Group {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        let inode = fs::metadata(&folder).ok().map(|meta| meta.ino());
+        Self { folder, inode }
+    }
+
+    /// What became of it; `None` while it is the one of the start, as far as is known. Another one
+    /// of its name is not the scope: the programs ask about the number of the first.
+    fn lost(&self) -> Option<&'static str> {
+        match fs::metadata(&self.folder) {
+            Ok(meta) if self.inode.is_some_and(|inode| inode != meta.ino()) => {
+                Some("its control group was replaced")
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Some("its control group is gone"),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a link is there.
@@ -60,10 +99,15 @@ enum Bond {
 }
 
 impl Hook {
-    /// `program`, attached to `place` by `link`.
-    pub(super) fn new(program: &'static str, place: &'static str, link: Link) -> Self {
+    /// `program`, attached to `place` by `link`; `now` is before that was done.
+    pub(super) fn new(
+        (program, place): (&'static str, &'static str),
+        link: Link,
+        now: Timestamp,
+    ) -> Self {
         let ids = ids(&link);
-        Self { program, place, link: Some(link), ids, well: None, why: String::new() }
+        let why = String::new();
+        Self { program, place, link: Some(link), ids, well: now, why, stays: None }
     }
 
     pub(super) fn is_attached(&self) -> bool {
@@ -84,12 +128,12 @@ impl Hook {
     }
 
     /// Attaches it again where it is not and should be.
-    fn mend(&mut self, object: &Object, group: Option<&PathBuf>, now: Timestamp) -> Option<Found> {
-        let from = self.well.unwrap_or(now);
+    fn mend(&mut self, object: &Object, group: Option<&Group>, now: Timestamp) -> Option<Found> {
+        let from = self.well;
         let was_off = match &self.link {
             Some(link) => match self.bond(link) {
                 Bond::Whole => {
-                    self.well = Some(now);
+                    self.well = now;
                     return None;
                 }
                 // Nothing may be left of it beside the new one.
@@ -107,27 +151,36 @@ impl Hook {
         };
         let name = format!("{} ({})", self.program, self.place);
         let found = |tampered, reason, detail| Some(Found { tampered, reason, detail, from });
-        match attach_one(object, self.program, self.place, group) {
+        let group = group.filter(|_| self.place.starts_with("cgroup/"));
+        let attached = match group.and_then(Group::lost) {
+            Some(lost) => Err(lost.to_owned()),
+            None => attach_one(object, self.program, self.place, group.map(|group| &group.folder)),
+        };
+        match attached {
             Ok(link) => {
                 self.ids = ids(&link);
-                (self.link, self.well) = (Some(link), Some(now));
+                (self.link, self.well, self.stays) = (Some(link), now, None);
                 if was_off {
                     return found(None, "hook_on", format!("{name} is attached again"));
                 }
                 let detail = format!("somebody took {name} away; it is attached again");
                 found(Some("bpf_link"), "hook_detached", detail)
             }
-            // Told when it went off.
-            Err(error) if was_off => {
-                self.why = format!("it cannot be attached: {error}");
-                None
-            }
-            Err(_) if group.is_some_and(|group| !group.exists()) => {
-                "its control group is gone".clone_into(&mut self.why);
-                found(None, "hook_off", format!("{name} is off: its control group is gone"))
-            }
             Err(error) => {
-                self.why = format!("somebody took it away, and it cannot be attached: {error}");
+                // Asked again: it may have gone meanwhile.
+                let lost = group.and_then(Group::lost);
+                let refused = format!("it cannot be attached: {error}");
+                if was_off {
+                    // Told when it went off.
+                    let stays = lost.map_or(refused, ToOwned::to_owned);
+                    self.stays = Some(stays).filter(|stays| *stays != self.why);
+                    return None;
+                }
+                if let Some(lost) = lost {
+                    (self.why, self.stays) = (lost.to_owned(), None);
+                    return found(None, "hook_off", format!("{name} is off: {lost}"));
+                }
+                (self.why, self.stays) = ("somebody took it away".to_owned(), Some(refused));
                 let detail = format!("{name} is not attached and cannot be: {error}; tried again");
                 found(Some("bpf_link"), "hook_detached", detail)
             }
@@ -152,12 +205,14 @@ struct Kept {
 pub(super) struct Tables {
     kept: Vec<Kept>,
     /// When they were last known to be there.
-    well: Option<Timestamp>,
-    /// The entry that is looked at next; when this round through all of them began, and the one before.
+    well: Timestamp,
+    /// The entry that is looked at next; when this round through all of them began, and the one
+    /// before, which for the first is when they were written.
     next: usize,
-    rounds: [Option<Timestamp>; 2],
-    /// Tables that hold what was not written, and cannot be written.
-    wrong: Vec<&'static str>,
+    rounds: [Timestamp; 2],
+    /// Entries that hold what was not written, and cannot be written: table and key, none that are
+    /// not in the list.
+    wrong: BTreeSet<(&'static str, Vec<u8>)>,
 }
 
 /// A table with its name.
@@ -165,9 +220,14 @@ pub(super) type Named<'a> = (&'static str, &'a MapHandle);
 
 impl Tables {
     /// These are the tables, as they were made.
-    pub(super) fn new<'a>(tables: impl Iterator<Item = Named<'a>>) -> Self {
+    pub(super) fn new<'a>(tables: impl Iterator<Item = Named<'a>>, now: Timestamp) -> Self {
         let kept = tables.map(|(name, map)| Kept { name, id: id(map), is_lost: false });
-        Self { kept: kept.collect(), well: None, next: 0, rounds: [None; 2], wrong: Vec::new() }
+        let wrong = BTreeSet::new();
+        Self { kept: kept.collect(), well: now, next: 0, rounds: [now; 2], wrong }
+    }
+
+    fn is_lost(&self, name: &str) -> bool {
+        self.kept.iter().any(|kept| kept.is_lost && kept.name == name)
     }
 
     /// Whether each descriptor still leads to the kernel's table; given in the same order.
@@ -176,7 +236,7 @@ impl Tables {
         tables: impl Iterator<Item = Named<'a>>,
         now: Timestamp,
     ) -> Vec<Found> {
-        let from = self.well.replace(now).unwrap_or(now);
+        let from = std::mem::replace(&mut self.well, now);
         let mut found = Vec::new();
         for (kept, (_, map)) in self.kept.iter_mut().zip(tables) {
             let is_lost = kept.id.is_some() && id(map) != kept.id;
@@ -195,7 +255,7 @@ impl Tables {
     }
 
     /// Looks at the settings and at some entries of the tables, and writes what is not as it was
-    /// written.
+    /// written. Tables that are lost can be neither read nor written: that is told.
     fn rewrite(
         &mut self,
         (tables, settings): (&[MapHandle], &MapHandle),
@@ -203,57 +263,72 @@ impl Tables {
         now: Timestamp,
     ) -> Vec<Found> {
         if self.next == 0 {
-            self.rounds = [Some(now), self.rounds[0]];
+            self.rounds = [now, self.rounds[0]];
         }
-        let mut changed: Vec<(&'static str, u64, Result<(), String>)> = Vec::new();
-        let whole = image.settings(place);
-        if let Some(put) = put_right(settings, &0_u32.to_ne_bytes(), &whole) {
-            changed.push(("settings", 1, put));
+        let mut changed: Vec<Changed> = Vec::new();
+        if !self.is_lost("settings") {
+            let whole = image.settings(place);
+            changed.extend(self.check(("settings", settings), &0_u32.to_ne_bytes(), &whole));
         }
-        let all: usize = image.tables.iter().map(std::collections::BTreeMap::len).sum();
+        let all: usize = image.tables.iter().map(BTreeMap::len).sum();
         let entries =
             TABLES.iter().zip(tables).zip(&image.tables).flat_map(|((name, map), own)| {
                 own.iter().map(move |(key, verdict)| (*name, map, key, verdict))
             });
         for (name, map, key, verdict) in entries.skip(self.next).take(CHECKED) {
-            let Some(put) = put_right(map, key, &verdict.bytes()) else { continue };
+            if self.is_lost(name) {
+                continue;
+            }
+            let Some(one) = self.check((name, map), key, &verdict.bytes()) else { continue };
             match changed.last_mut().filter(|known| known.0 == name) {
                 Some((_, count, known)) => {
                     *count += 1;
-                    *known = std::mem::replace(known, Ok(())).and(put);
+                    *known = std::mem::replace(known, Ok(())).and(one.2);
                 }
-                None => changed.push((name, 1, put)),
+                None => changed.push(one),
             }
         }
         self.next = if self.next + CHECKED < all { self.next + CHECKED } else { 0 };
         // Each entry was as it was written in the round before, at the earliest when that began.
-        let from = self.rounds[1].unwrap_or(now);
-        let mut found = Vec::new();
-        for (name, count, put) in changed {
+        let from = self.rounds[1];
+        let told = changed.into_iter().map(|(name, count, put)| {
             let what = format!("somebody changed {count} entries of the table `{name}`");
             let detail = match put {
-                Ok(()) => {
-                    self.wrong.retain(|known| *known != name);
-                    format!("{what}; they are written again")
-                }
-                Err(_) if self.wrong.contains(&name) => continue,
-                Err(error) => {
-                    self.wrong.push(name);
-                    format!("{what}, and they cannot be written again: {error}")
-                }
+                Ok(()) => format!("{what}; they are written again"),
+                Err(error) => format!("{what}, and they cannot be written again: {error}"),
             };
-            let (tampered, reason) = (Some("bpf_map"), "list_changed");
-            found.push(Found { tampered, reason, detail, from });
-        }
-        found
+            Found { tampered: Some("bpf_map"), reason: "list_changed", detail, from }
+        });
+        told.collect()
     }
 
-    /// A new list was written.
-    pub(super) fn written(&mut self) {
-        (self.next, self.rounds) = (0, [None; 2]);
+    /// Looks at one entry, which is written where it is not `value`; `None` when there is nothing to
+    /// tell of it.
+    fn check(&mut self, (name, map): Named<'_>, key: &[u8], value: &[u8]) -> Option<Changed> {
+        let put = put_right(map, key, value);
+        let entry = (name, key.to_vec());
+        match put {
+            Some(Err(error)) => self.wrong.insert(entry).then_some((name, 1, Err(error))),
+            None => {
+                self.wrong.remove(&entry);
+                None
+            }
+            Some(Ok(())) => {
+                self.wrong.remove(&entry);
+                Some((name, 1, Ok(())))
+            }
+        }
+    }
+
+    /// A new list was written, from `now` on.
+    pub(super) fn written(&mut self, now: Timestamp) {
+        (self.next, self.rounds) = (0, [now; 2]);
         self.wrong.clear();
     }
 }
+
+/// A table of which so many entries were not as they were written, and whether they are now.
+type Changed = (&'static str, u64, Result<(), String>);
 
 /// `None` when `map` holds `value` under `key`; else it is written, which may fail.
 fn put_right(map: &MapHandle, key: &[u8], value: &[u8]) -> Option<Result<(), String>> {
@@ -273,16 +348,17 @@ pub(super) struct Watched {
     hooks: Vec<Hook>,
     tables: Tables,
     /// Where the hooks of control groups are attached.
-    group: Option<PathBuf>,
+    group: Option<Group>,
 }
 
 impl Watched {
     pub(super) fn new<'a>(
         hooks: Vec<Hook>,
         tables: impl Iterator<Item = Named<'a>>,
-        group: Option<PathBuf>,
+        group: Option<Group>,
+        now: Timestamp,
     ) -> Self {
-        Self { hooks, tables: Tables::new(tables), group }
+        Self { hooks, tables: Tables::new(tables, now), group }
     }
 
     /// How many hooks are attached.
@@ -290,8 +366,8 @@ impl Watched {
         self.hooks.iter().filter(|hook| hook.is_attached()).count()
     }
 
-    pub(super) fn written(&mut self) {
-        self.tables.written();
+    pub(super) fn written(&mut self, now: Timestamp) {
+        self.tables.written(now);
     }
 
     /// Looks whether every hook is attached.
@@ -310,8 +386,7 @@ impl Watched {
         now: Timestamp,
     ) -> Vec<Found> {
         let mut found = self.tables.missing(tables, now);
-        // A table that is lost cannot be read: that is told.
-        if let Some(written) = written.filter(|_| !self.tables.kept.iter().any(|one| one.is_lost)) {
+        if let Some(written) = written {
             found.extend(self.tables.rewrite(held, written, now));
         }
         found
@@ -320,11 +395,14 @@ impl Watched {
     /// What is not as it should be now.
     pub(super) fn off(&self) -> Vec<String> {
         let hooks = self.hooks.iter().filter(|hook| !hook.is_attached());
-        let hooks = hooks.map(|hook| format!("{} is off: {}", hook.program, hook.why));
+        let hooks = hooks.map(|hook| {
+            let stays = hook.stays.iter().map(|stays| format!("; {stays}"));
+            format!("{} is off: {}{}", hook.program, hook.why, stays.collect::<String>())
+        });
         let lost = self.tables.kept.iter().filter(|kept| kept.is_lost);
         let lost = lost.map(|kept| format!("the table `{}` was taken away", kept.name));
-        let wrong = &self.tables.wrong;
-        let wrong = wrong.iter().map(|name| format!("the table `{name}` cannot be written"));
+        let wrong: BTreeSet<_> = self.tables.wrong.iter().map(|(name, _)| name).collect();
+        let wrong = wrong.into_iter().map(|name| format!("the table `{name}` cannot be written"));
         hooks.chain(lost).chain(wrong).collect()
     }
 }
