@@ -36,6 +36,7 @@ const LETS_GO: Duration = Duration::from_secs(60);
 
 /// Commands of bpf(2).
 mod command {
+    pub(super) const LOOKUP: i64 = 1;
     pub(super) const UPDATE: i64 = 2;
     pub(super) const DELETE: i64 = 3;
     pub(super) const NEXT_KEY: i64 = 4;
@@ -49,6 +50,9 @@ mod command {
 /// Types of attachment, as fdinfo tells them.
 const CONNECT4: &str = "10";
 const SENDMSG4: &str = "14";
+
+/// Type of a table, as fdinfo tells it: an array for each processor.
+const PER_CPU: &str = "6";
 
 fn bpf(command: i64, attribute: &[u64]) -> io::Result<i32> {
     let bytes = std::mem::size_of_val(attribute);
@@ -86,10 +90,16 @@ fn own(kind: &str) -> BTreeMap<i32, Facts> {
     numbers.map(|number| (number, facts(number))).collect()
 }
 
+/// More than any table takes.
+const FILLERS_MAX: u64 = 100_000;
+
 struct World {
     guard: Guard,
     inside: Cgroup,
+    parent: Cgroup,
     listener: TcpListener,
+    /// When all was last known to be well.
+    well: Timestamp,
     links: BTreeMap<i32, Facts>,
     maps: BTreeMap<i32, Facts>,
     _alone: MutexGuard<'static, ()>,
@@ -100,13 +110,24 @@ fn now() -> Timestamp {
     Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap())
 }
 
-/// A guard of tier 2 that denies one destination; `None`, and why, where none works.
+/// A guard of tier 2 that denies one destination, and has not looked after anything; `None`, and
+/// why, where none works.
 fn world(test: &str) -> Option<World> {
+    let mut world = bare(test)?;
+    world.guard.apply(world.list(&[])).unwrap();
+    assert!(world.is_denied());
+    world.well = now();
+    Some(world)
+}
+
+/// The same without a list.
+fn bare(test: &str) -> Option<World> {
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let inside = Cgroup::create(test).inspect_err(|e| eprintln!("NOT RUN: {test}: {e:#}")).ok()?;
+    let parent = Cgroup::create(test).inspect_err(|e| eprintln!("NOT RUN: {test}: {e:#}")).ok()?;
+    let inside = parent.child("scope").unwrap();
     let scope = EnforceScope::cgroup(inside.path()).unwrap();
     let before = [own("bpf_link"), own("bpf-map")];
-    let mut guard = Guard::attach(&scope, Tier::Tracing);
+    let guard = Guard::attach(&scope, Tier::Tracing);
     if guard.tier() != Some(Tier::Tracing) || guard.hooks() < 5 {
         eprintln!("NOT RUN: {test}: {:?}", guard.trials());
         return None;
@@ -114,18 +135,51 @@ fn world(test: &str) -> Option<World> {
     let [mut links, mut maps] = [own("bpf_link"), own("bpf-map")];
     links.retain(|number, _| !before[0].contains_key(number));
     maps.retain(|number, _| !before[1].contains_key(number));
-    assert_eq!(guard.look(now()), [], "nothing is known to be in the tables yet");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = Some(listener.local_addr().unwrap().port());
-    let address = Ipv4Addr::LOCALHOST.into();
+    let (listener, well) = (TcpListener::bind("127.0.0.1:0").unwrap(), now());
+    Some(World { guard, inside, parent, listener, well, links, maps, _alone: alone })
+}
+
+fn destination(port: u16) -> Entry {
+    let (address, port) = (Ipv4Addr::LOCALHOST.into(), Some(port));
     let subject = Subject::Destination { address, bits: 32, port };
-    let mut list = DenyList::default();
-    list.add(Entry { subject, operations: Operations::CONNECT, mode: Mode::Deny }).unwrap();
-    guard.apply(list).unwrap();
-    let mut world = World { guard, inside, listener, links, maps, _alone: alone };
-    assert!(world.is_denied());
-    assert_eq!(world.guard.look(now()), [], "all is well");
-    Some(world)
+    Entry { subject, operations: Operations::CONNECT, mode: Mode::Deny }
+}
+
+fn pointer(value: &[u8]) -> u64 {
+    value.as_ptr() as u64
+}
+
+/// Writes an entry into a table, as anybody with the right may.
+fn write(map: &OwnedFd, key: &[u8], value: &[u8]) -> io::Result<()> {
+    bpf(command::UPDATE, &[low(map), pointer(key), pointer(value), 0]).map(drop)
+}
+
+fn delete(map: &OwnedFd, key: &[u8]) {
+    bpf(command::DELETE, &[low(map), pointer(key)]).unwrap();
+}
+
+/// The first entry of the table of destinations.
+fn first(endpoints: &OwnedFd) -> ([u8; 20], [u8; 8]) {
+    let (mut key, mut value) = ([0_u8; 20], [0_u8; 8]);
+    bpf(command::NEXT_KEY, &[low(endpoints), 0, key.as_mut_ptr() as u64]).unwrap();
+    let attribute = [low(endpoints), pointer(&key), value.as_mut_ptr() as u64, 0];
+    bpf(command::LOOKUP, &attribute).unwrap();
+    (key, value)
+}
+
+/// Fills the table of destinations with what is none, to the last place; what it was filled with.
+fn fill(endpoints: &OwnedFd) -> Vec<[u8; 20]> {
+    let mut fillers = Vec::new();
+    for number in 0..FILLERS_MAX {
+        let mut key = [0xff_u8; 20];
+        key[..8].copy_from_slice(&number.to_ne_bytes());
+        match write(endpoints, &key, &[0; 8]) {
+            Ok(()) => fillers.push(key),
+            Err(error) if error.raw_os_error() == Some(libc::E2BIG) => return fillers,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it takes everything");
 }
 
 impl World {
@@ -140,6 +194,50 @@ impl World {
             Ok(status) if status.success() => false,
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => true,
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// A list with the listener, and other ports of its host.
+    fn list(&self, ports: &[u16]) -> DenyList {
+        let mut list = DenyList::default();
+        list.add(destination(self.listener.local_addr().unwrap().port())).unwrap();
+        for port in ports {
+            list.add(destination(*port)).unwrap();
+        }
+        list
+    }
+
+    /// Somebody takes the descriptors of the tables that are `of` some kind.
+    fn take(&self, of: impl Fn(&Facts) -> bool) {
+        let null = fs::File::open("/dev/null").unwrap();
+        let numbers: Vec<i32> =
+            self.maps.iter().filter(|(_, facts)| of(facts)).map(|(number, _)| *number).collect();
+        assert!(!numbers.is_empty(), "{:?}", self.maps);
+        for number in numbers {
+            // SAFETY: both are open; who reaches into a sensor can do no less.
+            assert_eq!(unsafe { libc::dup2(null.as_raw_fd(), number) }, number);
+        }
+    }
+
+    /// What the looks find until it is as much as `count`.
+    fn found_at_last(&mut self, count: usize) -> Vec<Found> {
+        let end = Instant::now() + LETS_GO;
+        let mut found = Vec::new();
+        while found.len() < count {
+            found.extend(self.guard.look(now()));
+            assert!(Instant::now() < end, "{found:?}");
+            std::thread::yield_now();
+        }
+        found
+    }
+
+    /// Removes the scope, once the kernel has let go of the last process that ended in it.
+    fn remove_scope(&self) {
+        let end = Instant::now() + LETS_GO;
+        while let Err(error) = fs::remove_dir(self.inside.path()) {
+            let is_busy = error.raw_os_error() == Some(libc::EBUSY);
+            assert!(is_busy && Instant::now() < end, "{error}");
+            std::thread::yield_now();
         }
     }
 
@@ -159,14 +257,28 @@ impl World {
     fn finds(&mut self) -> Vec<Found> {
         let found = self.guard.look(now());
         assert_eq!(self.guard.off(), [] as [&str; 0], "{found:?}");
-        assert!(found.iter().all(|one| one.from <= now() && one.from > Timestamp::from_nanos(0)));
+        // Since before it was done: what somebody did began after all was well.
+        let began = |one: &Found| one.from <= self.well && one.from > Timestamp::from_nanos(0);
+        assert!(found.iter().all(began), "{found:?} {:?}", self.well);
         assert_eq!(self.guard.look(now()), [], "it is told once");
+        self.well = now();
         found
     }
 }
 
 fn is(found: &Found, tampered: &'static str, reason: &str, what: &str) -> bool {
     found.tampered == Some(tampered) && found.reason == reason && found.detail.contains(what)
+}
+
+#[test]
+fn what_nobody_touched_is_not_told() {
+    let Some(mut world) = bare("untouched") else { return };
+    assert_eq!(world.guard.look(now()), [], "nothing is known to be in the tables yet");
+    assert_eq!(world.guard.off(), [] as [&str; 0], "no list was given");
+    world.guard.apply(world.list(&[])).unwrap();
+    assert!(world.is_denied());
+    assert_eq!(world.guard.look(now()), [], "all is well");
+    assert_eq!(world.guard.off(), [] as [&str; 0]);
 }
 
 #[test]
@@ -235,10 +347,7 @@ fn hooks_whose_descriptors_somebody_took_are_attached_again() {
 fn what_somebody_wrote_into_the_tables_is_written_over() {
     let Some(mut world) = world("tables-changed") else { return };
     let settings = world.map("4", "80");
-    let (first, nothing) = (0_u32, [0_u8; 80]);
-    let at = |value: *const u8| value as u64;
-    let attribute = [low(&settings), at((&raw const first).cast()), at(nothing.as_ptr()), 0];
-    bpf(command::UPDATE, &attribute).unwrap();
+    write(&settings, &[0; 4], &[0; 80]).unwrap();
     assert!(!world.is_denied(), "nobody is asked about any more");
     let found = world.finds();
     assert!(
@@ -248,9 +357,7 @@ fn what_somebody_wrote_into_the_tables_is_written_over() {
     assert!(world.is_denied());
 
     let endpoints = world.map("20", "8");
-    let mut key = [0_u8; 20];
-    bpf(command::NEXT_KEY, &[low(&endpoints), 0, at(key.as_mut_ptr())]).unwrap();
-    bpf(command::DELETE, &[low(&endpoints), at(key.as_ptr())]).unwrap();
+    delete(&endpoints, &first(&endpoints).0);
     assert!(!world.is_denied(), "the list is empty");
     let found = world.finds();
     assert!(
@@ -263,17 +370,7 @@ fn what_somebody_wrote_into_the_tables_is_written_over() {
 #[test]
 fn a_table_that_somebody_took_is_told_once_and_stays_a_trouble() {
     let Some(mut world) = world("table-taken") else { return };
-    let null = fs::File::open("/dev/null").unwrap();
-    let settings: Vec<i32> = world
-        .maps
-        .iter()
-        .filter(|(_, facts)| facts["key_size"] == "4" && facts["value_size"] == "80")
-        .map(|(number, _)| *number)
-        .collect();
-    for number in settings {
-        // SAFETY: both are open; who reaches into a sensor can do no less.
-        assert_eq!(unsafe { libc::dup2(null.as_raw_fd(), number) }, number);
-    }
+    world.take(|facts| facts["key_size"] == "4" && facts["value_size"] == "80");
     let found = world.guard.look(now());
     assert!(found.len() == 1 && is(&found[0], "bpf_map", "map_lost", "`settings`"), "{found:?}");
     assert_eq!(world.guard.look(now()), [], "it is told once");
@@ -283,20 +380,95 @@ fn a_table_that_somebody_took_is_told_once_and_stays_a_trouble() {
 }
 
 #[test]
-fn a_scope_that_is_gone_is_no_tampering() {
-    let Some(world) = world("scope-gone") else { return };
-    let World { mut guard, inside, .. } = world;
-    drop(inside);
-    let end = Instant::now() + LETS_GO;
-    let mut found = Vec::new();
-    while found.len() < 4 {
-        found.extend(guard.look(now()));
-        assert!(Instant::now() < end, "{found:?}");
-        std::thread::yield_now();
+fn what_a_lost_table_leaves_is_looked_after() {
+    let Some(mut world) = world("other-table-taken") else { return };
+    // Of what is counted for each processor there is one table.
+    world.take(|facts| facts["map_type"] == PER_CPU);
+    let (settings, endpoints) = (world.map("4", "80"), world.map("20", "8"));
+    write(&settings, &[0; 4], &[0; 80]).unwrap();
+    delete(&endpoints, &first(&endpoints).0);
+    assert!(!world.is_denied());
+    let found = world.guard.look(now());
+    for (reason, table) in
+        [("map_lost", "`counts`"), ("list_changed", "`settings`"), ("list_changed", "`endpoints`")]
+    {
+        assert!(found.iter().any(|one| is(one, "bpf_map", reason, table)), "{table}: {found:?}");
     }
-    assert!(
-        found.iter().all(|one| one.tampered.is_none() && one.reason == "hook_off"),
-        "{found:?}"
-    );
-    assert_eq!(guard.off().len(), 4, "{:?}", guard.off());
+    assert!(found.len() == 3 && found.iter().all(|one| one.from <= world.well), "{found:?}");
+    assert!(world.is_denied());
+    assert_eq!(world.guard.look(now()), [], "it is told once");
+    let off = world.guard.off();
+    assert!(off.len() == 1 && off[0].contains("`counts`"), "{off:?}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_written_is_a_trouble_until_it_is_right() {
+    let Some(mut world) = world("table-full") else { return };
+    let endpoints = world.map("20", "8");
+    let (key, value) = first(&endpoints);
+    delete(&endpoints, &key);
+    let fillers = fill(&endpoints);
+    let found = world.guard.look(now());
+    let told = |one: &Found| is(one, "bpf_map", "list_changed", "cannot be written again");
+    assert!(found.len() == 1 && told(&found[0]), "{found:?}");
+    assert_eq!(world.guard.look(now()), [], "it is told once");
+    let off = world.guard.off();
+    assert!(off.len() == 1 && off[0].contains("`endpoints`"), "{off:?}");
+    // Whoever took it puts it back.
+    delete(&endpoints, &fillers[0]);
+    write(&endpoints, &key, &value).unwrap();
+    assert_eq!(world.guard.look(now()), []);
+    assert_eq!(world.guard.off(), [] as [&str; 0]);
+    assert!(world.is_denied());
+}
+
+#[test]
+fn a_list_that_was_not_written_whole_is_a_trouble() {
+    let Some(mut world) = world("list-broken-off") else { return };
+    let endpoints = world.map("20", "8");
+    let fillers = fill(&endpoints);
+    let more = world.list(&[1, 2]);
+    assert!(world.guard.apply(more.clone()).is_err());
+    world.guard.look(now());
+    assert_eq!(world.guard.off(), ["the list was not written whole"]);
+    for filler in fillers {
+        delete(&endpoints, &filler);
+    }
+    world.guard.apply(more).unwrap();
+    assert_eq!(world.guard.off(), [] as [&str; 0]);
+    assert_eq!(world.guard.look(now()), []);
+    assert!(world.is_denied());
+}
+
+#[test]
+fn a_scope_that_is_gone_is_no_tampering() {
+    let Some(mut world) = world("scope-gone") else { return };
+    world.remove_scope();
+    let found = world.found_at_last(4);
+    let told = |one: &Found| one.tampered.is_none() && one.reason == "hook_off";
+    assert!(found.iter().all(told), "{found:?}");
+    assert_eq!(world.guard.look(now()), [], "it is told once");
+    let off = world.guard.off();
+    let why = |one: &String| one.contains("its control group is gone");
+    assert!(off.len() == 4 && off.iter().all(why), "{off:?}");
+    // Another one of its name is not the scope; the first cause stays told.
+    let _again = world.parent.child("scope").unwrap();
+    assert_eq!(world.guard.look(now()), []);
+    let off = world.guard.off();
+    let both = |one: &String| why(one) && one.contains("its control group was replaced");
+    assert!(off.len() == 4 && off.iter().all(both), "{off:?}");
+}
+
+#[test]
+fn a_scope_that_was_replaced_is_no_tampering() {
+    let Some(mut world) = world("scope-replaced") else { return };
+    world.remove_scope();
+    let _again = world.parent.child("scope").unwrap();
+    let found = world.found_at_last(4);
+    let told = |one: &Found| {
+        let why = one.detail.contains("its control group was replaced");
+        one.tampered.is_none() && one.reason == "hook_off" && why
+    };
+    assert!(found.iter().all(told), "{found:?}");
+    assert_eq!(world.guard.off().len(), 4, "{:?}", world.guard.off());
 }
