@@ -293,8 +293,8 @@ impl Guard {
     }
 
     /// Looks after the sensor's own objects in the kernel: hooks that somebody took away are attached
-    /// again, entries that somebody changed are written again. To be called about once a second; each
-    /// time costs some hundred small calls at most.
+    /// again, entries that somebody changed are written again when their turn comes: 256 a look. To be
+    /// called about once a second; each time costs some hundred small calls at most.
     pub fn look(&mut self, now: Timestamp) -> Vec<Found> {
         let Some(attached) = &mut self.attached else { return Vec::new() };
         let written = (self.held == Held::Whole).then_some((&self.image, self.place));

@@ -3,7 +3,7 @@
 //!
 //! Whoever may use BPF can detach the hooks of control groups, replace their programs, and change any
 //! table by its id; who reaches into this process can take a descriptor, and with it any hook. What
-//! is added to a table, and what programs see of the kernel, is not looked at.
+//! is added to a table, what `contents` holds, and what programs see of the kernel is not looked at.
 //!
 //! Invariant: what is found is mended at once where it can be, and told, mended or not, once.
 
