@@ -252,6 +252,87 @@ fn names_that_somebody_took_from_the_table_are_written_again() {
     watch.until("all of them to be there again", all);
 }
 
+/// What the kernel says of this process's descriptor `map`: `map_id`, `map_type`.
+fn fact(map: i32, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{map}")).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().parse().ok()
+}
+
+#[test]
+fn the_programs_of_system_calls_cannot_be_taken_away() {
+    const PROG_ARRAY: u64 = 3;
+    const DELETE: u64 = 3;
+    const FROM_ID: u64 = 14;
+    let test = "the_programs_of_system_calls_cannot_be_taken_away";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = descriptors("bpf-map");
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let mut own = descriptors("bpf-map").into_iter().filter(|map| !before.contains(map));
+    let groups = own.find(|map| fact(*map, "map_type") == Some(PROG_ARRAY)).expect("a table");
+    // As anybody who may use BPF gets it.
+    let attribute = [fact(groups, "map_id").unwrap(), 0];
+    let at = attribute.as_ptr() as u64;
+    let foreign = support::actor::call(libc::SYS_bpf, [FROM_ID, at, 16, 0, 0, 0]);
+    let foreign = i32::try_from(foreign).unwrap();
+    assert!(foreign >= 0, "{foreign}");
+    // All that hold a program (`enum group` of `bpf/calls.h`).
+    for slot in 2..=9_u32 {
+        let key = slot.to_ne_bytes();
+        let refused = on_map(DELETE, foreign, key.as_ptr(), std::ptr::null_mut());
+        assert_eq!(refused, -i64::from(libc::EPERM), "{slot}");
+    }
+    // SAFETY: the kernel gave it to this test, which uses it no more.
+    unsafe { libc::close(foreign) };
+    let dir = tempfile::tempdir().unwrap();
+    group.shell("echo > made; rm made", dir.path());
+    watch.of(Kind::FileDelete, "what a group's program tells", |_| true);
+}
+
+/// The descriptor through which the sensor uses and looks at the table with keys and entries of these
+/// numbers, among `own`: the one beside libbpf's own, which is older.
+fn in_use(own: &[i32], key_size: u64, max_entries: u64) -> i32 {
+    let is = |map: &&i32| {
+        let numbers = (fact(**map, "key_size"), fact(**map, "max_entries"));
+        numbers == (Some(key_size), Some(max_entries))
+    };
+    let mut found: Vec<i32> = own.iter().filter(is).copied().collect();
+    found.sort_unstable();
+    assert_eq!(found.len(), 2, "{found:?}");
+    found[1]
+}
+
+#[test]
+fn a_table_of_names_that_became_another_s_is_told_and_left_alone() {
+    let test = "a_table_of_names_that_became_another_s_is_told_and_left_alone";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = Group::make(test) else { return };
+    let hooks = HookBudget { look: OFTEN, every: HOUR, ..HookBudget::default() };
+    let before = descriptors("bpf-map");
+    let Some(mut watch) = watch(&group, test, hooks) else { return };
+    let own: Vec<i32> =
+        descriptors("bpf-map").into_iter().filter(|map| !before.contains(map)).collect();
+    // Of values as large, `known_executables`: a look that is under way now does no harm.
+    let (names, other) = (in_use(&own, 36, 256), in_use(&own, 32, 4_096));
+    // SAFETY: both are open; who reaches into a sensor can do no less.
+    assert_eq!(unsafe { libc::dup2(other, names) }, names);
+    watch.find("the tampering", |event| {
+        event.activity.kind() == Kind::SensorTamper && says(event, "table_lost", "`sensitive`")
+    });
+    // Looked at some times more.
+    for _ in 0..3 {
+        let seen = group.shell("exec /bin/true", std::path::Path::new("/"));
+        watch.find("an execution after it", |event| is_exec_of(event, seen));
+    }
+    let off = watch.meter().hooks_off();
+    assert_eq!(off, ["the table `sensitive` was taken away"]);
+    let all = watch.stop();
+    let changed = |event: &&Event| says(event, "names_changed", "");
+    assert_eq!(all.iter().filter(changed).count(), 0, "nobody changed names");
+}
+
 #[test]
 fn a_table_that_somebody_took_is_told_and_listed() {
     let test = "a_table_that_somebody_took_is_told_and_listed";
@@ -261,10 +342,11 @@ fn a_table_that_somebody_took_is_told_and_listed() {
     let before = descriptors("bpf-map");
     let Some(mut watch) = watch(&group, test, hooks) else { return };
     let null = fs::File::open("/dev/null").unwrap();
-    for map in descriptors("bpf-map").into_iter().filter(|map| !before.contains(map)) {
-        // SAFETY: both are open; who reaches into a sensor can do no less.
-        assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), map) }, map);
-    }
+    let own: Vec<i32> =
+        descriptors("bpf-map").into_iter().filter(|map| !before.contains(map)).collect();
+    let files = in_use(&own, 24, 32_768);
+    // SAFETY: both are open; who reaches into a sensor can do no less.
+    assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), files) }, files);
     watch.find("the tampering", |event| {
         event.activity.kind() == Kind::SensorTamper && says(event, "table_lost", "`files`")
     });

@@ -5,6 +5,7 @@
 //! time and size there are those of what was hashed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use metsuke_event::{Process, Text};
@@ -58,11 +59,11 @@ impl Content {
 pub(super) struct Executables {
     known: HashMap<Content, Identity>,
     /// The kernel's: those that need not be told at once.
-    quiet: MapHandle,
+    quiet: Arc<MapHandle>,
 }
 
 impl Executables {
-    pub(super) fn new(quiet: MapHandle) -> Self {
+    pub(super) fn new(quiet: Arc<MapHandle>) -> Self {
         Self { known: HashMap::new(), quiet }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 // Named for its build metadata only: build.rs finds libbpf's C headers by it.
 use libbpf_rs::{
@@ -16,7 +17,7 @@ use crate::coverage::{self, hook};
 use crate::procfs;
 use crate::sensitive::{KernelName, Looks, Patterns, looks};
 use crate::tier2::hooks::{self, Hooks, Word};
-use crate::tier2::tables::{Entry, Tables};
+use crate::tier2::tables::{Entry, NAMES, Tables};
 
 static TRACING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracing.bpf.o"));
 static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.bpf.o"));
@@ -56,8 +57,11 @@ const HOOKS: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// Tables that user mode takes records and sums from.
-const TABLES: [&str; 9] = [
+/// The programs that system calls go over to.
+const GROUPS: &str = "groups";
+
+/// Tables that the programs, or user mode, cannot do without.
+const TABLES: [&str; 10] = [
     "records",
     "lost",
     "files",
@@ -66,7 +70,8 @@ const TABLES: [&str; 9] = [
     "ends",
     "datagram_sockets",
     "known_executables",
-    "sensitive",
+    NAMES,
+    GROUPS,
 ];
 
 /// The optional programs for `io_uring`: the first row that the kernel takes is used. Since Linux 6.3
@@ -77,14 +82,14 @@ const RINGS: [&[&str]; 3] =
 /// The loaded objects with what user mode needs of them. Dropping it takes the hooks away.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) records: MapHandle,
-    pub(super) lost: MapHandle,
-    pub(super) files: MapHandle,
-    pub(super) flows: MapHandle,
-    pub(super) acts: MapHandle,
-    pub(super) ends: MapHandle,
-    pub(super) datagrams: MapHandle,
-    pub(super) executables: MapHandle,
+    pub(super) records: Arc<MapHandle>,
+    pub(super) lost: Arc<MapHandle>,
+    pub(super) files: Arc<MapHandle>,
+    pub(super) flows: Arc<MapHandle>,
+    pub(super) acts: Arc<MapHandle>,
+    pub(super) ends: Arc<MapHandle>,
+    pub(super) datagrams: Arc<MapHandle>,
+    pub(super) executables: Arc<MapHandle>,
     pub(super) modules: bool,
     hooks: Hooks,
     tables: Tables,
@@ -165,20 +170,18 @@ fn try_tracing(
         }
     };
     let loaded = (|| {
+        let maps = open_tables(&object)?;
         let map = |name: &str| {
-            let found = object.maps().find(|map| map.name() == name);
-            let found = found.ok_or_else(|| format!("the object has no map {name}"))?;
-            MapHandle::try_from(&found).map_err(|error| explain(&error))
+            let found = maps.iter().find(|(known, _)| *known == name);
+            found.map(|(_, map)| Arc::clone(map)).ok_or_else(|| format!("no table {name}"))
         };
-        let entries = name_sensitive(&map("sensitive")?, &Patterns::new(&config.sensitive))?;
-        let all =
-            TABLES.iter().map(|name| Ok((*name, map(name)?))).collect::<Result<_, String>>()?;
+        let entries = name_sensitive(map(NAMES)?.as_ref(), &Patterns::new(&config.sensitive))?;
         let every = hooks::nanos(config.hooks.look);
-        Ok((
-            Tables::new(all, (map("sensitive")?, entries), every),
+        Ok::<_, String>((
             (map("records")?, map("lost")?),
             (map("files")?, map("flows")?, map("acts")?),
             (map("ends")?, map("datagram_sockets")?, map("known_executables")?),
+            Tables::new(maps, entries, every),
         ))
     })();
     let mut hooks = Hooks::new(config.hooks);
@@ -201,7 +204,7 @@ fn try_tracing(
     });
     trials.push(hook(Tier::Tracing, coverage::RING_HOOK, purpose, outcome(attached)));
     match loaded {
-        Ok((tables, (records, lost), (files, flows, acts), (ends, datagrams, executables)))
+        Ok(((records, lost), (files, flows, acts), (ends, datagrams, executables), tables))
             if works =>
         {
             Some(Loaded {
@@ -225,6 +228,24 @@ fn try_tracing(
             None
         }
     }
+}
+
+/// A descriptor of each of [`TABLES`]: the one that is looked at is the one that is used. Those of
+/// [`GROUPS`] stay as they are from now on.
+fn open_tables(object: &Object) -> Result<Vec<(&'static str, Arc<MapHandle>)>, String> {
+    let open = |name: &&'static str| {
+        let found = object.maps().find(|map| map.name() == *name);
+        let found = found.ok_or_else(|| format!("the object has no map {name}"))?;
+        let map = MapHandle::try_from(&found).map_err(|error| explain(&error))?;
+        // Emptied, it would leave every hook attached and blind. Its slots are filled by now.
+        if *name == GROUPS
+            && let Err(error) = map.freeze()
+        {
+            tracing::warn!(%error, "whoever may use BPF can take the programs of system calls away");
+        }
+        Ok((*name, Arc::new(map)))
+    };
+    TABLES.iter().map(open).collect()
 }
 
 /// Loads `tracing.bpf.c` with as many of its optional programs as the kernel takes; with those, or

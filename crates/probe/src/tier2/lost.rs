@@ -3,6 +3,8 @@
 //! Invariant: every kind of record has a kind of activity, or is counted as of unknown kind: because
 //! it becomes one of several, or none.
 
+use std::sync::Arc;
+
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use metsuke_event::{Kind, Tally, Timestamp};
 
@@ -19,7 +21,7 @@ const KINDS: u16 = 128;
 const LOSS_NANOS: u64 = 1_000_000_000;
 
 pub(super) struct Lost {
-    map: MapHandle,
+    map: Arc<MapHandle>,
     /// Of each kind of record, what was told.
     seen: [u64; KINDS as usize],
     since: Timestamp,
@@ -27,7 +29,7 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    pub(super) fn new(map: MapHandle) -> Self {
+    pub(super) fn new(map: Arc<MapHandle>) -> Self {
         Self { map, seen: [0; KINDS as usize], since: host::now(), next: 0 }
     }
 

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{RingBuffer, RingBufferBuilder};
 use metsuke_event::activity::SensorActivity;
 use metsuke_event::coverage::HookTrial;
 use metsuke_event::{Activity, Health, Kind, Process, Tally};
@@ -99,21 +99,20 @@ impl Tracing {
         let bytes = Rc::new(RefCell::new(Vec::new()));
         let copy = Rc::clone(&bytes);
         let mut builder = RingBufferBuilder::new();
-        builder.add(&loaded.records, move |record: &[u8]| {
+        builder.add(&*loaded.records, move |record: &[u8]| {
             copy.borrow_mut().extend_from_slice(record);
             0
         })?;
         let ring = builder.build()?;
         let alarm = alarm(loaded.records.as_fd())?;
-        let duplicate = |map: &MapHandle| MapHandle::try_from(map);
         let sums = Sums::new(Maps {
-            files: duplicate(&loaded.files)?,
-            flows: duplicate(&loaded.flows)?,
-            acts: duplicate(&loaded.acts)?,
-            ends: duplicate(&loaded.ends)?,
-            datagrams: duplicate(&loaded.datagrams)?,
+            files: Arc::clone(&loaded.files),
+            flows: Arc::clone(&loaded.flows),
+            acts: Arc::clone(&loaded.acts),
+            ends: Arc::clone(&loaded.ends),
+            datagrams: Arc::clone(&loaded.datagrams),
         });
-        let lost = Lost::new(duplicate(&loaded.lost)?);
+        let lost = Lost::new(Arc::clone(&loaded.lost));
         Ok(Self {
             queue: Queue { ring, alarm, bytes },
             lost,
@@ -121,7 +120,7 @@ impl Tracing {
                 sums,
                 names: Names::default(),
                 streams: Streams::default(),
-                executables: Executables::new(duplicate(&loaded.executables)?),
+                executables: Executables::new(Arc::clone(&loaded.executables)),
                 environments: Environments::default(),
                 unix,
             },

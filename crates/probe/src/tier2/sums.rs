@@ -145,11 +145,11 @@ impl Subject {
 /// Where the kernel sums up.
 #[derive(Debug)]
 pub(super) struct Maps {
-    pub(super) files: MapHandle,
-    pub(super) flows: MapHandle,
-    pub(super) acts: MapHandle,
-    pub(super) ends: MapHandle,
-    pub(super) datagrams: MapHandle,
+    pub(super) files: Arc<MapHandle>,
+    pub(super) flows: Arc<MapHandle>,
+    pub(super) acts: Arc<MapHandle>,
+    pub(super) ends: Arc<MapHandle>,
+    pub(super) datagrams: Arc<MapHandle>,
 }
 
 #[derive(Debug)]

@@ -1,8 +1,12 @@
 //! The probe's own tables in the kernel: whether they are there, and whether the one of names holds what
-//! was written, which decides what readings are told. The kernel itself keeps the configuration from
-//! being changed; the others hold what changes all the time.
+//! was written, which decides what readings are told. The kernel itself keeps the configuration and the
+//! programs that system calls go over to (`groups`) from being changed; the others hold what changes all
+//! the time.
 //!
-//! Invariant: what is found is told once, and written again where that can be.
+//! Invariant: what is found is told once, and written again where that can be; of a descriptor that has
+//! become another's, nothing is looked up here.
+
+use std::sync::Arc;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use metsuke_event::Timestamp;
@@ -13,6 +17,9 @@ use crate::host;
 /// Names looked at in one look: some microseconds, and all of them in a quarter of a minute.
 const CHECKED: usize = 16;
 
+/// The table of names.
+pub(super) const NAMES: &str = "sensitive";
+
 /// A key of the table of names, and what it stands for.
 pub(super) type Entry = (Vec<u8>, u8);
 
@@ -20,8 +27,8 @@ pub(super) type Entry = (Vec<u8>, u8);
 #[derive(Debug)]
 pub(super) struct Tables {
     all: Vec<Table>,
-    /// The table of names, and what was written into it.
-    names: (MapHandle, Vec<Entry>),
+    /// What was written into the table of names, which is one of all.
+    names: Vec<Entry>,
     /// The name that is looked at next; when this round through all began, and the one before.
     next: usize,
     rounds: [Timestamp; 2],
@@ -34,7 +41,8 @@ pub(super) struct Tables {
 #[derive(Debug)]
 struct Table {
     name: &'static str,
-    map: MapHandle,
+    /// That through which it is used.
+    map: Arc<MapHandle>,
     /// `None` where the kernel does not tell; then nobody knows whether it is there.
     id: Option<u32>,
     is_lost: bool,
@@ -42,14 +50,20 @@ struct Table {
 }
 
 impl Tables {
-    /// These tables, and `names` with what was written into it; looked at every so many nanoseconds.
+    /// These tables, with what was written into that of names; looked at every so many nanoseconds.
     pub(super) fn new(
-        all: Vec<(&'static str, MapHandle)>,
-        names: (MapHandle, Vec<Entry>),
+        all: Vec<(&'static str, Arc<MapHandle>)>,
+        names: Vec<Entry>,
         every: u64,
     ) -> Self {
         let now = host::now();
-        let table = |(name, map)| Table { name, id: id(&map), map, is_lost: false, seen: now };
+        let table = |(name, map): (_, Arc<MapHandle>)| Table {
+            name,
+            id: id(&map),
+            map,
+            is_lost: false,
+            seen: now,
+        };
         Self {
             all: all.into_iter().map(table).collect(),
             names,
@@ -82,7 +96,9 @@ impl Tables {
     }
 
     fn rewrite(&mut self, at: Timestamp) -> Option<Word> {
-        let (map, entries) = &self.names;
+        let entries = &self.names;
+        let table = self.all.iter().find(|table| table.name == NAMES && table.is_own())?;
+        let map = &table.map;
         if self.next == 0 {
             self.rounds = [at, self.rounds[0]];
         }
@@ -96,10 +112,11 @@ impl Tables {
             put = put.and(map.update(key, &[*means], MapFlags::ANY));
         }
         self.next = if self.next + CHECKED < entries.len() { self.next + CHECKED } else { 0 };
-        if changed == 0 {
+        // Taken in the midst of this, it has another word.
+        if changed == 0 || !table.is_own() {
             return None;
         }
-        let what = format!("somebody changed {changed} names of the table `sensitive`");
+        let what = format!("somebody changed {changed} names of the table `{NAMES}`");
         let detail = match put {
             Ok(()) => {
                 self.is_wrong = false;
@@ -125,11 +142,17 @@ impl Table {
             self.seen = at;
         }
         let detail = format!(
-            "somebody took the table `{}` from the sensor: what it holds is not told any more; \
-             restart the sensor",
+            "somebody took the table `{}` from the sensor: it is neither read nor kept right any \
+             more; restart the sensor",
             self.name
         );
         is_new.then(|| tampered("table_lost", detail, self.seen, at))
+    }
+
+    /// Whether its descriptor is known to be its own still: the kernel writes another table's values
+    /// in that one's size.
+    fn is_own(&self) -> bool {
+        self.id.is_some() && id(&self.map) == self.id
     }
 }
 
