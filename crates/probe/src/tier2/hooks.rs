@@ -35,8 +35,9 @@ struct Hook {
     link: Option<Link>,
     /// The kernel's number of the program; 0 where it does not tell, and then its link is trusted.
     program: u32,
-    /// Why it is, while it is.
+    /// Why it is, while it is; and why it could not be attached again, the last time that was tried.
     why: String,
+    refused: Option<String>,
     strikes: u32,
     /// Run time and runs when the window began.
     began: Option<Cost>,
@@ -104,6 +105,7 @@ impl Hooks {
             program: program_of(link.as_fd()).unwrap_or(0),
             link: Some(link),
             why: String::new(),
+            refused: None,
             strikes: 0,
             began: None,
             again: 0,
@@ -134,7 +136,7 @@ impl Hooks {
     /// What is not attached now, each hook by its name, and why.
     pub(super) fn off(&self) -> Vec<String> {
         let off = self.all.iter().filter(|hook| hook.link.is_none());
-        off.map(|hook| format!("{} is off: {}", hook.name, hook.why)).collect()
+        off.map(Hook::cause).collect()
     }
 
     fn count(&mut self, objects: &[Object], now: u64, words: &mut Vec<Word>) {
@@ -183,6 +185,7 @@ impl Hook {
                 // The old one's descriptor may be another file's by now: it is not closed.
                 std::mem::forget(self.link.replace(link));
                 self.attached = host::now();
+                self.refused = None;
                 if was_off {
                     word("hook_on", format!("{name} is attached again"))
                 } else {
@@ -190,19 +193,30 @@ impl Hook {
                     word("hook_detached", detail)
                 }
             }
-            Err(error) => {
-                self.again = now + nanos(budget.again);
-                std::mem::forget(self.link.take());
-                self.why = if was_off {
-                    format!("it cannot be attached: {error}")
-                } else {
-                    format!("somebody took it away, and it cannot be attached: {error}")
-                };
-                let detail = format!("{name} is not attached and cannot be: {error}; tried again");
-                word(if was_off { "hook_failed" } else { "hook_detached" }, detail)
-            }
+            Err(error) => self.refuse(error, now + nanos(budget.again)),
         };
         Some(Word { from, ..word })
+    }
+
+    /// It could not be attached: it is tried `again`. Why it is off stays what it was.
+    fn refuse(&mut self, error: String, again: u64) -> Word {
+        let was_off = self.link.is_none();
+        if !was_off {
+            self.why = "somebody took it away".into();
+        }
+        self.again = again;
+        std::mem::forget(self.link.take());
+        let name = &self.name;
+        let detail = format!("{name} is not attached and cannot be: {error}; tried again");
+        self.refused = Some(error);
+        word(if was_off { "hook_failed" } else { "hook_detached" }, detail)
+    }
+
+    /// Its name, and why it is off.
+    fn cause(&self) -> String {
+        let refused = self.refused.as_ref();
+        let refused = refused.map(|error| format!(", and it cannot be attached: {error}"));
+        format!("{} is off: {}{}", self.name, self.why, refused.unwrap_or_default())
     }
 
     /// Takes it away when it was over its budget for long, or only tells that.
@@ -294,4 +308,33 @@ fn program_of(link: BorrowedFd<'_>) -> Option<u32> {
     // SAFETY: as in `cost`.
     let result = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd, &raw mut info, &raw mut length) };
     (result == 0).then_some(info.prog_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hook;
+    use crate::host;
+
+    #[test]
+    fn a_hook_that_cannot_be_attached_again_still_says_why_it_went() {
+        let mut hook = Hook {
+            object: 0,
+            name: "on_rename".to_owned(),
+            link: None,
+            program: 0,
+            why: "it took 90 thousandths of all cores".to_owned(),
+            refused: None,
+            strikes: 0,
+            began: None,
+            again: 0,
+            attached: host::now(),
+        };
+        let gone = "on_rename is off: it took 90 thousandths of all cores";
+        assert_eq!(hook.cause(), gone);
+        for error in ["no room", "no right"] {
+            let word = hook.refuse(error.to_owned(), 7);
+            assert_eq!((word.reason, hook.again), ("hook_failed", 7));
+            assert_eq!(hook.cause(), format!("{gone}, and it cannot be attached: {error}"));
+        }
+    }
 }
