@@ -67,7 +67,11 @@ static __noinline int tell_groups(struct task_struct *task)
 	return 0;
 }
 
-/* setfsuid, setfsgid: these give the id that was there before, whatever they did. */
+/*
+ * setfsuid, setfsgid: these give the id that was there before, whatever they did. They give it as the
+ * caller's user namespace has it, which in the first one alone is the kernel's own: elsewhere each is
+ * told.
+ */
 static __noinline int tell_file_id(struct call *call)
 {
 	const struct cred *cred = READ(struct task_struct, bpf_get_current_task_btf(), cred);
@@ -77,7 +81,8 @@ static __noinline int tell_file_id(struct call *call)
 		return 0;
 	now = call->number == CALL_setfsuid ? READ(struct cred, cred, fsuid.val) :
 					      READ(struct cred, cred, fsgid.val);
-	if (now == (__u32)call->result)
+	if (now == (__u32)call->result &&
+	    READ(struct user_namespace, READ(struct cred, cred, user_ns), level) == 0)
 		return 0;
 	return tell_change(bpf_get_current_task_btf(), RECORD_IDENTITY, call->number, now);
 }

@@ -228,6 +228,7 @@ struct cgroup_namespace {
 };
 
 struct user_namespace {
+	int level; /* of the first one: 0 */
 	struct ns_common ns;
 };
 

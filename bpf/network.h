@@ -116,6 +116,7 @@ static __always_inline void connected(struct sock *sk, long result)
 __noinline int flow(int fd, __u64 address, long result, __u32 kind, __u64 begin)
 {
 	struct record_flow record = {};
+	struct user_sockaddr given = {};
 	struct sock *sk;
 	short type;
 
@@ -126,7 +127,8 @@ __noinline int flow(int fd, __u64 address, long result, __u32 kind, __u64 begin)
 		return 0;
 	record.type = type;
 	/* Asked for port 0: the kernel chose one, each time another. */
-	if (kind == RECORD_BIND && !((struct user_sockaddr *)&begin)->port)
+	__builtin_memcpy(&given, &begin, sizeof(begin));
+	if (kind == RECORD_BIND && !given.port)
 		record.local_port = 0;
 	if (kind == RECORD_CONNECT) {
 		/* Asked again while the first attempt is under way, or after it. */

@@ -248,7 +248,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	struct scratch *space = scratch();
 	struct record_exec *record;
 	__u32 at = sizeof(*record), next;
-	__u64 from, length;
+	__u64 from, end, length;
 
 	if (!space || !in_scope())
 		return 0;
@@ -277,8 +277,10 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	record->args = next - at;
 	at = next;
 	from = BPF_CORE_READ(task, mm, env_start);
-	record->environment = from;
-	next = put_environment(space, at, from, BPF_CORE_READ(task, mm, env_end));
+	end = BPF_CORE_READ(task, mm, env_end);
+	record->environment[0] = from;
+	record->environment[1] = end;
+	next = put_environment(space, at, from, end);
 	if (next & ENV_CUT)
 		record->head.flags |= FLAG_ENV_CUT;
 	next &= ROOM;

@@ -115,7 +115,7 @@ struct record_exec {
 	__u64 capabilities;
 	__u64 changed; /* the executable's change time, nanoseconds since 1970 */
 	__u64 length;  /* of it */
-	__u64 environment; /* where it begins in the process's memory */
+	__u64 environment[2]; /* where it begins and ends in the process's memory */
 	__u32 device;
 	__u32 parent;
 	__u32 session;

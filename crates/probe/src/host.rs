@@ -41,7 +41,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_nanos(nanos(libc::CLOCK_REALTIME))
 }
 
-/// A clock tick of /proc, in nanoseconds (`USER_HZ`, which is the same on every Linux of today).
+/// A clock tick of /proc, in nanoseconds (`USER_HZ`, which on x86 is the same on every Linux of today).
 pub(crate) const NANOS_PER_TICK: u64 = 10_000_000;
 
 /// Nanoseconds since boot, suspension included: the clock of process starts and kernel records.

@@ -122,6 +122,51 @@ fn ids_for_files_and_other_groups_are_told() {
 }
 
 #[test]
+fn ids_for_files_are_told_where_they_have_other_numbers() {
+    let test = "ids_for_files_are_told_where_they_have_other_numbers";
+    let Some(group) = Group::make(test) else { return };
+    let mut actor = Actor::fork(&group, || {
+        own_numbers(b"0 1000 1\n1000 0 1\n");
+        // The host's 0 is 1000 here, and 0 here the host's 1000.
+        assert_eq!(call(libc::SYS_setfsuid, [0, 0, 0, 0, 0, 0]), 1_000, "the one before");
+        assert_eq!(call(libc::SYS_setfsuid, [KEEP, 0, 0, 0, 0, 0]), 0, "it was set");
+        Vec::new()
+    });
+    let Some(mut watch) = Watch::tracing(&group, test) else { return };
+    actor.act();
+    let told = watch.of(Kind::ProcessSetUser, "setfsuid", |event| {
+        transition(event).call.as_deref() == Some("setfsuid")
+    });
+    assert!(pid_is(&told, actor.pid()));
+    assert_eq!(transition(&told).fs_user_id, Some(1_000));
+    actor.end();
+}
+
+/// Goes into a user namespace with these numbers of users, which a child left outside writes.
+fn own_numbers(map: &[u8]) {
+    let file = format!("/proc/{}/uid_map\0", std::process::id());
+    let mut ends = [0_i32; 2];
+    // SAFETY: room for two descriptors; the child does plain system calls on what was made before the
+    // fork, and ends.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        let child = libc::fork();
+        if child == 0 {
+            libc::close(ends[1]);
+            libc::read(ends[0], [0_u8].as_mut_ptr().cast(), 1);
+            let fd = libc::open(file.as_ptr().cast(), libc::O_WRONLY);
+            let written = libc::write(fd, map.as_ptr().cast(), map.len());
+            libc::_exit(i32::from(written != map.len().cast_signed()));
+        }
+        libc::close(ends[0]);
+        assert_eq!(libc::unshare(libc::CLONE_NEWUSER), 0);
+        libc::close(ends[1]);
+        let mut status = -1;
+        assert!(child > 0 && libc::waitpid(child, &raw mut status, 0) == child && status == 0);
+    }
+}
+
+#[test]
 fn other_names_are_told() {
     let test = "other_names_are_told";
     let Some(group) = Group::make(test) else { return };

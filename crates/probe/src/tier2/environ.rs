@@ -2,8 +2,8 @@
 //! `/proc` shows it, while the process lives.
 //!
 //! A process may change its environment before it is read here, so what is read is never said to have
-//! been seen by the kernel's program. Invariant: what is read is the block that this very execution was
-//! given, or nothing; no more than [`ENVIRONMENT_MAX`] of one, and [`BYTES_PER_SECOND`] of all.
+//! been seen by the kernel's program. Invariant: what is read is the whole of the memory that this very
+//! execution was given for it, as it is by then, or nothing; no more than [`ENVIRONMENT_MAX`] of one, and [`BYTES_PER_SECOND`] of all.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -56,14 +56,14 @@ impl Environments {
         Some(format!("{} ({how})", found.as_deref().unwrap_or("LD_")).into())
     }
 
-    /// The environment of the process `pid` that began `start` nanoseconds after boot, if it lies at
-    /// `address` still; `None` when that cannot be read whole.
-    fn read(&mut self, pid: u32, start: u64, address: u64) -> Option<Search> {
+    /// The environment of the process `pid` that began `start` nanoseconds after boot, if it begins
+    /// and ends where it did (`given`); `None` when that cannot be read whole.
+    fn read(&mut self, pid: u32, start: u64, given: (u64, u64)) -> Option<Search> {
         // Whatever the process does next, this is the memory that it had when this was opened.
         let file = File::open(format!("/proc/{pid}/environ")).ok()?;
         let (begins, ends) = procfs::environment_at(pid, start / host::NANOS_PER_TICK)?;
         let length = ends.checked_sub(begins).filter(|length| *length <= ENVIRONMENT_MAX)?;
-        if begins != address || !self.may_read(length) {
+        if (begins, ends) != given || !self.may_read(length) {
             return None;
         }
         search(file.take(length), length)
@@ -204,16 +204,22 @@ mod tests {
     fn only_the_block_that_was_given_is_read() {
         let pid = std::process::id();
         let start = procfs::stat(pid).expect("runs").start_ticks;
-        let (begins, ends) = procfs::environment_at(pid, start).expect("told");
+        let given = procfs::environment_at(pid, start).expect("told");
+        let (begins, ends) = given;
         let nanos = start * host::NANOS_PER_TICK;
         let mut environments = Environments::default();
-        assert!(environments.read(pid, nanos, begins).is_some());
-        assert!(environments.read(pid, nanos, begins + 1).is_none(), "of another execution");
-        assert!(environments.read(pid, nanos + host::NANOS_PER_TICK, begins).is_none(), "another");
+        assert!(environments.read(pid, nanos, given).is_some());
+        for other in [(begins + 1, ends), (begins, ends + 1), (begins + 1, ends + 1)] {
+            assert!(
+                environments.read(pid, nanos, other).is_none(),
+                "of another execution, or moved"
+            );
+        }
+        assert!(environments.read(pid, nanos + host::NANOS_PER_TICK, given).is_none(), "another");
         environments.read = BYTES_PER_SECOND - (ends - begins) + 1;
         environments.second = host::since_boot() / 1_000_000_000;
         let same_second = environments.second;
-        let read = environments.read(pid, nanos, begins);
+        let read = environments.read(pid, nanos, given);
         assert!(read.is_none() || environments.second > same_second, "more than a second's share");
         assert!(search(&b"A=1\0"[..], 5).is_none(), "shorter than it was");
     }

@@ -114,8 +114,8 @@ pub(crate) struct Exec<'a> {
     /// Of the executable: its change time in nanoseconds since 1970, and its bytes.
     pub(crate) changed: u64,
     pub(crate) length: u64,
-    /// Where its environment lies in its memory.
-    pub(crate) environment: u64,
+    /// Where its environment begins and ends in its memory.
+    pub(crate) environment: (u64, u64),
     pub(crate) kernel_device: u32,
     pub(crate) parent: u32,
     pub(crate) session: u32,
@@ -249,7 +249,7 @@ fn exec<'a>(input: &mut Input<'a>) -> Option<Exec<'a>> {
         capabilities: input.u64()?,
         changed: input.u64()?,
         length: input.u64()?,
-        environment: input.u64()?,
+        environment: (input.u64()?, input.u64()?),
         kernel_device: input.u32()?,
         parent: input.u32()?,
         session: input.u32()?,
