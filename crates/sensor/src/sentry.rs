@@ -170,7 +170,9 @@ impl Sentry {
         let from = to.plus_nanos(ms.saturating_mul(-1_000_000));
         let detail = match stalled.cause {
             stall::Cause::Starved => "others took the CPU from the sensor",
-            stall::Cause::Held => "the sensor was stopped, frozen or held by a debugger",
+            stall::Cause::Held => {
+                "the sensor was stopped, frozen, held by a debugger or out of its group's CPU quota"
+            }
         };
         let detail = format!("{detail} for {} ms", stalled.ms);
         let reason = stalled.cause.name();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -98,9 +98,12 @@ fn a_sensor_whose_files_are_unlinked_goes_on_and_tells_who_did_it() -> Result<()
     Ok(())
 }
 
-/// A group of the CPU controller; removed at the end, when nobody is in it any more.
+/// A group of the CPU controller that has a thousandth of a CPU for itself and two that never
+/// wait; removed at the end, when nobody is in it any more.
 struct Quota {
     folder: PathBuf,
+    /// Those that use up what the group has.
+    busy: Vec<Child>,
     /// The file that limits, what it says to limit to a thousandth, and what not to.
     limit: (&'static str, &'static str, &'static str),
 }
@@ -119,18 +122,28 @@ impl Quota {
             (root.join(name), ("cpu.max", "1000 1000000", "max"))
         };
         fs::create_dir(&folder).ok()?;
-        let quota = Self { folder, limit };
+        let mut quota = Self { folder, busy: Vec::new(), limit };
         // A second, the longest there is: of the version 2 it stands in the limit itself.
         let _ = fs::write(quota.folder.join("cpu.cfs_period_us"), "1000000");
+        fs::write(quota.folder.join(limit.0), limit.1).ok()?;
+        for _ in 0..2 {
+            let child = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).spawn().ok()?;
+            let pid = child.id().to_string();
+            quota.busy.push(child);
+            fs::write(quota.folder.join("cgroup.procs"), pid).ok()?;
+        }
         Some(quota)
     }
 
     fn limit(&self, pid: u32) -> Result<()> {
-        fs::write(self.folder.join(self.limit.0), self.limit.1)?;
         Ok(fs::write(self.folder.join("cgroup.procs"), pid.to_string())?)
     }
 
-    fn let_go(&self) -> Result<()> {
+    fn let_go(&mut self) -> Result<()> {
+        for mut child in self.busy.drain(..) {
+            child.kill()?;
+            child.wait()?;
+        }
         Ok(fs::write(self.folder.join(self.limit.0), self.limit.2)?)
     }
 
@@ -159,7 +172,7 @@ impl Drop for Quota {
 fn a_starved_sensor_says_so_and_tells_what_happened_meanwhile() -> Result<()> {
     let test = "a_starved_sensor_says_so_and_tells_what_happened_meanwhile";
     needs!(test, Root, Cgroup);
-    let Some(quota) = Quota::make() else {
+    let Some(mut quota) = Quota::make() else {
         not_run(test, "no CPU controller of control groups can be used here");
         return Ok(());
     };
@@ -171,7 +184,7 @@ fn a_starved_sensor_says_so_and_tells_what_happened_meanwhile() -> Result<()> {
     execute(&mut world, "304")?;
     let pid = world.sensor().pid();
     quota.limit(pid)?;
-    // A thousandth of a CPU: each period of a second that is throttled is one in which it stood.
+    // A thousandth of a CPU, which two others of the group use up.
     let child =
         world.group.command("/bin/sh").args(["-c", "exit 0", "metsuke-starved"]).status()?;
     assert!(child.success());
