@@ -14,6 +14,9 @@ pub const CONDITION_DEPTH: usize = 32;
 pub const CONDITION_BYTES: usize = 16 * 1024;
 /// Predicates of one filter, after modifiers have multiplied its values.
 pub const FILTER_PREDICATES: usize = 20_000;
+/// Values that the placeholders of one value may make of it, multiplied. A site's list of servers
+/// has some hundreds.
+pub const PLACEHOLDER_VALUES: usize = 10_000;
 /// Memory a compiled regular expression may take, in bytes; what needs more is refused. The public
 /// set has some of 3 MB (`\\w{1,64}` with all letters of Unicode).
 pub const REGEX_BYTES: usize = 16 * 1024 * 1024;

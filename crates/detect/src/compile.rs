@@ -1,6 +1,6 @@
 //! Documents in, one immutable [`RuleSet`] and the refusals out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use metsuke_event::field;
@@ -20,7 +20,23 @@ use crate::yaml::{self, Node};
 /// Compiles `documents` together. What cannot be compiled comes back by name with the reason and
 /// touches nothing else. Order does not matter, but of two documents with one id the first counts.
 pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Arc<RuleSet>, Vec<Refused>) {
-    let mut compiler = Compiler::default();
+    compile_with(documents, Options::default())
+}
+
+/// What a site says beside its documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Values of placeholders (`%Servers%` of the modifier `expand`) by name, without percent
+    /// signs, in Sigma's notation. A rule whose placeholder has no value here is refused.
+    pub placeholders: BTreeMap<String, Vec<String>>,
+}
+
+/// Like [`compile`], with what the site says.
+pub fn compile_with(
+    documents: impl IntoIterator<Item = Document>,
+    options: Options,
+) -> (Arc<RuleSet>, Vec<Refused>) {
+    let mut compiler = Compiler { options, ..Compiler::default() };
     for document in documents {
         compiler.read(&document);
     }
@@ -31,6 +47,7 @@ pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Arc<RuleSet>, 
 
 #[derive(Default)]
 struct Compiler {
+    options: Options,
     set: RuleSet,
     refused: Vec<Refused>,
     ids: HashSet<String>,
@@ -79,7 +96,8 @@ impl Compiler {
             self.claim(&header).map_err(at)?;
             self.models.push((header, model));
         } else if node.get("detection").is_some() {
-            let (header, filter) = filter::compile(node, path, &mut self.set.predicates)?;
+            let (header, filter) =
+                filter::compile(node, path, &mut self.set.predicates, &self.options.placeholders)?;
             self.claim(&header).map_err(at)?;
             let target = Target::Filter(self.set.filters.len());
             self.name(&header, target);

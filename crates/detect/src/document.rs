@@ -69,6 +69,8 @@ pub enum Reason {
     Regex { pattern: String, error: String },
     #[error("`{0}` is no CIDR network; write address/bits")]
     Cidr(String),
+    #[error("taxonomy `{0}` is not known here; write the rule in the taxonomy `sigma`")]
+    Taxonomy(String),
     #[error("placeholder %{0}% has no values here; the site has to define it")]
     Placeholder(String),
     #[error("condition: {0}")]
@@ -107,6 +109,7 @@ impl Reason {
             Self::BadModifier(..) => "bad_modifier",
             Self::Regex { .. } => "regex",
             Self::Cidr(_) => "cidr",
+            Self::Taxonomy(_) => "taxonomy",
             Self::Placeholder(_) => "placeholder",
             Self::Condition(_) => "condition",
             Self::Aggregation(_) => "aggregation",

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod agreement;
 pub mod bounds;
+mod calendar;
 mod compile;
 mod correlate;
 mod document;
@@ -18,7 +19,7 @@ mod weigh;
 mod witness;
 mod yaml;
 
-pub use compile::compile;
+pub use compile::{Options, compile, compile_with};
 pub use document::{Document, Position, Reason, Refused};
 pub use engine::{Counters, Engine, Evicted, Findings};
 pub use reach::Reach;

@@ -223,6 +223,20 @@ impl Matcher {
             Op::Number(comparison, bound) => value_of(self).is_some_and(|value| {
                 value.to_text().trim().parse().is_ok_and(|value| comparison.holds(value, *bound))
             }),
+            Op::Part(part, comparison, bound) => value_of(self)
+                .and_then(|value| part.of(value))
+                .is_some_and(|part| comparison.holds(part, *bound)),
+            Op::FieldCased(other, relation) => {
+                let values = (value_of(self), self.original(rules, event, *other));
+                matches!(values, (Some(left), Some(right))
+                    if relation.holds(&left.to_text(), &right.to_text()))
+            }
+            Op::FieldNumber(other, comparison) => {
+                let number = |value: ValueRef<'_>| value.to_text().trim().parse::<f64>().ok();
+                let left = value_of(self).and_then(number);
+                let right = self.original(rules, event, *other).and_then(number);
+                matches!((left, right), (Some(left), Some(right)) if comparison.holds(left, right))
+            }
             Op::Field(other, relation) => {
                 let (Some(left), Some(right)) =
                     (self.lowered(rules, event, field), self.lowered(rules, event, *other))

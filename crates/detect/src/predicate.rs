@@ -7,6 +7,7 @@ use memchr::memmem::Finder;
 use metsuke_event::FieldId;
 use regex::Regex;
 
+use crate::calendar::TimePart;
 use crate::sigma::pattern::{Part, Pattern};
 
 /// Number of a field among those any detection asks for.
@@ -31,6 +32,7 @@ pub(crate) struct FieldKey {
 /// How a number is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
+    Equal,
     Less,
     LessOrEqual,
     Greater,
@@ -63,8 +65,14 @@ pub(crate) enum Op {
     Unset,
     /// The value is set.
     Set,
+    /// A part of the value, which is a time.
+    Part(TimePart, Comparison, f64),
     /// It relates to another field's value, both lower-cased.
     Field(FieldIx, Relation),
+    /// The same, both as they are.
+    FieldCased(FieldIx, Relation),
+    /// It is a number that compares so with another field's.
+    FieldNumber(FieldIx, Comparison),
 }
 
 /// How a value relates to another field's.
@@ -124,6 +132,7 @@ impl Relation {
 impl Comparison {
     pub(crate) fn holds(self, value: f64, bound: f64) -> bool {
         match self {
+            Self::Equal => value.total_cmp(&bound).is_eq(),
             Self::Less => value < bound,
             Self::LessOrEqual => value <= bound,
             Self::Greater => value > bound,

@@ -12,3 +12,5 @@ pub(crate) mod model;
 pub(crate) mod modifier;
 pub(crate) mod necessary;
 pub(crate) mod pattern;
+pub(crate) mod placeholder;
+pub(crate) mod value;

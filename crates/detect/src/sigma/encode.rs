@@ -58,7 +58,7 @@ pub(crate) fn dashes(pattern: &Pattern) -> Result<Vec<Pattern>, Reason> {
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || *c == '_');
-            let dash = matches!(c, '-' | '/') && !word(before.as_ref()) && word(chars.peek());
+            let dash = DASHES.contains(&c) && !word(before.as_ref()) && word(chars.peek());
             before = Some(c);
             if !dash {
                 for piece in &mut pieces {

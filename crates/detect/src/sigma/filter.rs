@@ -9,7 +9,8 @@ use crate::filter::{Clause, Expr, Filter};
 use crate::predicate::{ANY_TEXT, FieldIx, FieldKey, Op, Predicates};
 use crate::sigma::condition::{self, Condition};
 use crate::sigma::header::{self, Header, Source};
-use crate::sigma::modifier::{self, Asked, Modifiers};
+use crate::sigma::modifier::{self, Asked, Modifiers, Other};
+use crate::sigma::placeholder::Placeholders;
 use crate::yaml::{Kind, Node, cut};
 
 type Refusal = (Reason, Option<Position>);
@@ -19,6 +20,7 @@ pub(crate) fn compile(
     node: &Node,
     path: &str,
     predicates: &mut Predicates,
+    placeholders: &Placeholders,
 ) -> Result<(Header, Filter), Refusal> {
     let at = |reason| (reason, Some(node.at));
     let mut header = header::parse(node, path, Layer::Filter).map_err(at)?;
@@ -27,6 +29,7 @@ pub(crate) fn compile(
     let detection = node.get("detection").ok_or_else(|| at(Reason::Missing("detection")))?;
     let mut reader = Reader {
         predicates,
+        placeholders,
         category: source.category.clone(),
         search: 0,
         clauses: Vec::new(),
@@ -102,6 +105,7 @@ fn join(condition: &Condition, searches: &[Expr]) -> Expr {
 
 struct Reader<'p> {
     predicates: &'p mut Predicates,
+    placeholders: &'p Placeholders,
     category: Option<String>,
     search: usize,
     clauses: Vec<Clause>,
@@ -112,6 +116,9 @@ impl Reader<'_> {
     /// A search: a mapping (all of it), a list (one of it) of mappings and keywords, or a keyword.
     fn search(&mut self, node: &Node) -> Result<Expr, Refusal> {
         match &node.kind {
+            _ if node.is_null() => Err(empty(node)),
+            Kind::Map(entries) if entries.is_empty() => Err(empty(node)),
+            Kind::List(items) if items.is_empty() => Err(empty(node)),
             Kind::Map(entries) => {
                 let parts: Result<Vec<_>, _> =
                     entries.iter().map(|(key, value)| self.entry(key, value)).collect();
@@ -138,14 +145,14 @@ impl Reader<'_> {
         if key.is_empty() || key.starts_with('|') {
             return self.keywords(key, value);
         }
-        let modifiers = modifier::parse(key).map_err(|reason| (reason, Some(value.at)))?;
+        let modifiers = modifier::parse(key).map_err(|(reason, _)| (reason, Some(value.at)))?;
         let field = self.field(&modifiers.field);
         self.values(field, &modifiers, key, value)
     }
 
     fn keywords(&mut self, key: &str, value: &Node) -> Result<Expr, Refusal> {
-        let mut modifiers = modifier::parse(key).map_err(|reason| (reason, Some(value.at)))?;
-        modifiers.keyword();
+        let mut modifiers = modifier::parse(key).map_err(|(reason, _)| (reason, Some(value.at)))?;
+        modifiers.keyword().map_err(|reason| (reason, Some(value.at)))?;
         self.values(ANY_TEXT, &modifiers, key, value)
     }
 
@@ -170,7 +177,9 @@ impl Reader<'_> {
         }
         let mut parts = Vec::with_capacity(items.len());
         for item in items {
-            let asked = modifiers.asked(item).map_err(|reason| (reason, Some(item.at)))?;
+            let asked = modifiers
+                .asked(item, self.placeholders)
+                .map_err(|reason| (reason, Some(item.at)))?;
             self.used += asked.len();
             if self.used > bounds::FILTER_PREDICATES {
                 return Err((Reason::TooLarge("predicates of a filter"), Some(item.at)));
@@ -184,9 +193,14 @@ impl Reader<'_> {
             let variants = asked.into_iter().map(|asked| {
                 let (key, op) = match asked {
                     Asked::Op(key, op) => (key, op),
-                    Asked::Field(name, relation) => {
+                    Asked::Field(name, how) => {
                         let other = self.field(&name);
-                        (format!("field {} {relation:?}", other.0), Op::Field(other, relation))
+                        let op = match how {
+                            Other::Folded(relation) => Op::Field(other, relation),
+                            Other::Cased(relation) => Op::FieldCased(other, relation),
+                            Other::Number(comparison) => Op::FieldNumber(other, comparison),
+                        };
+                        (format!("field {} {how:?}", other.0), op)
                     }
                 };
                 Expr::Pred(self.predicates.predicate(field, key, op), clause)
@@ -196,6 +210,10 @@ impl Reader<'_> {
         let joined = if modifiers.all { Expr::all(parts) } else { Expr::any(parts) };
         Ok(if modifiers.negated { Expr::Not(Box::new(joined)) } else { joined })
     }
+}
+
+fn empty(node: &Node) -> Refusal {
+    (wrong("a search", "something to look for: it is empty"), Some(node.at))
 }
 
 fn wrong(field: &str, expected: &'static str) -> Reason {

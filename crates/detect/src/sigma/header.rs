@@ -44,6 +44,9 @@ pub(crate) struct Header {
 pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Reason> {
     let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     let texts = |key: &str| node.get(key).map(Node::texts).unwrap_or_default();
+    if let Some(taxonomy) = text("taxonomy").filter(|taxonomy| taxonomy != "sigma") {
+        return Err(Reason::Taxonomy(cut(&taxonomy)));
+    }
     let title = text("title").ok_or(Reason::Missing("title"))?;
     let name = text("name");
     let id = text("id").or_else(|| name.clone()).ok_or(Reason::Missing("id"))?;
@@ -115,8 +118,8 @@ pub(crate) fn source(node: &Node) -> Result<Source, Reason> {
             "product" => found.product = value(),
             "category" => found.category = value(),
             "service" => found.service = value(),
-            "definition" | "description" => {}
-            other => return Err(Reason::UnknownKey(format!("logsource.{}", cut(other)))),
+            // `definition` and whatever else says how to get the log; nothing is asked by it.
+            _ => {}
         }
     }
     if found == Source::default() {
