@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people in front of a terminal")]
 
+mod actions;
 mod atomics;
 mod bench;
 mod build;
@@ -60,6 +61,8 @@ enum Command {
     Tables(tables::Options),
     /// Measure: sensor, detect, ingest or search (docs/benchmarks.md).
     Bench(bench::Options),
+    /// Do the action of every shipped detection and ask whether the detection struck.
+    Actions(actions::Options),
     /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
     Atomics(atomics::Options),
     /// Flood, soak or idle the real product: what is lost, what memory and the wire cost.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Codegen(options) => codegen::main(&options),
         Command::Tables(options) => tables::main(&options),
         Command::Bench(options) => bench::main(&options),
+        Command::Actions(options) => actions::main(&options),
         Command::Atomics(options) => atomics::main(&options),
         Command::Load(options) => load::main(&options),
         Command::Fuzz(options) => fuzz::main(&options),

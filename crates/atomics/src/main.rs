@@ -8,7 +8,6 @@ mod judge;
 mod report;
 mod room;
 mod truth;
-mod watch;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use metsuke_atomics::watch::Watch;
 use metsuke_detect::{Engine, RuleSet, compile};
 use metsuke_event::Event;
 
@@ -24,7 +24,6 @@ use compare::Told;
 use document::Atomic;
 use report::{Line, Totals};
 use room::{Ending, Room};
-use watch::Watch;
 
 /// Most missing deeds named for one test.
 const NAMED_MAX: usize = 20;

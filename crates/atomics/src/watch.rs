@@ -29,7 +29,7 @@ struct Heard {
 
 /// A control group above those of the rooms, watched.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     group: PathBuf,
     probe: Option<Probe>,
     heard: Arc<Mutex<Heard>>,
@@ -39,7 +39,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Makes the group and watches it with tier 2.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let root = cgroup_root().ok_or_else(|| anyhow!("there is no cgroup v2 hierarchy here"))?;
         let group = root.join(format!("metsuke-atomics-{}", std::process::id()));
         std::fs::create_dir(&group).context("cannot make a control group; run as root")?;
@@ -59,13 +59,13 @@ impl Watch {
     }
 
     /// The control group above all rooms.
-    pub(crate) fn group(&self) -> &Path {
+    pub fn group(&self) -> &Path {
         &self.group
     }
 
     /// What was told of the room whose control group is `group`, everything included that happened
     /// before this call: a program with a name of its own is run there and waited for.
-    pub(crate) fn of(&self, group: &Path) -> Result<Vec<Event>> {
+    pub fn of(&self, group: &Path) -> Result<Vec<Event>> {
         let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mark = format!("metsuke-mark-{name}");
         let join = format!("echo $$ > {}/cgroup.procs && exec true {mark}", group.display());
@@ -91,8 +91,15 @@ impl Watch {
         }
     }
 
+    /// What was told of that room since it was asked for last; nothing is waited for.
+    pub fn take(&self, group: &Path) -> Vec<Event> {
+        let name = group.file_name().unwrap_or_default().to_string_lossy();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.told.remove(name.as_ref()).unwrap_or_default()
+    }
+
     /// Losses the sensor told of.
-    pub(crate) fn lost(&self) -> u64 {
+    pub fn lost(&self) -> u64 {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).lost
     }
 }

@@ -1,0 +1,3 @@
+# chmod +x on a file below /tmp.
+prepare() { echo data >/tmp/part; }
+act() { chmod +x /tmp/part; }

@@ -1,0 +1,2 @@
+# rm of root's command history.
+act() { rm /root/.bash_history; }

@@ -1,0 +1,2 @@
+# id, the commonest of all questions about a host.
+act() { id; }

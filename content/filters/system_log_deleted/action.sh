@@ -1,0 +1,2 @@
+# perl removes the system's log.
+act() { perl -e 'unlink "/var/log/syslog"'; }

@@ -1,0 +1,3 @@
+# curl sends a file that lies below /tmp (a harmless program by that name).
+prepare() { stand_in curl; }
+act() { curl -s -T /tmp/part.tgz http://127.0.0.1/up; }

@@ -1,0 +1,7 @@
+//! What both programs of this package share: the sensor's eyes over rooms, and the actions of
+//! shipped detections.
+//!
+//! Leaves the atomics themselves to `main.rs`.
+
+pub mod actions;
+pub mod watch;
