@@ -8,14 +8,17 @@ use metsuke_event::finding::Layer;
 
 use crate::bounds;
 use crate::correlate::{Question, Rule};
-use crate::document::{Document, Position, Reason, Refused};
+use crate::document::{Document, Position, Reason, Refusal, Refused};
 use crate::predicate::{FieldIx, FieldKey};
 use crate::ruleset::{Meta, RuleSet};
 use crate::sigma::correlation::{self, Correlation};
 use crate::sigma::header::{self, Header};
+use crate::sigma::narrow::{self, Narrowing};
 use crate::sigma::{filter, model};
 use crate::weigh::Model;
 use crate::yaml::{self, Node};
+
+mod narrowing;
 
 /// Compiles `documents` together. What cannot be compiled comes back by name with the reason and
 /// touches nothing else. Order does not matter, but of two documents with one id the first counts.
@@ -41,6 +44,7 @@ pub fn compile_with(
         compiler.read(&document);
     }
     compiler.resolve_rules();
+    compiler.resolve_narrowings();
     compiler.resolve_models();
     compiler.finish()
 }
@@ -56,6 +60,7 @@ struct Compiler {
     names: HashMap<String, String>,
     rules: Vec<(Header, Correlation)>,
     models: Vec<(Header, model::Model)>,
+    narrowings: Vec<Narrowing>,
     depth: Vec<usize>,
 }
 
@@ -83,38 +88,43 @@ impl Compiler {
         }
     }
 
-    fn read_node(&mut self, path: &str, node: &Node) -> Result<(), (Reason, Option<Position>)> {
-        let at = |reason| (reason, Some(node.at));
-        if node.get("correlation").is_some() {
-            let header = header::parse(node, path, Layer::Rule).map_err(at)?;
-            let correlation = correlation::parse(node).map_err(at)?;
-            self.claim(&header).map_err(at)?;
+    fn read_node(&mut self, path: &str, node: &Node) -> Result<(), Refusal> {
+        if let Some(correlation) = node.get("correlation") {
+            let header = header::parse(node, path, Layer::Rule)?;
+            let correlation =
+                correlation::parse(node).map_err(|reason| correlation.refuse_key(reason, 0))?;
+            self.claim(&header.meta.detection.id, node)?;
             self.rules.push((header, correlation));
         } else if node.get("model").is_some() {
-            let header = header::parse(node, path, Layer::Model).map_err(at)?;
-            let model = model::parse(node).map_err(at)?;
-            self.claim(&header).map_err(at)?;
+            let header = header::parse(node, path, Layer::Model)?;
+            let model = model::parse(node)?;
+            self.claim(&header.meta.detection.id, node)?;
             self.models.push((header, model));
+        } else if node.get("filter").is_some() {
+            let narrowing = narrow::parse(node, path)?;
+            self.claim(&narrowing.id, node)?;
+            self.narrowings.push(narrowing);
         } else if node.get("detection").is_some() {
+            let predicates = &mut self.set.predicates;
             let (header, filter) =
-                filter::compile(node, path, &mut self.set.predicates, &self.options.placeholders)?;
-            self.claim(&header).map_err(at)?;
+                filter::compile(node, path, predicates, &self.options.placeholders)?;
+            self.claim(&header.meta.detection.id, node)?;
             let target = Target::Filter(self.set.filters.len());
             self.name(&header, target);
             self.set.filters.push(header.meta);
             self.set.compiled.push(filter);
         } else {
-            return Err(at(Reason::UnknownKind));
+            return Err(node.refuse(Reason::UnknownKind));
         }
         Ok(())
     }
 
-    fn claim(&mut self, header: &Header) -> Result<(), Reason> {
-        let id = &header.meta.detection.id;
-        if !self.ids.insert(id.clone()) {
-            return Err(Reason::DuplicateId(id.clone()));
+    fn claim(&mut self, id: &str, node: &Node) -> Result<(), Refusal> {
+        if self.ids.insert(id.to_owned()) {
+            return Ok(());
         }
-        Ok(())
+        let at = node.get("id").or_else(|| node.get("name")).unwrap_or(node);
+        Err(at.refuse(Reason::DuplicateId(id.to_owned())))
     }
 
     fn name(&mut self, header: &Header, target: Target) {

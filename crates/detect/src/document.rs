@@ -26,6 +26,9 @@ impl fmt::Display for Position {
     }
 }
 
+/// A reason, and where in the document when it is known.
+pub(crate) type Refusal = (Reason, Option<Position>);
+
 /// A document that was not compiled, with the reason. The others are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -83,6 +86,12 @@ pub enum Reason {
         "correlation type `{0}` is not supported; use event_count, value_count, temporal or temporal_ordered"
     )]
     CorrelationType(String),
+    #[error(
+        "`{filter}` asks for another log source than this document, so it cannot narrow it; leave it out"
+    )]
+    OtherSource { filter: String },
+    #[error("`{0}` is a rule; a Sigma filter narrows single filters")]
+    NotAFilter(String),
     #[error("it refers to `{0}`, which is not among the compiled detections")]
     UnknownReference(String),
     #[error("it stands on itself by way of `{0}`")]
@@ -91,7 +100,9 @@ pub enum Reason {
     DuplicateId(String),
     #[error("`{0}` is no duration; write a number and s, m, h or d")]
     Duration(String),
-    #[error("it is neither a filter (`detection`), a rule (`correlation`) nor a model (`model`)")]
+    #[error(
+        "it is no detection: it has none of `detection`, `filter`, `correlation`, `sequence`, `first-seen`, `threshold` and `model`"
+    )]
     UnknownKind,
     #[error("`{0}` is not known here; correct the name or leave it out")]
     UnknownKey(String),
@@ -114,6 +125,8 @@ impl Reason {
             Self::Condition(_) => "condition",
             Self::Aggregation(_) => "aggregation",
             Self::CorrelationType(_) => "correlation_type",
+            Self::OtherSource { .. } => "other_source",
+            Self::NotAFilter(_) => "not_a_filter",
             Self::UnknownReference(_) => "unknown_reference",
             Self::Cycle(_) => "cycle",
             Self::DuplicateId(_) => "duplicate_id",

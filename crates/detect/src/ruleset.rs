@@ -32,6 +32,8 @@ pub struct Meta {
     pub status: String,
     /// Log source `product/category/service` with `*` for what is open; empty but for filters.
     pub log_source: String,
+    /// Ids of the Sigma filter documents that narrow it; empty but for filters.
+    pub narrowed_by: Vec<String>,
 }
 
 /// One plan for each kind of activity, built when first asked for.
@@ -50,6 +52,8 @@ pub struct RuleSet {
     pub(crate) filters: Vec<Meta>,
     pub(crate) rules: Vec<Meta>,
     pub(crate) models: Vec<Meta>,
+    /// Sigma filter documents in force.
+    pub(crate) narrowings: usize,
     /// Beside `filters`.
     pub(crate) compiled: Vec<Filter>,
     /// Beside `rules`; a rule stands on filters and on rules before it.
@@ -81,6 +85,11 @@ impl RuleSet {
     /// The models.
     pub fn models(&self) -> impl ExactSizeIterator<Item = &Meta> {
         self.models.iter()
+    }
+
+    /// How many Sigma filter documents (`filter:`) narrow filters; [`Meta::narrowed_by`] says which.
+    pub fn narrowings(&self) -> usize {
+        self.narrowings
     }
 
     /// Every detection: filters, rules, models.

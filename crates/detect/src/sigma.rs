@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod header;
 pub(crate) mod model;
 pub(crate) mod modifier;
+pub(crate) mod narrow;
 pub(crate) mod necessary;
 pub(crate) mod pattern;
 pub(crate) mod placeholder;

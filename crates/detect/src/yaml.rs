@@ -10,13 +10,17 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use crate::bounds;
-use crate::document::{Position, Reason};
+use crate::document::{Position, Reason, Refusal};
 
 /// A node and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) at: Position,
+    /// Where its key begins, when it stands in a mapping; else where it begins itself.
+    pub(crate) key_at: Position,
+    /// Where its first character stands, when each of the others is one column further.
+    text_at: Option<Position>,
 }
 
 /// What a node is.
@@ -72,8 +76,24 @@ impl Node {
         self.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect()
     }
 
-    fn empty_scalar(at: Position) -> Self {
-        Self { kind: Kind::Scalar { text: String::new(), plain: true }, at }
+    /// `reason`, at this node.
+    pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
+        (reason, Some(self.at))
+    }
+
+    /// `reason`, at character `offset` of its key.
+    pub(crate) fn refuse_key(&self, reason: Reason, offset: usize) -> Refusal {
+        (reason, Some(Position { column: self.key_at.column + offset, ..self.key_at }))
+    }
+
+    /// `reason`, at character `offset` of its text.
+    pub(crate) fn refuse_text(&self, reason: Reason, offset: usize) -> Refusal {
+        let at = self.text_at.map(|at| Position { column: at.column + offset, ..at });
+        (reason, Some(at.unwrap_or(self.at)))
+    }
+
+    fn new(kind: Kind, at: Position) -> Self {
+        Self { kind, at, key_at: at, text_at: None }
     }
 
     fn size(&self) -> usize {
@@ -93,7 +113,7 @@ impl Node {
 
 /// The documents of `text`; those before an error are not given, for a broken file is refused
 /// whole.
-pub(crate) fn parse(text: &str) -> Result<Vec<Node>, (Reason, Option<Position>)> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Node>, Refusal> {
     if text.len() > bounds::DOCUMENT_BYTES {
         return Err((Reason::TooLarge("bytes of a document"), None));
     }
@@ -104,13 +124,25 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, (Reason, Option<Position>)>
             (Reason::Yaml(error.info().to_owned()), Some(position(error.marker())))
         })?;
         let at = position(&span.start);
-        builder.take(event, at).map_err(|reason| (reason, Some(at)))?;
+        builder.take(event, at, position(&span.end)).map_err(|reason| (reason, Some(at)))?;
     }
     Ok(builder.documents)
 }
 
 fn position(marker: &Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
+}
+
+/// Where the first character of a scalar stands, when it is written on one line without escapes.
+fn text_at(text: &str, style: ScalarStyle, at: Position, end: Position) -> Option<Position> {
+    let quote = match style {
+        ScalarStyle::Plain => 0,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
+        _ => return None,
+    };
+    let straight = at.line == end.line
+        && end.column.checked_sub(at.column) == Some(text.chars().count() + 2 * quote);
+    straight.then_some(Position { column: at.column + quote, ..at })
 }
 
 /// A list or mapping that is not closed yet.
@@ -122,7 +154,7 @@ struct Open {
 
 enum Opened {
     List(Vec<Node>),
-    Map { entries: Vec<(String, Node)>, key: Option<String> },
+    Map { entries: Vec<(String, Node)>, key: Option<Position> },
 }
 
 #[derive(Default)]
@@ -134,12 +166,13 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Reason> {
+    fn take(&mut self, event: Event<'_>, at: Position, end: Position) -> Result<(), Reason> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
+                let text_at = text_at(&text, style, at, end);
                 let kind = Kind::Scalar { text: text.into_owned(), plain };
-                self.close(Node { kind, at }, anchor)
+                self.close(Node { text_at, ..Node::new(kind, at) }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(at, anchor, Opened::List(Vec::new())),
             Event::MappingStart(anchor, _) => {
@@ -154,7 +187,7 @@ impl Builder {
                     Opened::Map { entries, .. } => Kind::Map(entries),
                 };
                 self.nodes -= 1; // counted when it began; `close` counts it again
-                self.close(Node { kind, at: open.at }, open.anchor)
+                self.close(Node::new(kind, open.at), open.anchor)
             }
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor) else {
@@ -166,7 +199,7 @@ impl Builder {
                     return Err(Reason::TooLarge("nodes of a document, aliases counted"));
                 }
                 self.nodes += size - 1;
-                let node = Node { at, ..node.clone() };
+                let node = Node { at, text_at: None, ..node.clone() };
                 self.close(node, 0)
             }
             Event::DocumentStart(_) => {
@@ -216,13 +249,13 @@ impl Builder {
                 if entries.iter().any(|(name, _)| *name == text) {
                     return Err(Reason::Yaml(format!("key `{}` stands twice", cut(&text))));
                 }
-                entries.push((text.clone(), Node::empty_scalar(node.at)));
-                *key = Some(text);
+                *key = Some(node.text_at.unwrap_or(node.at));
+                let empty = Kind::Scalar { text: String::new(), plain: true };
+                entries.push((text, Node::new(empty, node.at)));
             }
             Opened::Map { entries, key: key @ Some(_) } => {
-                *key = None;
-                if let Some(last) = entries.last_mut() {
-                    last.1 = node;
+                if let (Some(last), Some(key_at)) = (entries.last_mut(), key.take()) {
+                    last.1 = Node { key_at, ..node };
                 }
             }
         }
@@ -254,6 +287,13 @@ mod tests {
         assert_eq!(nodes.len(), 2);
         assert_eq!(nodes[1].get("b").expect("b").items()[0].at.line, 4);
         assert!(matches!(nodes[1].kind, Kind::Map(_)));
+        let nodes = parse("a:\n  'k|m': \"x y\"\n  b: two\n    lines\n").expect("valid");
+        let inner = nodes[0].get("a").expect("a");
+        let place = |(_, at): crate::document::Refusal| at.expect("a place").to_string();
+        let (quoted, folded) = (&inner.entries()[0].1, &inner.entries()[1].1);
+        assert_eq!(place(quoted.refuse_key(crate::Reason::UnknownKind, 2)), "2:6");
+        assert_eq!(place(quoted.refuse_text(crate::Reason::UnknownKind, 2)), "2:13");
+        assert_eq!(place(folded.refuse_text(crate::Reason::UnknownKind, 5)), "3:6");
     }
 
     #[test]

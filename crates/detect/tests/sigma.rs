@@ -183,3 +183,56 @@ fn headers_say_more_than_is_asked() {
     let (_, refused) = compile_with([document], options());
     assert_eq!(refused[0].reason.code(), "taxonomy");
 }
+
+#[test]
+fn conditions_join_searches() {
+    let searches = "s_1: {F: a}, s_2: {G: b}, s_3: {H: c}, _own: {I: d}, ";
+    let two = &[("F", "a"), ("G", "b")][..];
+    let three = &[("F", "a"), ("G", "b"), ("H", "c")][..];
+    for (condition, on_two, on_three) in [
+        ("1 of them", true, true),
+        ("all of them", false, true),
+        ("2 of s_*", true, true),
+        ("3 of s_*", false, true),
+        ("not 1 of s_3", true, false),
+        ("not all of s_*", true, false),
+        ("s_1 and (s_3 or not _own)", true, true),
+        ("s_1 and not (s_2 and not s_3)", false, true),
+        ("s_3 or s_1 and not s_2", false, true),
+        ("[s_3, _own]", false, true),
+        ("[_own, s_1 and s_2]", true, true),
+        ("any of _*", false, false),
+    ] {
+        let text = format!("{searches}condition: {condition}");
+        assert_eq!(fires(&text, two), on_two, "{condition} on two");
+        assert_eq!(fires(&text, three), on_three, "{condition} on three");
+    }
+}
+
+#[test]
+fn refusals_point_at_the_very_word() {
+    let check = |text: &str, code: &str, at: &str| {
+        let document = Document { path: "t.yml".to_owned(), text: text.to_owned() };
+        let (_, refused) = compile_with([document], options());
+        assert_eq!(refused.len(), 1, "{text}");
+        let found = refused[0].position.map(|at| at.to_string()).unwrap_or_default();
+        assert_eq!((refused[0].reason.code(), found.as_str()), (code, at), "{text}");
+    };
+    let rule = |searches: &str| {
+        format!("title: T\nid: t\nlogsource:\n  product: test\ndetection:\n{searches}")
+    };
+    let with = |condition: &str| rule(&format!("  sel:\n    F: a\n  condition: {condition}\n"));
+    check(&with("sel and nothing"), "condition", "8:22");
+    check(&with("'sel and nothing'"), "condition", "8:23");
+    check(&with("\n    - sel\n    - 2 of sel*"), "condition", "10:7");
+    check(&with("sel | count() > 5"), "aggregation", "8:18");
+    check(&rule("  sel:\n    F|contains|gt: 5\n  condition: sel\n"), "bad_modifier", "7:16");
+    check(&rule("  sel:\n    'F|nonsense': 5\n  condition: sel\n"), "unknown_modifier", "7:8");
+    check(&rule("  sel:\n    F|re:\n      - a\n      - '('\n  condition: sel\n"), "regex", "9:9");
+    check(&rule("  sel:\n    F: a\n"), "missing", "5:1");
+    check(&rule("  sel:\n  condition: sel\n"), "wrong_type", "6:3");
+    check("title: T\nid: t\nlevel: awful\ndetection: {}\n", "wrong_type", "3:8");
+    check("title: T\nid: t\nlogsource: {ours: x}\ndetection: {}\n", "missing", "3:1");
+    check("title: T\nid: t\n\tx: y\n", "yaml", "2:5");
+    check("title: T\nid: t\n", "unknown_kind", "1:1");
+}

@@ -120,7 +120,7 @@ fn temporal(condition: Option<&Node>, rules: &[String]) -> Result<Condition, Rea
         None => Ok(Condition::All(all())),
         Some(node) => match node.text() {
             Some(text) => {
-                let parsed = condition::parse(text, rules)?;
+                let parsed = condition::parse(text, rules).map_err(|(reason, _)| reason)?;
                 if negates(&parsed) {
                     return Err(unsupported("`not` in a condition over time"));
                 }

@@ -4,7 +4,7 @@ use metsuke_event::field;
 use metsuke_event::finding::Layer;
 
 use crate::bounds;
-use crate::document::{Position, Reason};
+use crate::document::{Reason, Refusal};
 use crate::filter::{Clause, Expr, Filter};
 use crate::predicate::{ANY_TEXT, FieldIx, FieldKey, Op, Predicates};
 use crate::sigma::condition::{self, Condition};
@@ -13,7 +13,30 @@ use crate::sigma::modifier::{self, Asked, Modifiers, Other};
 use crate::sigma::placeholder::Placeholders;
 use crate::yaml::{Kind, Node, cut};
 
-type Refusal = (Reason, Option<Position>);
+/// Searches and condition, compiled.
+pub(crate) struct Body {
+    pub(crate) names: Vec<String>,
+    pub(crate) clauses: Vec<Clause>,
+    pub(crate) condition: Condition,
+    searches: Vec<Expr>,
+}
+
+impl Body {
+    /// When the condition holds.
+    pub(crate) fn expr(&self) -> Expr {
+        join(&self.condition, &self.searches)
+    }
+}
+
+/// What searches are compiled into, and for whom.
+pub(crate) struct Place<'p> {
+    pub(crate) predicates: &'p mut Predicates,
+    pub(crate) placeholders: &'p Placeholders,
+    /// The log source's category, which says what field names mean.
+    pub(crate) category: Option<String>,
+    /// Searches and clauses that stand before these.
+    pub(crate) before: (usize, usize),
+}
 
 /// Reads and compiles the filter at `node`; its predicates join `predicates`.
 pub(crate) fn compile(
@@ -22,40 +45,43 @@ pub(crate) fn compile(
     predicates: &mut Predicates,
     placeholders: &Placeholders,
 ) -> Result<(Header, Filter), Refusal> {
-    let at = |reason| (reason, Some(node.at));
-    let mut header = header::parse(node, path, Layer::Filter).map_err(at)?;
-    let source = header::source(node).map_err(at)?;
+    let mut header = header::parse(node, path, Layer::Filter)?;
+    let source = header::source(node)?;
     header.meta.log_source = shown(&source);
-    let detection = node.get("detection").ok_or_else(|| at(Reason::Missing("detection")))?;
-    let mut reader = Reader {
-        predicates,
-        placeholders,
-        category: source.category.clone(),
-        search: 0,
-        clauses: Vec::new(),
-        used: 0,
-    };
+    let detection = node.get("detection");
+    let detection = detection.ok_or_else(|| node.refuse(Reason::Missing("detection")))?;
+    let category = source.category.clone();
+    let place = Place { predicates, placeholders, category, before: (0, 0) };
+    let body = body(detection, &["condition", "timeframe"], place)?;
+    let expr = body.expr();
+    Ok((header, Filter { source, expr, clauses: body.clauses, names: body.names }))
+}
+
+/// Reads and compiles the searches of `node`, all entries but the `others`, and the condition.
+pub(crate) fn body(node: &Node, others: &[&str], place: Place<'_>) -> Result<Body, Refusal> {
+    let (search, first_clause) = place.before;
+    let mut reader = Reader { place, search, first_clause, clauses: Vec::new(), used: 0 };
     let mut names = Vec::new();
     let mut searches = Vec::new();
-    for (name, search) in detection.entries() {
-        if matches!(name.as_str(), "condition" | "timeframe") {
-            continue;
+    for (name, search) in node.entries() {
+        if !others.contains(&name.as_str()) {
+            searches.push(reader.search(search)?);
+            names.push(name.clone());
+            reader.search += 1;
         }
-        reader.search = searches.len();
-        searches.push(reader.search(search)?);
-        names.push(name.clone());
     }
     let clauses = reader.clauses;
-    let written = detection
+    let written = node
         .get("condition")
-        .ok_or((Reason::Missing("detection.condition"), Some(detection.at)))?;
+        .ok_or_else(|| node.refuse_key(Reason::Missing("condition beside the searches"), 0))?;
     let mut conditions = Vec::new();
     for item in written.items() {
-        let text = item.text().unwrap_or_default();
-        conditions.push(condition::parse(text, &names).map_err(|reason| (reason, Some(item.at)))?);
+        let text = item.text().ok_or_else(|| item.refuse(wrong("condition", "text")))?;
+        let parsed = condition::parse(text, &names);
+        conditions.push(parsed.map_err(|(reason, at)| item.refuse_text(reason, at))?);
     }
     let condition = match conditions.len() {
-        0 => return Err((Reason::Missing("detection.condition"), Some(written.at))),
+        0 => return Err(written.refuse_key(Reason::Missing("condition: it is empty"), 0)),
         1 => conditions.remove(0),
         _ => Condition::Some(1, conditions),
     };
@@ -63,10 +89,9 @@ pub(crate) fn compile(
     let sizes: Vec<usize> = searches.iter().map(Expr::size).collect();
     if !affordable(&condition, &sizes, &mut budget) {
         let what = "predicates of a filter, as its condition repeats them";
-        return Err((Reason::TooLarge(what), Some(written.at)));
+        return Err(written.refuse(Reason::TooLarge(what)));
     }
-    let expr = join(&condition, &searches);
-    Ok((header, Filter { source, expr, clauses, names }))
+    Ok(Body { names, clauses, condition, searches })
 }
 
 fn shown(source: &Source) -> String {
@@ -104,10 +129,9 @@ fn join(condition: &Condition, searches: &[Expr]) -> Expr {
 }
 
 struct Reader<'p> {
-    predicates: &'p mut Predicates,
-    placeholders: &'p Placeholders,
-    category: Option<String>,
+    place: Place<'p>,
     search: usize,
+    first_clause: usize,
     clauses: Vec<Clause>,
     used: usize,
 }
@@ -130,9 +154,7 @@ impl Reader<'_> {
                     .map(|item| match item.kind {
                         Kind::Scalar { .. } => self.keywords("", item),
                         Kind::Map(_) => self.search(item),
-                        Kind::List(_) => {
-                            Err((wrong("a search", "no list of lists"), Some(item.at)))
-                        }
+                        Kind::List(_) => Err(item.refuse(wrong("a search", "no list of lists"))),
                     })
                     .collect();
                 parts.map(Expr::any)
@@ -145,20 +167,23 @@ impl Reader<'_> {
         if key.is_empty() || key.starts_with('|') {
             return self.keywords(key, value);
         }
-        let modifiers = modifier::parse(key).map_err(|(reason, _)| (reason, Some(value.at)))?;
+        let modifiers = modifier::parse(key);
+        let modifiers = modifiers.map_err(|(reason, at)| value.refuse_key(reason, at))?;
         let field = self.field(&modifiers.field);
         self.values(field, &modifiers, key, value)
     }
 
     fn keywords(&mut self, key: &str, value: &Node) -> Result<Expr, Refusal> {
-        let mut modifiers = modifier::parse(key).map_err(|(reason, _)| (reason, Some(value.at)))?;
-        modifiers.keyword().map_err(|reason| (reason, Some(value.at)))?;
+        let modifiers = modifier::parse(key);
+        let mut modifiers = modifiers.map_err(|(reason, at)| value.refuse_key(reason, at))?;
+        modifiers.keyword().map_err(|reason| value.refuse_key(reason, 0))?;
         self.values(ANY_TEXT, &modifiers, key, value)
     }
 
     fn field(&mut self, name: &str) -> FieldIx {
-        let row = field::by_sigma(name, self.category.as_deref()).or_else(|| field::by_name(name));
-        self.predicates.field(FieldKey { id: row.map(|row| row.id), name: name.into() })
+        let category = self.place.category.as_deref();
+        let row = field::by_sigma(name, category).or_else(|| field::by_name(name));
+        self.place.predicates.field(FieldKey { id: row.map(|row| row.id), name: name.into() })
     }
 
     fn values(
@@ -173,47 +198,50 @@ impl Reader<'_> {
             _ => std::slice::from_ref(value),
         };
         if items.is_empty() {
-            return Err((wrong(key, "a value: the list is empty"), Some(value.at)));
+            return Err(value.refuse(wrong(key, "a value: the list is empty")));
         }
         let mut parts = Vec::with_capacity(items.len());
         for item in items {
-            let asked = modifiers
-                .asked(item, self.placeholders)
-                .map_err(|reason| (reason, Some(item.at)))?;
+            let asked = modifiers.asked(item, self.place.placeholders);
+            let asked = asked.map_err(|reason| item.refuse(reason))?;
             self.used += asked.len();
             if self.used > bounds::FILTER_PREDICATES {
-                return Err((Reason::TooLarge("predicates of a filter"), Some(item.at)));
+                return Err(item.refuse(Reason::TooLarge("predicates of a filter")));
             }
-            let clause = self.clauses.len();
+            let clause = self.first_clause + self.clauses.len();
             self.clauses.push(Clause {
                 search: self.search,
                 key: key.into(),
                 value: item.text().unwrap_or("null").into(),
             });
             let variants = asked.into_iter().map(|asked| {
-                let (key, op) = match asked {
-                    Asked::Op(key, op) => (key, op),
-                    Asked::Field(name, how) => {
-                        let other = self.field(&name);
-                        let op = match how {
-                            Other::Folded(relation) => Op::Field(other, relation),
-                            Other::Cased(relation) => Op::FieldCased(other, relation),
-                            Other::Number(comparison) => Op::FieldNumber(other, comparison),
-                        };
-                        (format!("field {} {how:?}", other.0), op)
-                    }
-                };
-                Expr::Pred(self.predicates.predicate(field, key, op), clause)
+                let (key, op) = self.op(asked);
+                Expr::Pred(self.place.predicates.predicate(field, key, op), clause)
             });
             parts.push(Expr::any(variants.collect()));
         }
         let joined = if modifiers.all { Expr::all(parts) } else { Expr::any(parts) };
         Ok(if modifiers.negated { Expr::Not(Box::new(joined)) } else { joined })
     }
+
+    fn op(&mut self, asked: Asked) -> (String, Op) {
+        match asked {
+            Asked::Op(key, op) => (key, op),
+            Asked::Field(name, how) => {
+                let other = self.field(&name);
+                let op = match how {
+                    Other::Folded(relation) => Op::Field(other, relation),
+                    Other::Cased(relation) => Op::FieldCased(other, relation),
+                    Other::Number(comparison) => Op::FieldNumber(other, comparison),
+                };
+                (format!("field {} {how:?}", other.0), op)
+            }
+        }
+    }
 }
 
 fn empty(node: &Node) -> Refusal {
-    (wrong("a search", "something to look for: it is empty"), Some(node.at))
+    node.refuse_key(wrong("a search", "something to look for: it is empty"), 0)
 }
 
 fn wrong(field: &str, expected: &'static str) -> Reason {

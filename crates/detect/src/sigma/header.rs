@@ -3,7 +3,7 @@
 use metsuke_event::finding::{DetectionRef, Layer, Level};
 use metsuke_event::logsource::LogSource;
 
-use crate::document::Reason;
+use crate::document::{Reason, Refusal};
 use crate::ruleset::Meta;
 use crate::yaml::{Node, cut};
 
@@ -41,15 +41,18 @@ pub(crate) struct Header {
 }
 
 /// Reads the header of `node`.
-pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Reason> {
+pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Refusal> {
     let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     let texts = |key: &str| node.get(key).map(Node::texts).unwrap_or_default();
-    if let Some(taxonomy) = text("taxonomy").filter(|taxonomy| taxonomy != "sigma") {
-        return Err(Reason::Taxonomy(cut(&taxonomy)));
+    if let Some(taxonomy) = node.get("taxonomy")
+        && let Some(name) = taxonomy.text().filter(|name| *name != "sigma")
+    {
+        return Err(taxonomy.refuse(Reason::Taxonomy(cut(name))));
     }
-    let title = text("title").ok_or(Reason::Missing("title"))?;
+    let title = text("title").ok_or_else(|| node.refuse(Reason::Missing("title")))?;
     let name = text("name");
-    let id = text("id").or_else(|| name.clone()).ok_or(Reason::Missing("id"))?;
+    let id = text("id").or_else(|| name.clone());
+    let id = id.ok_or_else(|| node.refuse(Reason::Missing("id")))?;
     let (techniques, tactics) = attack(&texts("tags"));
     Ok(Header {
         meta: Meta {
@@ -57,7 +60,8 @@ pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Rea
                 id,
                 title,
                 layer,
-                level: level(node.get("level"))?,
+                level: level(node.get("level"))
+                    .map_err(|reason| node.get("level").unwrap_or(node).refuse(reason))?,
                 techniques,
                 tactics,
             },
@@ -67,6 +71,7 @@ pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Rea
             references: texts("references"),
             status: text("status").unwrap_or_default(),
             log_source: String::new(),
+            narrowed_by: Vec::new(),
         },
         name,
     })
@@ -109,8 +114,9 @@ pub(crate) fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
 }
 
 /// Reads `logsource`.
-pub(crate) fn source(node: &Node) -> Result<Source, Reason> {
-    let source = node.get("logsource").ok_or(Reason::Missing("logsource"))?;
+pub(crate) fn source(node: &Node) -> Result<Source, Refusal> {
+    let source = node.get("logsource");
+    let source = source.ok_or_else(|| node.refuse(Reason::Missing("logsource")))?;
     let mut found = Source::default();
     for (key, value) in source.entries() {
         let value = || value.text().map(str::to_ascii_lowercase);
@@ -123,7 +129,9 @@ pub(crate) fn source(node: &Node) -> Result<Source, Reason> {
         }
     }
     if found == Source::default() {
-        return Err(Reason::Missing("logsource: product, category or service"));
+        return Err(
+            source.refuse_key(Reason::Missing("logsource: product, category or service"), 0)
+        );
     }
     Ok(found)
 }

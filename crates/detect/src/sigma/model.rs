@@ -20,7 +20,7 @@
 
 use metsuke_event::finding::Level;
 
-use crate::document::Reason;
+use crate::document::{Reason, Refusal};
 use crate::ruleset::Meta;
 use crate::sigma::header;
 use crate::yaml::{Node, cut};
@@ -99,8 +99,8 @@ impl Selector {
 }
 
 /// Reads the model of `node`.
-pub(crate) fn parse(node: &Node) -> Result<Model, Reason> {
-    let model = node.get("model").ok_or(Reason::Missing("model"))?;
+pub(crate) fn parse(node: &Node) -> Result<Model, Refusal> {
+    let model = node.get("model").ok_or_else(|| node.refuse(Reason::Missing("model")))?;
     let mut found = Model {
         timespan_nanos: 0,
         threshold: f64::NAN,
@@ -113,41 +113,48 @@ pub(crate) fn parse(node: &Node) -> Result<Model, Reason> {
         levels: Vec::new(),
     };
     for (key, value) in model.entries() {
-        match key.as_str() {
-            "timespan" => found.timespan_nanos = header::duration(value.text().unwrap_or(""))?,
-            "threshold" => found.threshold = number(key, value)?,
+        found.read(key, value).map_err(|reason| value.refuse_key(reason, 0))?;
+    }
+    if found.timespan_nanos == 0 {
+        return Err(model.refuse_key(Reason::Missing("model.timespan"), 0));
+    }
+    if !found.threshold.is_finite() || found.threshold < 1.0 {
+        return Err(model.refuse_key(Reason::Missing("model.threshold (1 or more)"), 0));
+    }
+    Ok(found)
+}
+
+impl Model {
+    fn read(&mut self, key: &str, value: &Node) -> Result<(), Reason> {
+        match key {
+            "timespan" => self.timespan_nanos = header::duration(value.text().unwrap_or(""))?,
+            "threshold" => self.threshold = number(key, value)?,
             "weights" => {
                 for (name, points) in value.entries() {
-                    found.weights[level(name)? as usize] = number(name, points)?;
+                    self.weights[level(name)? as usize] = number(name, points)?;
                 }
             }
             "detections" => {
                 for (name, points) in value.entries() {
-                    found.detections.push((name.clone(), number(name, points)?));
+                    self.detections.push((name.clone(), number(name, points)?));
                 }
             }
-            "counts" => found.counts = Some(selector(value)?),
-            "breadth" => found.breadth = Some(breadth(value)?),
+            "counts" => self.counts = Some(selector(value)?),
+            "breadth" => self.breadth = Some(breadth(value)?),
             "require" => {
-                found.require = value.items().iter().map(selector).collect::<Result<_, _>>()?;
+                self.require = value.items().iter().map(selector).collect::<Result<_, _>>()?;
             }
-            "in-order" => found.in_order = order(value)?,
+            "in-order" => self.in_order = order(value)?,
             "levels" => {
                 for (name, points) in value.entries() {
-                    found.levels.push((number(name, points)?, level(name)?));
+                    self.levels.push((number(name, points)?, level(name)?));
                 }
-                found.levels.sort_by(|left, right| left.0.total_cmp(&right.0));
+                self.levels.sort_by(|left, right| left.0.total_cmp(&right.0));
             }
             other => return Err(Reason::UnknownKey(format!("model.{}", cut(other)))),
         }
+        Ok(())
     }
-    if found.timespan_nanos == 0 {
-        return Err(Reason::Missing("model.timespan"));
-    }
-    if !found.threshold.is_finite() || found.threshold < 1.0 {
-        return Err(Reason::Missing("model.threshold (1 or more)"));
-    }
-    Ok(found)
 }
 
 fn order(value: &Node) -> Result<Order, Reason> {
