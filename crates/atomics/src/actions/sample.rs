@@ -13,7 +13,9 @@ use serde_json::{Map, Value as Json, json};
 const BEGIN: i64 = 1_795_341_600_000_000_000;
 
 /// Beginnings of names of fields that are left out.
-const LEFT_OUT: [&str; 22] = [
+const LEFT_OUT: [&str; 24] = [
+    "organization.id",
+    "process.start",
     "ecs.",
     "event.kind",
     "event.category",
