@@ -33,6 +33,8 @@ enum Name {
     Ingest,
     /// Questions over a filled lake.
     Search,
+    /// Ten million indicators: memory, time to load, nanoseconds a look-up.
+    Intel,
 }
 
 impl Name {
@@ -43,6 +45,7 @@ impl Name {
             Self::Detect => ("metsuke-detect", "detect"),
             Self::Ingest => ("metsuke-lake", "ingest"),
             Self::Search => ("metsuke-lake", "search"),
+            Self::Intel => ("metsuke-intel", "intel"),
         }
     }
 }

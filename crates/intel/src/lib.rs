@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod filter;
+pub mod indicator;
+pub mod normalise;
+pub mod observe;
+pub mod problem;
+pub mod read;
+pub mod refang;
+pub mod set;
+
+pub use indicator::{Action, Context, Indicator, Kind, Severity};
+pub use normalise::Refusal;
+pub use observe::{Matcher, Sighting};
+pub use problem::Problem;
+pub use read::Origin;
+pub use set::{Answer, Builder, Match, Set};
