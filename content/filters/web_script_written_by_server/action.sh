@@ -1,0 +1,3 @@
+# A program called apache2 (a shell) writes a script below the web root.
+prepare() { put /bin/bash /usr/local/bin/apache2; }
+act() { apache2 -c 'echo "<?php" >/var/www/html/up.php'; }
