@@ -30,6 +30,21 @@ pub const VALUE_BYTES: usize = 64 * 1024;
 pub const CORRELATION_KEYS: usize = 100_000;
 /// Hits remembered per correlation key.
 pub const CORRELATION_HITS: usize = 512;
+/// Hits remembered per key of a sequence: finding a chain looks at pairs of them.
+pub const SEQUENCE_HITS: usize = 128;
+/// Steps of a sequence.
+pub const SEQUENCE_STEPS: usize = 16;
+/// Detections one rule may stand on.
+pub const REFERENCES: usize = 256;
+/// Fields whose values are put together to one.
+pub const VALUE_FIELDS: usize = 8;
+/// Values remembered by first-seen rules, over all of them: 16 bytes each.
+pub const FIRST_SEEN_VALUES: usize = 500_000;
+/// Processes whose parents are remembered when a sequence asks for kinship: pids of a busy host
+/// come round after 32,768.
+pub const KIN: usize = 65_536;
+/// How far up a process's line is followed.
+pub const KIN_DEPTH: usize = 32;
 /// Storylines a model layer holds.
 pub const STORYLINES: usize = 50_000;
 /// Highlights of one alert.

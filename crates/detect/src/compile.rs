@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use metsuke_event::field;
 use metsuke_event::finding::Layer;
 
-use crate::bounds;
-use crate::correlate::{Question, Rule};
 use crate::document::{Document, Position, Reason, Refusal, Refused};
-use crate::predicate::{FieldIx, FieldKey};
+use crate::own;
+use crate::predicate::FieldIx;
+use crate::question::Question;
 use crate::ruleset::{Meta, RuleSet};
 use crate::sigma::correlation::{self, Correlation};
 use crate::sigma::header::{self, Header};
@@ -19,6 +18,7 @@ use crate::weigh::Model;
 use crate::yaml::{self, Node};
 
 mod narrowing;
+mod rules;
 
 /// Compiles `documents` together. What cannot be compiled comes back by name with the reason and
 /// touches nothing else. Order does not matter, but of two documents with one id the first counts.
@@ -62,9 +62,12 @@ struct Compiler {
     models: Vec<(Header, model::Model)>,
     narrowings: Vec<Narrowing>,
     depth: Vec<usize>,
+    /// Detections that rules keep for themselves, and those that some rule gives.
+    kept: Vec<Target>,
+    given: Vec<Target>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Filter(usize),
     Rule(usize),
@@ -89,12 +92,12 @@ impl Compiler {
     }
 
     fn read_node(&mut self, path: &str, node: &Node) -> Result<(), Refusal> {
-        if let Some(correlation) = node.get("correlation") {
+        let rule = node.get("correlation").map(correlation::parse).or_else(|| own::parse(node));
+        if let Some(rule) = rule {
             let header = header::parse(node, path, Layer::Rule)?;
-            let correlation =
-                correlation::parse(node).map_err(|reason| correlation.refuse_key(reason, 0))?;
+            let rule = rule?;
             self.claim(&header.meta.detection.id, node)?;
-            self.rules.push((header, correlation));
+            self.rules.push((header, rule));
         } else if node.get("model").is_some() {
             let header = header::parse(node, path, Layer::Model)?;
             let model = model::parse(node)?;
@@ -140,125 +143,9 @@ impl Compiler {
         self.refused.push(Refused { path: path.to_owned(), id, reason, position: at });
     }
 
-    fn refuse_meta(&mut self, meta: &Meta, reason: Reason) {
+    fn refuse_meta(&mut self, meta: &Meta, reason: Reason, at: Option<Position>) {
         let id = Some(meta.detection.id.clone());
-        self.refuse(&meta.path, id, reason, None);
-    }
-
-    /// Rules may stand on rules: those whose references are all resolved come first, in rounds.
-    fn resolve_rules(&mut self) {
-        let mut waiting = std::mem::take(&mut self.rules);
-        loop {
-            let before = waiting.len();
-            let mut later = Vec::new();
-            for (header, correlation) in waiting {
-                if correlation.rules.iter().all(|name| self.by_name.contains_key(name)) {
-                    self.resolve_rule(header, &correlation);
-                } else {
-                    later.push((header, correlation));
-                }
-            }
-            waiting = later;
-            if waiting.is_empty() || waiting.len() == before {
-                break;
-            }
-        }
-        let stuck: HashSet<String> = waiting
-            .iter()
-            .flat_map(|(header, _)| [Some(header.meta.detection.id.clone()), header.name.clone()])
-            .flatten()
-            .collect();
-        for (header, correlation) in waiting {
-            let missing = correlation.rules.iter().find(|name| !self.by_name.contains_key(*name));
-            let name = missing.cloned().unwrap_or_default();
-            let reason = if stuck.contains(&name) {
-                Reason::Cycle(name)
-            } else {
-                Reason::UnknownReference(name)
-            };
-            self.refuse_meta(&header.meta, reason);
-        }
-    }
-
-    fn resolve_rule(&mut self, mut header: Header, correlation: &Correlation) {
-        let targets: Vec<Target> =
-            correlation.rules.iter().map(|name| self.by_name[name]).collect();
-        let depth = targets.iter().map(|target| match target {
-            Target::Filter(_) => 0,
-            Target::Rule(rule) => self.depth[*rule],
-        });
-        let depth = depth.max().unwrap_or(0) + 1;
-        if depth > bounds::RULE_CHAIN {
-            self.refuse_meta(&header.meta, Reason::TooLarge("chain of rules"));
-            return;
-        }
-        let group_by = correlation.rules.iter().map(|rule| {
-            correlation
-                .group_by
-                .iter()
-                .map(|name| self.group_field(correlation, rule, name))
-                .collect()
-        });
-        let group_by: Vec<Vec<FieldIx>> = group_by.collect::<Vec<_>>();
-        let question = match &correlation.kind {
-            correlation::Kind::EventCount(least) => Question::EventCount(*least),
-            correlation::Kind::ValueCount(least, name) => {
-                Question::ValueCount(*least, self.field(name))
-            }
-            correlation::Kind::Temporal(condition) => Question::Temporal(condition.clone()),
-            correlation::Kind::TemporalOrdered => Question::Ordered,
-        };
-        self.inherit(&mut header.meta, &targets);
-        let target = Target::Rule(self.set.rules.len());
-        self.name(&header, target);
-        self.depth.push(depth);
-        self.set.correlations.push(Rule {
-            question,
-            references: correlation.rules.len(),
-            group_by,
-            timespan_nanos: correlation.timespan_nanos,
-            shown: correlation.shown.clone(),
-            stands_on: targets
-                .iter()
-                .map(|target| match target {
-                    Target::Filter(filter) => (Layer::Filter, *filter),
-                    Target::Rule(rule) => (Layer::Rule, *rule),
-                })
-                .collect(),
-        });
-        self.set.rules.push(header.meta);
-    }
-
-    /// A rule without tags of its own has those of what it stands on.
-    fn inherit(&self, meta: &mut Meta, targets: &[Target]) {
-        if !meta.detection.techniques.is_empty() || !meta.detection.tactics.is_empty() {
-            return;
-        }
-        for target in targets {
-            let from = match target {
-                Target::Filter(filter) => &self.set.filters[*filter].detection,
-                Target::Rule(rule) => &self.set.rules[*rule].detection,
-            };
-            meta.detection.techniques.extend(from.techniques.iter().cloned());
-            meta.detection.tactics.extend(from.tactics.iter().cloned());
-        }
-        for list in [&mut meta.detection.techniques, &mut meta.detection.tactics] {
-            list.sort();
-            list.dedup();
-        }
-    }
-
-    fn group_field(&mut self, correlation: &Correlation, rule: &str, name: &str) -> FieldIx {
-        let alias = correlation.aliases.iter().find(|(alias, _)| alias == name);
-        let name = alias
-            .and_then(|(_, rules)| rules.iter().find(|(of, _)| of == rule))
-            .map_or(name, |(_, field)| field);
-        self.field(name)
-    }
-
-    fn field(&mut self, name: &str) -> FieldIx {
-        let row = field::by_sigma(name, None).or_else(|| field::by_name(name));
-        self.set.predicates.field(FieldKey { id: row.map(|row| row.id), name: name.into() })
+        self.refuse(&meta.path, id, reason, at);
     }
 
     fn resolve_models(&mut self) {
@@ -268,7 +155,7 @@ impl Compiler {
             );
             if let Some(name) = wanted.find(|name| !self.by_name.contains_key(*name)) {
                 let reason = Reason::UnknownReference(name.clone());
-                self.refuse_meta(&header.meta, reason);
+                self.refuse_meta(&header.meta, reason, None);
                 continue;
             }
             let metas = self.set.filters.iter().chain(&self.set.rules);
@@ -281,6 +168,16 @@ impl Compiler {
     fn finish(mut self) -> (Arc<RuleSet>, Vec<Refused>) {
         let set = &mut self.set;
         let filters = set.filters.len();
+        set.silent = vec![false; filters + set.rules.len()];
+        for target in self.kept.iter().filter(|target| !self.given.contains(target)) {
+            match target {
+                Target::Filter(filter) => set.silent[*filter] = true,
+                Target::Rule(rule) => set.silent[filters + rule] = true,
+            }
+        }
+        set.asks_kinship = set.correlations.iter().any(|rule| {
+            matches!(&rule.question, Question::Sequence(sequence) if sequence.asks_kinship())
+        });
         set.listeners = vec![Vec::new(); filters + set.rules.len()];
         for (rule, correlation) in set.correlations.iter().enumerate() {
             for (reference, (layer, index)) in correlation.stands_on.iter().enumerate() {

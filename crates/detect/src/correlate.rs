@@ -1,52 +1,71 @@
 //! The rule layer: hits counted and joined per key in a window of event time.
 //!
 //! Windows slide and are judged at every hit, late ones too: a hit may come out of order as long as
-//! what it belongs with is still held. A rule strikes at most once per key and timespan.
-//! Invariant: at most [`bounds::CORRELATION_KEYS`] keys, at most [`bounds::CORRELATION_HITS`] hits
-//! per key; when keys are dropped the count says so.
+//! what it belongs with is still held, that is for twice the timespan. A rule strikes at most once
+//! per key and timespan. Invariant: at most [`bounds::CORRELATION_KEYS`] keys, at most
+//! [`bounds::CORRELATION_HITS`] hits per key ([`bounds::SEQUENCE_HITS`] of a sequence); what is
+//! dropped is counted.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use metsuke_event::finding::Layer;
 use metsuke_event::{EventId, Timestamp};
 
 use crate::bounds;
+use crate::first_seen::Learned;
 use crate::predicate::FieldIx;
-use crate::sigma::condition::Condition;
+use crate::question::Question;
+use crate::ruleset::RuleSet;
 
-/// A compiled correlation.
+/// A compiled rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) question: Question,
     /// How many detections it refers to.
     pub(crate) references: usize,
-    /// Per reference the fields that make the key.
-    pub(crate) group_by: Vec<Vec<FieldIx>>,
+    pub(crate) scope: Scope,
+    /// Per measure and reference the fields whose values, put together, are counted.
+    pub(crate) measures: Vec<Vec<Vec<FieldIx>>>,
     pub(crate) timespan_nanos: i64,
     /// How it was written, for people.
     pub(crate) shown: String,
     /// Per reference the filter or rule it means.
     pub(crate) stands_on: Vec<(Layer, usize)>,
+    /// Tells whether state kept for it still means the same.
+    #[expect(dead_code, reason = "checkpoints, which come next, read it")]
+    pub(crate) digest: u64,
 }
 
-/// What a correlation asks of the hits in its window.
+/// What hits must share to be joined; beside it, always, the tenant.
 #[derive(Debug)]
-pub(crate) enum Question {
-    EventCount(usize),
-    ValueCount(usize, FieldIx),
-    Temporal(Condition),
-    Ordered,
+pub(crate) enum Scope {
+    /// Per reference the fields.
+    Fields(Vec<Vec<FieldIx>>),
+    Storyline,
+    Host,
+    /// One user of one host, by this field.
+    User(FieldIx),
+    Fleet,
 }
 
 /// A hit on its way into a rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) time: Timestamp,
     pub(crate) event: EventId,
     /// Which of the rule's references it is.
     pub(crate) reference: usize,
-    /// The value that is counted, for a count of values.
-    pub(crate) value: Option<String>,
+    /// Per measure the value.
+    pub(crate) values: Vec<Option<String>>,
+    /// Its process, the parent and so on, when the rule asks for kinship.
+    pub(crate) line: Vec<String>,
+}
+
+impl Seen {
+    /// The value of a measure.
+    pub(crate) fn value(&self, measure: usize) -> Option<&str> {
+        self.values.get(measure)?.as_deref()
+    }
 }
 
 /// What a rule found: the hits it stands on, by time.
@@ -58,36 +77,40 @@ pub(crate) struct Struck {
 /// Identity of a window: rule, tenant, values of the key.
 pub(crate) type Key = (usize, u32, Vec<String>);
 
-#[derive(Debug, Default)]
-struct Window {
-    hits: VecDeque<Seen>,
-    struck: Option<Timestamp>,
-    newest: Timestamp,
+/// The hits of one key.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Window {
+    pub(crate) hits: VecDeque<Seen>,
+    pub(crate) struck: Option<Timestamp>,
+    pub(crate) newest: Timestamp,
 }
 
 /// The state of all rules.
 #[derive(Debug, Default)]
 pub(crate) struct Correlator {
-    windows: HashMap<Key, Window>,
+    pub(crate) windows: HashMap<Key, Window>,
+    pub(crate) learned: Learned,
     /// Keys dropped since the beginning.
     pub(crate) evicted: u64,
+    /// Hits dropped out of windows that were full.
+    pub(crate) evicted_hits: u64,
 }
 
 impl Correlator {
     /// Takes a hit; what the rule makes of it.
-    pub(crate) fn take(&mut self, rule: &Rule, key: Key, seen: Seen) -> Option<Struck> {
+    pub(crate) fn take(&mut self, rules: &RuleSet, key: Key, seen: Seen) -> Option<Struck> {
+        let rule = &rules.correlations[key.0];
+        if let Question::FirstSeen(asked) = rule.question {
+            let value = seen.value(0)?;
+            let new = self.learned.take(asked, key, value, seen.time);
+            return new.then(|| Struck { hits: vec![seen] });
+        }
         if !self.windows.contains_key(&key) {
             self.make_room();
         }
         let window = self.windows.entry(key).or_default();
-        let at = window.insert(rule, seen)?;
-        let hits = window.judge(rule, at)?;
-        let time = hits.last()?.time;
-        if let Some(struck) = window.struck
-            && time.nanos_since(struck).abs() < rule.timespan_nanos
-        {
-            return None;
-        }
+        let at = window.insert(rule, seen, &mut self.evicted_hits)?;
+        let (hits, time) = window.judge(rule, at)?;
         window.struck = Some(time);
         Some(Struck { hits })
     }
@@ -108,31 +131,30 @@ impl Correlator {
 
 impl Window {
     /// Puts `seen` in its place by time; its index, or nothing when it is known or too old.
-    fn insert(&mut self, rule: &Rule, seen: Seen) -> Option<usize> {
-        let oldest = self.newest.plus_nanos(-rule.timespan_nanos.saturating_mul(2));
-        if !self.hits.is_empty() && seen.time < oldest {
+    fn insert(&mut self, rule: &Rule, seen: Seen, evicted: &mut u64) -> Option<usize> {
+        let held = rule.timespan_nanos.saturating_mul(2);
+        if !self.hits.is_empty() && seen.time < self.newest.plus_nanos(-held) {
             return None;
         }
         let at = self.hits.partition_point(|hit| hit.time <= seen.time);
-        let twin = |hit: &&Seen| hit.event == seen.event && hit.reference == seen.reference;
-        if self
-            .hits
-            .iter()
-            .take(at)
-            .rev()
-            .take_while(|hit| hit.time == seen.time)
-            .any(|hit| twin(&hit))
-        {
+        let twin = |hit: &Seen| hit.event == seen.event && hit.reference == seen.reference;
+        let mut same_time = self.hits.range(..at).rev().take_while(|hit| hit.time == seen.time);
+        if same_time.any(twin) {
             return None;
         }
-        self.newest = self.newest.max(seen.time);
+        self.newest = if self.hits.is_empty() { seen.time } else { self.newest.max(seen.time) };
         self.hits.insert(at, seen);
-        let oldest = self.newest.plus_nanos(-rule.timespan_nanos.saturating_mul(2));
+        let oldest = self.newest.plus_nanos(-held);
         let mut dropped = self.hits.partition_point(|hit| hit.time < oldest);
         self.hits.drain(..dropped);
-        if self.hits.len() > bounds::CORRELATION_HITS {
-            self.hits.remove(self.least_needed(rule));
-            dropped += 1;
+        if self.hits.len() > rule.room() {
+            let least = self.least_needed(rule);
+            self.hits.remove(least);
+            *evicted += 1;
+            if least + dropped == at {
+                return None;
+            }
+            dropped += usize::from(least + dropped < at);
         }
         at.checked_sub(dropped)
     }
@@ -149,73 +171,47 @@ impl Window {
         self.hits.iter().position(|hit| hit.reference == most).unwrap_or(0)
     }
 
-    /// The hits of the first window that holds the one at `at` and answers the question.
-    fn judge(&self, rule: &Rule, at: usize) -> Option<Vec<Seen>> {
+    /// The hits of the first window that holds the one at `at` and answers the question, and the
+    /// time of its last; nothing when the rule struck within the timespan of it.
+    fn judge(&self, rule: &Rule, at: usize) -> Option<(Vec<Seen>, Timestamp)> {
+        if let Question::Sequence(sequence) = &rule.question {
+            let chain = sequence.find(&self.hits, at)?;
+            let hits: Vec<Seen> = chain.iter().map(|index| self.hits[*index].clone()).collect();
+            let time = hits.last()?.time;
+            return self.rested(rule, time).then_some((hits, time));
+        }
         let time = self.hits.get(at)?.time;
         for end in at..self.hits.len() {
-            let begin = self.hits[end].time.plus_nanos(-rule.timespan_nanos);
+            let last = self.hits[end].time;
+            let begin = last.plus_nanos(-rule.timespan_nanos);
             if begin > time {
                 break;
+            }
+            if !self.rested(rule, last) {
+                continue;
             }
             let from = self.hits.partition_point(|hit| hit.time < begin);
             let hits: Vec<&Seen> = self.hits.range(from..=end).collect();
             if let Some(found) = rule.question.answer(rule.references, &hits) {
-                return Some(found);
+                return Some((found, last));
             }
         }
         None
     }
-}
 
-impl Question {
-    /// The hits that answer it, if these do.
-    fn answer(&self, references: usize, hits: &[&Seen]) -> Option<Vec<Seen>> {
-        match self {
-            Self::EventCount(least) => {
-                let events: HashSet<&EventId> = hits.iter().map(|hit| &hit.event).collect();
-                (events.len() >= *least).then(|| hits.iter().map(|hit| (*hit).clone()).collect())
-            }
-            Self::ValueCount(least, _) => {
-                let mut values = HashSet::new();
-                let firsts: Vec<Seen> = hits
-                    .iter()
-                    .filter(|hit| hit.value.as_ref().is_some_and(|value| values.insert(value)))
-                    .map(|hit| (*hit).clone())
-                    .collect();
-                (firsts.len() >= *least).then_some(firsts)
-            }
-            Self::Temporal(condition) => {
-                let mut firsts: Vec<Option<&Seen>> = vec![None; references];
-                for hit in hits {
-                    firsts[hit.reference].get_or_insert(hit);
-                }
-                let there = |index: usize| firsts[index].is_some();
-                holds(condition, &there).then(|| {
-                    let mut found: Vec<Seen> = firsts.iter().copied().flatten().cloned().collect();
-                    found.sort_by_key(|hit| hit.time);
-                    found
-                })
-            }
-            Self::Ordered => {
-                let mut found = Vec::new();
-                for hit in hits {
-                    if hit.reference == found.len() {
-                        found.push((*hit).clone());
-                    }
-                }
-                (found.len() == references).then_some(found)
-            }
-        }
+    /// Whether it did not strike within the timespan of `time`.
+    fn rested(&self, rule: &Rule, time: Timestamp) -> bool {
+        self.struck
+            .is_none_or(|struck| time.nanos_since(struck).saturating_abs() >= rule.timespan_nanos)
     }
 }
 
-fn holds(condition: &Condition, there: &impl Fn(usize) -> bool) -> bool {
-    match condition {
-        Condition::Search(index) => there(*index),
-        Condition::Not(inner) => !holds(inner, there),
-        Condition::All(parts) => parts.iter().all(|part| holds(part, there)),
-        Condition::Some(number, parts) => {
-            parts.iter().filter(|part| holds(part, there)).count() >= *number
+impl Rule {
+    /// Hits that a window of it holds.
+    fn room(&self) -> usize {
+        match self.question {
+            Question::Sequence(_) => bounds::SEQUENCE_HITS,
+            _ => bounds::CORRELATION_HITS,
         }
     }
 }

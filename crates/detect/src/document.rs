@@ -83,7 +83,7 @@ pub enum Reason {
     )]
     Aggregation(String),
     #[error(
-        "correlation type `{0}` is not supported; use event_count, value_count, temporal or temporal_ordered"
+        "correlation type `{0}` is not known; use event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal or temporal_ordered"
     )]
     CorrelationType(String),
     #[error(
@@ -92,6 +92,8 @@ pub enum Reason {
     OtherSource { filter: String },
     #[error("`{0}` is a rule; a Sigma filter narrows single filters")]
     NotAFilter(String),
+    #[error("alias `{0}` needs one field for each of the rules, and for no other")]
+    Alias(String),
     #[error("it refers to `{0}`, which is not among the compiled detections")]
     UnknownReference(String),
     #[error("it stands on itself by way of `{0}`")]
@@ -127,6 +129,7 @@ impl Reason {
             Self::CorrelationType(_) => "correlation_type",
             Self::OtherSource { .. } => "other_source",
             Self::NotAFilter(_) => "not_a_filter",
+            Self::Alias(_) => "alias",
             Self::UnknownReference(_) => "unknown_reference",
             Self::Cycle(_) => "cycle",
             Self::DuplicateId(_) => "duplicate_id",

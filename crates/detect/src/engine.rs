@@ -7,10 +7,12 @@ use metsuke_event::logsource::LogSource;
 use metsuke_event::{Event, EventId};
 
 use crate::bounds;
-use crate::correlate::{Correlator, Question, Rule, Seen, Struck};
-use crate::matcher::Matcher;
+use crate::correlate::{Correlator, Rule, Scope, Seen, Struck};
+use crate::kin::Kin;
+use crate::matcher::{Matcher, cut};
 use crate::plan::Plan;
 use crate::predicate::FieldIx;
+use crate::question::Question;
 use crate::ruleset::RuleSet;
 use crate::sigma::header::Source;
 use crate::weigh::{Found, Weigher};
@@ -45,6 +47,13 @@ pub struct Counters {
 pub struct Evicted {
     /// Correlation keys, because [`crate::bounds::CORRELATION_KEYS`] were held.
     pub keys: u64,
+    /// Hits of correlations and sequences, because a key had
+    /// [`crate::bounds::CORRELATION_HITS`] ([`crate::bounds::SEQUENCE_HITS`]).
+    pub hits: u64,
+    /// Values of first-seen rules, because [`crate::bounds::FIRST_SEEN_VALUES`] were held.
+    pub values: u64,
+    /// Processes' parents, because [`crate::bounds::KIN`] were held.
+    pub kin: u64,
     /// Storylines, because [`crate::bounds::STORYLINES`] were held.
     pub storylines: u64,
 }
@@ -53,7 +62,13 @@ impl std::ops::Add for Evicted {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { keys: self.keys + other.keys, storylines: self.storylines + other.storylines }
+        Self {
+            keys: self.keys + other.keys,
+            hits: self.hits + other.hits,
+            values: self.values + other.values,
+            kin: self.kin + other.kin,
+            storylines: self.storylines + other.storylines,
+        }
     }
 }
 
@@ -67,6 +82,7 @@ pub struct Engine {
     matcher: Matcher,
     correlator: Correlator,
     weigher: Weigher,
+    kin: Kin,
     counters: Counters,
     /// The class an imported event had last, and its plan: recordings come in runs of one class.
     last_class: Option<(Vec<Source>, Arc<Plan>)>,
@@ -87,6 +103,7 @@ impl Engine {
             matcher: Matcher::default(),
             correlator: Correlator::default(),
             weigher: Weigher::default(),
+            kin: Kin::default(),
             counters: Counters::default(),
             last_class: None,
         }
@@ -124,7 +141,13 @@ impl Engine {
     /// What it has counted.
     pub fn counters(&self) -> Counters {
         Counters {
-            evicted: Evicted { keys: self.correlator.evicted, storylines: self.weigher.evicted },
+            evicted: Evicted {
+                keys: self.correlator.evicted,
+                hits: self.correlator.evicted_hits,
+                values: self.correlator.learned.evicted,
+                kin: self.kin.evicted,
+                storylines: self.weigher.evicted,
+            },
             ..self.counters
         }
     }
@@ -142,6 +165,9 @@ impl Engine {
 
     fn observe_with(&mut self, plan: &Plan, event: &Event) -> Findings {
         self.counters.events += 1;
+        if self.rules.asks_kinship {
+            self.kin.learn(event);
+        }
         let mut strikes = self.filters_with(plan, event);
         if strikes.is_empty() {
             return Findings::default();
@@ -150,6 +176,7 @@ impl Engine {
         let filters = strikes.len();
         self.correlate(event, &mut strikes);
         self.counters.rule_hits += (strikes.len() - filters) as u64;
+        strikes.retain(|strike| !self.rules.silent[strike.detection]);
         let alerts = self.weigh(event, &strikes);
         self.counters.alerts += alerts.len() as u64;
         Findings { hits: strikes.into_iter().map(|strike| strike.hit).collect(), alerts }
@@ -180,17 +207,9 @@ impl Engine {
             for (rule, reference) in &rules.listeners[detection] {
                 let correlation = &rules.correlations[*rule];
                 let Some(key) = self.key(&rules, correlation, *reference, event) else { continue };
-                let seen = Seen {
-                    time: event.time,
-                    event: event.id,
-                    reference: *reference,
-                    value: match &correlation.question {
-                        Question::ValueCount(_, field) => self.text(&rules, event, *field),
-                        _ => None,
-                    },
-                };
+                let seen = self.seen(&rules, correlation, *reference, event);
                 let key = (*rule, event.id.tenant.0, key);
-                if let Some(struck) = self.correlator.take(correlation, key, seen) {
+                if let Some(struck) = self.correlator.take(&rules, key, seen) {
                     let mut matched = explain(&rules, *rule, &struck);
                     matched.extend(strikes[next].hit.matched.iter().cloned());
                     matched.truncate(bounds::MATCHED_CLAUSES);
@@ -215,7 +234,38 @@ impl Engine {
         reference: usize,
         event: &Event,
     ) -> Option<Vec<String>> {
-        rule.group_by[reference].iter().map(|field| self.text(rules, event, *field)).collect()
+        let endpoint = || event.id.endpoint.to_string();
+        match &rule.scope {
+            Scope::Fields(fields) => {
+                fields[reference].iter().map(|field| self.text(rules, event, *field)).collect()
+            }
+            Scope::Storyline => {
+                let storyline = event.process.storyline.as_deref();
+                let storyline = storyline.or(event.process.uid.as_deref())?;
+                Some(vec![endpoint(), storyline.to_owned()])
+            }
+            Scope::Host => Some(vec![endpoint()]),
+            Scope::User(field) => Some(vec![endpoint(), self.text(rules, event, *field)?]),
+            Scope::Fleet => Some(Vec::new()),
+        }
+    }
+
+    /// What a rule keeps of the event for one of its references.
+    fn seen(&self, rules: &RuleSet, rule: &Rule, reference: usize, event: &Event) -> Seen {
+        let value = |fields: &Vec<FieldIx>| {
+            let texts: Option<Vec<String>> =
+                fields.iter().map(|field| self.text(rules, event, *field)).collect();
+            texts.map(|texts| texts.join("\u{1f}"))
+        };
+        let asks_kinship =
+            matches!(&rule.question, Question::Sequence(sequence) if sequence.asks_kinship());
+        Seen {
+            time: event.time,
+            event: event.id,
+            reference,
+            values: rule.measures.iter().map(|fields| value(&fields[reference])).collect(),
+            line: if asks_kinship { self.kin.line(event) } else { Vec::new() },
+        }
     }
 
     fn text(&self, rules: &RuleSet, event: &Event, field: FieldIx) -> Option<String> {
@@ -272,6 +322,13 @@ fn explain(rules: &RuleSet, rule: usize, struck: &Struck) -> Vec<Matched> {
         value: format!("{} hits in {millis} ms", struck.hits.len()),
         clause: correlation.shown.clone(),
     }];
+    if let (Question::FirstSeen(_), Some(value)) =
+        (&correlation.question, struck.hits.last().and_then(|hit| hit.value(0)))
+    {
+        let value = value.replace('\u{1f}', " + ");
+        let value = cut(&value, bounds::MATCHED_VALUE_BYTES).to_owned();
+        matched.push(Matched { field: "value".to_owned(), value, clause: "first-seen".to_owned() });
+    }
     for (reference, (layer, index)) in correlation.stands_on.iter().enumerate() {
         let count = struck.hits.iter().filter(|hit| hit.reference == reference).count();
         if count > 0 {

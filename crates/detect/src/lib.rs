@@ -9,11 +9,18 @@ mod correlate;
 mod document;
 mod engine;
 mod filter;
+mod first_seen;
+mod kin;
 mod matcher;
+#[cfg(test)]
+mod naive;
+mod own;
 mod plan;
 mod predicate;
+mod question;
 mod reach;
 mod ruleset;
+mod sequence;
 mod sigma;
 mod weigh;
 mod witness;

@@ -6,7 +6,8 @@ use metsuke_event::Kind;
 use metsuke_event::finding::{DetectionRef, Layer};
 use metsuke_event::logsource;
 
-use crate::correlate::{Question, Rule};
+use crate::correlate::Rule;
+use crate::question::Question;
 use crate::ruleset::RuleSet;
 use crate::sigma::condition::Condition;
 
@@ -69,8 +70,20 @@ impl RuleSet {
         let fires = |reference: usize| one(reference).is_some_and(|reach| reach.can_fire);
         let all = 0..rule.references;
         let can_fire = match &rule.question {
-            Question::EventCount(_) | Question::ValueCount(..) => all.clone().any(fires),
+            Question::Count(_)
+            | Question::Values(_)
+            | Question::Number(..)
+            | Question::Threshold(..)
+            | Question::FirstSeen(_) => all.clone().any(fires),
             Question::Temporal(condition) => could_hold(condition, &fires),
+            Question::Several(range) => {
+                let most = all.clone().filter(|reference| fires(*reference)).count();
+                (1..=most).any(|count| range.holds_count(count))
+            }
+            Question::Sequence(sequence) => sequence
+                .steps
+                .iter()
+                .all(|step| all.clone().any(|reference| step.is[reference] && fires(reference))),
             Question::Ordered => all.clone().all(fires),
         };
         let silent = all.filter(|reference| !fires(*reference)).filter_map(one);

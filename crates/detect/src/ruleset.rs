@@ -62,6 +62,10 @@ pub struct RuleSet {
     pub(crate) weighings: Vec<Model>,
     /// For each filter, then each rule, the rules that stand on it, with their reference to it.
     pub(crate) listeners: Vec<Vec<(usize, usize)>>,
+    /// For each filter, then each rule, whether a rule keeps its hits for itself.
+    pub(crate) silent: Vec<bool>,
+    /// Whether a sequence asks for processes' kinship.
+    pub(crate) asks_kinship: bool,
     pub(crate) predicates: Predicates,
     /// Fields by the name that imported events may use.
     pub(crate) fields_named: HashMap<Box<str>, Vec<FieldIx>>,

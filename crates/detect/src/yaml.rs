@@ -92,6 +92,24 @@ impl Node {
         (reason, Some(at.unwrap_or(self.at)))
     }
 
+    /// A number that differs for nodes that say different things, wherever they stand. Depth is
+    /// bounded by [`bounds::YAML_DEPTH`].
+    pub(crate) fn digest(&self) -> u64 {
+        let list = |kind: u8, items: &mut dyn Iterator<Item = u64>| {
+            items.fold(mix(SEED, &[kind]), |digest, item| mix(digest, &item.to_be_bytes()))
+        };
+        match &self.kind {
+            Kind::Scalar { text, plain } => mix(mix(SEED, &[u8::from(*plain)]), text.as_bytes()),
+            Kind::List(items) => list(2, &mut items.iter().map(Self::digest)),
+            Kind::Map(entries) => list(
+                3,
+                &mut entries
+                    .iter()
+                    .flat_map(|(key, value)| [mix(SEED, key.as_bytes()), value.digest()]),
+            ),
+        }
+    }
+
     fn new(kind: Kind, at: Position) -> Self {
         Self { kind, at, key_at: at, text_at: None }
     }
@@ -261,6 +279,17 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Where digests begin (the offset basis of FNV-1a).
+pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// `digest` with `bytes` mixed in (FNV-1a, with the length in front).
+pub(crate) fn mix(digest: u64, bytes: &[u8]) -> u64 {
+    let length = (bytes.len() as u64).to_be_bytes();
+    length.iter().chain(bytes).fold(digest, |digest, byte| {
+        (digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// `text` cut for a message.

@@ -149,7 +149,7 @@ fn broken_rules_are_refused() {
     assert_eq!(rule("{type: dream, rules: [a], timespan: 1m}"), "correlation_type");
     assert_eq!(rule("{type: temporal, rules: [a], timespan: soon}"), "duration");
     assert_eq!(
-        rule("{type: event_count, rules: [a], timespan: 1m, condition: {lt: 3}}"),
+        rule("{type: event_count, rules: [a], timespan: 1m, condition: {lt: 1}}"),
         "condition"
     );
     assert_eq!(

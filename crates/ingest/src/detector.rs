@@ -109,8 +109,8 @@ impl Detector {
             (state, found, events.len())
         });
         let (state, found, count) = work.await?;
-        let Evicted { keys, storylines } = state.engine.counters().evicted;
-        set(&self.metrics.evicted_keys, keys);
+        let Evicted { keys, hits, values, kin, storylines } = state.engine.counters().evicted;
+        set(&self.metrics.evicted_keys, keys + hits + values + kin);
         set(&self.metrics.evicted_storylines, storylines);
         self.state = Some(state);
         add(&self.metrics.detected, count);

@@ -125,7 +125,11 @@ impl Metrics {
             ("hits_total", "Hits stored.", read(&self.hits)),
             ("alerts_total", "Alerts raised or grown.", read(&self.alerts)),
             ("store_retries_total", "Findings stored late.", read(&self.store_retries)),
-            ("evicted_keys_total", "Correlation keys dropped.", read(&self.evicted_keys)),
+            (
+                "evicted_keys_total",
+                "What rules held and dropped: keys, hits, values, processes' parents.",
+                read(&self.evicted_keys),
+            ),
             ("evicted_storylines_total", "Storylines dropped.", read(&self.evicted_storylines)),
         ];
         list.extend(self.evictions().list());

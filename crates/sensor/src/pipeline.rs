@@ -341,9 +341,10 @@ impl Running {
     /// Counts what this thread's tables let go; all of the sensor's.
     fn evictions(&self) -> Evictions {
         let shared = &self.parts.shared;
-        let Evicted { keys, storylines } = self.dropped + self.engine.counters().evicted;
+        let Evicted { keys, hits, values, kin, storylines } =
+            self.dropped + self.engine.counters().evicted;
         set(&shared.counters.storylines, self.parts.live.evicted());
-        set(&shared.counters.detection_keys, keys);
+        set(&shared.counters.detection_keys, keys + hits + values + kin);
         set(&shared.counters.detection_storylines, storylines);
         shared.evictions()
     }
