@@ -104,6 +104,17 @@ impl Event {
         }
     }
 
+    /// Sets field `id`; false when this activity has none such, or of another type. The class is
+    /// what the activity is, and cannot be set.
+    pub fn set(&mut self, id: FieldId, value: &Value) -> bool {
+        match by_id(id).map(|spec| spec.group) {
+            Some(Group::Meta) => id != meta::CLASS && self.set_meta(id, value),
+            Some(Group::Process) => Arc::make_mut(&mut self.process).set(id, value),
+            Some(_) => self.activity.set(id, value),
+            None => false,
+        }
+    }
+
     fn set_meta(&mut self, id: FieldId, value: &Value) -> bool {
         match (id, value) {
             (meta::CLASS, Value::Text(_)) => true,

@@ -1,0 +1,165 @@
+//! Names of the system calls that rules and this crate ask for, by architecture and number.
+//!
+//! `auditd` writes numbers unless it enriches its log. Source: the kernel's
+//! `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
+
+const X86_64: &[(u32, &str)] = &[
+    (2, "open"),
+    (9, "mmap"),
+    (10, "mprotect"),
+    (42, "connect"),
+    (43, "accept"),
+    (44, "sendto"),
+    (49, "bind"),
+    (50, "listen"),
+    (56, "clone"),
+    (57, "fork"),
+    (58, "vfork"),
+    (59, "execve"),
+    (62, "kill"),
+    (76, "truncate"),
+    (77, "ftruncate"),
+    (82, "rename"),
+    (83, "mkdir"),
+    (84, "rmdir"),
+    (85, "creat"),
+    (86, "link"),
+    (87, "unlink"),
+    (88, "symlink"),
+    (90, "chmod"),
+    (91, "fchmod"),
+    (92, "chown"),
+    (93, "fchown"),
+    (94, "lchown"),
+    (101, "ptrace"),
+    (105, "setuid"),
+    (106, "setgid"),
+    (113, "setreuid"),
+    (114, "setregid"),
+    (117, "setresuid"),
+    (119, "setresgid"),
+    (132, "utime"),
+    (133, "mknod"),
+    (135, "personality"),
+    (157, "prctl"),
+    (159, "adjtimex"),
+    (161, "chroot"),
+    (164, "settimeofday"),
+    (165, "mount"),
+    (166, "umount2"),
+    (167, "swapon"),
+    (169, "reboot"),
+    (170, "sethostname"),
+    (171, "setdomainname"),
+    (175, "init_module"),
+    (176, "delete_module"),
+    (188, "setxattr"),
+    (197, "removexattr"),
+    (227, "clock_settime"),
+    (235, "utimes"),
+    (246, "kexec_load"),
+    (257, "openat"),
+    (258, "mkdirat"),
+    (259, "mknodat"),
+    (260, "fchownat"),
+    (263, "unlinkat"),
+    (264, "renameat"),
+    (265, "linkat"),
+    (266, "symlinkat"),
+    (268, "fchmodat"),
+    (272, "unshare"),
+    (280, "utimensat"),
+    (288, "accept4"),
+    (304, "open_by_handle_at"),
+    (308, "setns"),
+    (310, "process_vm_readv"),
+    (311, "process_vm_writev"),
+    (313, "finit_module"),
+    (316, "renameat2"),
+    (319, "memfd_create"),
+    (320, "kexec_file_load"),
+    (321, "bpf"),
+    (322, "execveat"),
+    (323, "userfaultfd"),
+    (425, "io_uring_setup"),
+    (437, "openat2"),
+];
+
+const AARCH64: &[(u32, &str)] = &[
+    (33, "mknodat"),
+    (34, "mkdirat"),
+    (35, "unlinkat"),
+    (36, "symlinkat"),
+    (37, "linkat"),
+    (38, "renameat"),
+    (39, "umount2"),
+    (40, "mount"),
+    (45, "truncate"),
+    (46, "ftruncate"),
+    (51, "chroot"),
+    (52, "fchmod"),
+    (53, "fchmodat"),
+    (54, "fchownat"),
+    (55, "fchown"),
+    (56, "openat"),
+    (88, "utimensat"),
+    (92, "personality"),
+    (97, "unshare"),
+    (104, "kexec_load"),
+    (105, "init_module"),
+    (106, "delete_module"),
+    (112, "clock_settime"),
+    (117, "ptrace"),
+    (129, "kill"),
+    (142, "reboot"),
+    (144, "setgid"),
+    (146, "setuid"),
+    (161, "sethostname"),
+    (167, "prctl"),
+    (170, "settimeofday"),
+    (200, "bind"),
+    (201, "listen"),
+    (202, "accept"),
+    (203, "connect"),
+    (220, "clone"),
+    (221, "execve"),
+    (222, "mmap"),
+    (226, "mprotect"),
+    (242, "accept4"),
+    (268, "setns"),
+    (270, "process_vm_readv"),
+    (271, "process_vm_writev"),
+    (273, "finit_module"),
+    (276, "renameat2"),
+    (279, "memfd_create"),
+    (280, "bpf"),
+    (281, "execveat"),
+    (294, "kexec_file_load"),
+    (425, "io_uring_setup"),
+    (437, "openat2"),
+];
+
+/// The name of system call `number` of audit's architecture `arch` (hexadecimal).
+pub(super) fn name(arch: &str, number: &str) -> Option<&'static str> {
+    let table = match arch {
+        "c000003e" | "x86_64" => X86_64,
+        "c00000b7" | "aarch64" => AARCH64,
+        _ => return None,
+    };
+    let number: u32 = number.parse().ok()?;
+    table.binary_search_by_key(&number, |(of, _)| *of).ok().map(|index| table[index].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AARCH64, X86_64, name};
+
+    #[test]
+    fn the_tables_are_ordered() {
+        assert!(X86_64.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(AARCH64.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(name("c000003e", "59"), Some("execve"));
+        assert_eq!(name("c00000b7", "221"), Some("execve"));
+        assert_eq!(name("40000003", "11"), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! Where the shared data is, and files below a folder.
+
+use std::path::{Path, PathBuf};
+
+/// The shared data, or a note that `test` was not run without it.
+pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("METSUKE_SHARED_DATA").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let found = named.unwrap_or_else(beside);
+    if found.is_dir() {
+        return Some(found);
+    }
+    eprintln!("NOT RUN: {test}: no shared data (METSUKE_SHARED_DATA, or ../shared/data)");
+    None
+}
+
+/// The files below `folder` whose names end so, in order.
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(folder, ending, &mut found);
+    found.sort();
+    found
+}
+
+fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, ending, found);
+        } else if path.extension().is_some_and(|end| end == ending) {
+            found.push(path);
+        }
+    }
+}
