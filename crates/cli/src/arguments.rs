@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+pub(crate) mod detect;
 pub(crate) mod evidence;
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, failed plan, recall \
-    below 100 %); 2 wrong usage; 3 not signed in or not allowed; 4 no such thing, or nothing found; \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, damaged file, failed \
+    plan, recall below 100 %); 2 wrong usage; 3 not signed in or not allowed; 4 no such thing, or nothing found; \
     5 refused by the state of things; 6 no server answers; 7 the server failed; 130 interrupted.";
 
 /// Longest wait that can be asked for, in seconds: a week, as long as a plan can live.
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     /// Detection content.
     #[command(subcommand)]
     Rules(Rules),
+    /// Run detections over files of events, here, without a server.
+    Detect(detect::Detect),
     /// Prove by exercise that every endpoint is seen: a unique harmless file is dropped, renamed,
     /// copied and run there, then searched for, then removed.
     Poc(Poc),

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod alert;
+mod detect;
 mod endpoint;
 mod file;
 mod login;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             terminate::run(arguments, &Client::of(arguments)?, terminate)
         }
         Command::Rules(rules) => rules::run(arguments, rules),
+        Command::Detect(one) => detect::run(arguments, one),
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
         Command::Completions { shell } => {
             let mut command = Arguments::command();

@@ -1,0 +1,160 @@
+//! Records through the engine: identity, span of time, findings to the writer.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use metsuke_detect::{Engine, RuleSet};
+use metsuke_event::finding::Alert;
+use metsuke_event::{AlertId, BootId, EndpointId, FieldId, Text, Timestamp, Value};
+use metsuke_intake::Record;
+
+use crate::command::detect::finding::{Found, Writer};
+
+/// Alerts held until the end, so that each is told once, as far as it grew. Past that the first to
+/// come is told as it is.
+const HELD_ALERTS: usize = 10_000;
+/// Host names whose endpoint id is kept.
+const HOSTS: usize = 100_000;
+
+/// The engine, and what has to be known beside it.
+pub(super) struct Lookout {
+    engine: Engine,
+    has_models: bool,
+    storyline: Option<FieldId>,
+    span: (Option<Timestamp>, Option<Timestamp>),
+    pub(super) writer: Writer,
+    hosts: HashMap<Text, EndpointId>,
+    alerts: HashMap<AlertId, (u64, Held)>,
+    /// Number of the file at hand, from 1: two files can have records of one number.
+    file: u64,
+    seq: u64,
+    pub(super) events: u64,
+    pub(super) outside: u64,
+    pub(super) matches: u64,
+}
+
+/// An alert with the event that it grew by last.
+struct Held {
+    alert: Box<Alert>,
+    found: Found,
+}
+
+impl Lookout {
+    pub(super) fn new(
+        rules: &Arc<RuleSet>,
+        span: (Option<Timestamp>, Option<Timestamp>),
+        writer: Writer,
+    ) -> Self {
+        Self {
+            engine: Engine::new(Arc::clone(rules)),
+            has_models: rules.models().len() > 0,
+            storyline: metsuke_event::field::by_name("process.storyline").map(|spec| spec.id),
+            span,
+            writer,
+            hosts: HashMap::new(),
+            alerts: HashMap::new(),
+            file: 0,
+            seq: 0,
+            events: 0,
+            outside: 0,
+            matches: 0,
+        }
+    }
+
+    /// Begins another file.
+    pub(super) fn begin(&mut self) {
+        self.file += 1;
+    }
+
+    /// What the engine dropped for want of room.
+    pub(super) fn evicted(&self) -> u64 {
+        let evicted = self.engine.counters().evicted;
+        evicted.keys + evicted.storylines
+    }
+
+    /// Runs the detections on `record` of the file called `path`.
+    pub(super) fn take(&mut self, path: &str, mut record: Record) -> io::Result<()> {
+        let time = record.event.time;
+        if self.span.0.is_some_and(|since| time < since)
+            || self.span.1.is_some_and(|until| time >= until)
+        {
+            self.outside += 1;
+            return Ok(());
+        }
+        self.events += 1;
+        self.identify(&mut record);
+        let findings = self.engine.observe_as(&record.event, &record.sources);
+        if findings.hits.is_empty() && findings.alerts.is_empty() {
+            return Ok(());
+        }
+        let found = Found::of(path, &record);
+        for hit in &findings.hits {
+            self.matches += 1;
+            self.writer.hit(hit, &found)?;
+        }
+        for alert in findings.alerts {
+            let held = Held { alert: Box::new(alert), found: found.clone() };
+            let first = self.alerts.get(&held.alert.id).map_or(self.seq, |(first, _)| *first);
+            self.alerts.insert(held.alert.id, (first, held));
+        }
+        while self.alerts.len() > HELD_ALERTS {
+            let oldest = self.alerts.iter().min_by_key(|(_, (first, _))| *first).map(|(id, _)| *id);
+            let Some((_, held)) = oldest.and_then(|id| self.alerts.remove(&id)) else { break };
+            self.tell(&held)?;
+        }
+        Ok(())
+    }
+
+    /// An imported event has no identity of ours: it gets one of its host, file and place, so that
+    /// what belongs to one host is weighed together and nothing is taken for another event.
+    fn identify(&mut self, record: &mut Record) {
+        self.seq += 1;
+        let event = &mut record.event;
+        if event.id.endpoint == EndpointId::default() {
+            let host = event.host.clone().unwrap_or_default();
+            event.id.endpoint = self.endpoint(host);
+        }
+        if event.id.boot == BootId::default() {
+            event.id.boot = BootId::from_u128(u128::from(self.file));
+            event.id.seq = self.seq;
+        }
+        if self.has_models
+            && event.process.storyline.is_none()
+            && let Some(storyline) = self.storyline
+        {
+            let host = event.host.as_deref().unwrap_or("unknown");
+            event.set(storyline, &Value::Text(format!("host:{host}").into()));
+        }
+    }
+
+    fn endpoint(&mut self, host: Text) -> EndpointId {
+        use sha2::{Digest, Sha256};
+        if let Some(known) = self.hosts.get(&host) {
+            return *known;
+        }
+        let digest = Sha256::digest(host.to_ascii_lowercase().as_bytes());
+        let (first, _) = digest.split_at(16);
+        let id = first.iter().fold(0_u128, |id, byte| id << 8 | u128::from(*byte));
+        let id = EndpointId::from_u128(id);
+        if self.hosts.len() < HOSTS {
+            self.hosts.insert(host, id);
+        }
+        id
+    }
+
+    fn tell(&mut self, held: &Held) -> io::Result<()> {
+        self.matches += 1;
+        self.writer.alert(&held.alert, &held.found)
+    }
+
+    /// Tells the alerts, in the order in which they came to be, and writes out what is held.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        let mut held: Vec<(u64, Held)> = self.alerts.drain().map(|(_, held)| held).collect();
+        held.sort_by_key(|(first, held)| (*first, held.alert.id));
+        for (_, held) in &held {
+            self.tell(held)?;
+        }
+        self.writer.flush()
+    }
+}
