@@ -276,10 +276,14 @@ pub(crate) struct Terminate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// Compile every document of a folder and name what is refused, with the reason.
+    /// Compile detections and show what is refused: where, why, and what to do.
     Check {
-        /// The folder; its `.yml` and `.yaml` files are read, at any depth.
-        folder: PathBuf,
+        /// Files, and folders whose `.yml` and `.yaml` files are read, at any depth.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// A value for a placeholder of Sigma's `expand`, as NAME=VALUE; once per value.
+        #[arg(long)]
+        placeholder: Vec<String>,
     },
 }
 

@@ -1,16 +1,21 @@
-//! `metsuke rules check`: compiles a folder of detections, here, without a server.
+//! `metsuke rules check`: compiles detections, here, without a server, and says like a compiler
+//! what is refused: where, why, and what to do.
 
+mod report;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use metsuke_detect::{Document, compile};
+use metsuke_detect::{Document, Options, RuleSet, compile_with};
 use serde_json::json;
 
 use crate::arguments::{Arguments, Rules};
 use crate::command::BAD_NEWS;
 use crate::failure::Failure;
 use crate::output::{self, clean};
+use report::Report;
 
 /// Documents that one check reads: ten times the largest public collection.
 const MAX_DOCUMENTS: usize = 50_000;
@@ -18,41 +23,92 @@ const MAX_DOCUMENTS: usize = 50_000;
 const MAX_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn run(arguments: &Arguments, rules: &Rules) -> Result<ExitCode, Failure> {
-    let Rules::Check { folder } = rules;
-    let mut paths = Vec::new();
-    collect(folder, &mut paths)?;
-    if paths.is_empty() {
-        return Err(Failure::NotFound(format!("no .yml or .yaml file in {}", folder.display())));
-    }
-    paths.sort();
-    let mut documents = Vec::with_capacity(paths.len());
-    let mut unread = Vec::new();
-    for path in paths {
-        match read(&path) {
-            Ok(text) => documents.push(Document { path: path.display().to_string(), text }),
-            Err(reason) => unread.push(format!("{}: {reason}", path.display())),
-        }
-    }
-    let count = documents.len();
-    let (set, refused) = compile(documents);
-    let filters = set.filters().count();
-    let correlations = set.rules().count();
-    let models = set.models().count();
-    let mut bad: Vec<String> = refused.iter().map(ToString::to_string).collect();
-    bad.extend(unread);
+    let Rules::Check { paths, placeholder } = rules;
+    let options = Options { placeholders: placeholders(placeholder)? };
+    let (documents, mut reports) = documents(paths)?;
+    let files = documents.len() + reports.len();
+    let texts: HashMap<String, String> =
+        documents.iter().map(|one| (one.path.clone(), one.text.clone())).collect();
+    let (set, refused) = compile_with(documents, options);
+    reports.extend(
+        refused.iter().map(|one| Report::of(one, texts.get(&one.path).map_or("", String::as_str))),
+    );
     if arguments.json {
-        output::json(&json!({ "documents": count, "filters": filters, "rules": correlations,
-            "models": models, "refused": bad }))?;
+        print_json(files, &set, &reports)?;
     } else {
-        for line in &bad {
-            output::say(&format!("refused  {}", clean(line)))?;
+        for report in &reports {
+            output::say(&clean(&report.shown()))?;
         }
         output::say(&format!(
-            "{count} documents: {filters} filters, {correlations} rules, {models} models, {} refused",
-            bad.len()
+            "{} loaded ({} filters, {} rules, {} models, {} Sigma filter documents) of {files} files, {} refused",
+            loaded(&set),
+            set.filters().count(),
+            set.rules().count(),
+            set.models().count(),
+            set.narrowings(),
+            reports.len()
         ))?;
     }
-    Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_NEWS) })
+    Ok(if reports.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_NEWS) })
+}
+
+fn loaded(set: &RuleSet) -> usize {
+    set.all().count() + set.narrowings()
+}
+
+fn print_json(files: usize, set: &RuleSet, reports: &[Report]) -> Result<(), Failure> {
+    let refused: Vec<_> = reports.iter().map(Report::json).collect();
+    output::json(&json!({
+        "documents": files,
+        "loaded": loaded(set),
+        "filters": set.filters().count(),
+        "rules": set.rules().count(),
+        "models": set.models().count(),
+        "narrowings": set.narrowings(),
+        "refused": refused,
+    }))?;
+    Ok(())
+}
+
+/// Reads `NAME=VALUE`; a name that is given again has one more value.
+fn placeholders(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in given {
+        let Some((name, value)) = one.split_once('=') else {
+            return Err(Failure::Usage(format!("`{one}` is no placeholder: write NAME=VALUE")));
+        };
+        found.entry(name.trim_matches('%').to_owned()).or_default().push(value.to_owned());
+    }
+    Ok(found)
+}
+
+/// What the files hold, in order of path, and those that could not be read.
+fn documents(paths: &[PathBuf]) -> Result<(Vec<Document>, Vec<Report>), Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            collect(path, &mut found)?;
+        } else {
+            found.push(path.clone());
+        }
+    }
+    found.sort();
+    found.dedup();
+    if found.is_empty() {
+        let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let places = places.join(", ");
+        return Err(Failure::NotFound(format!("no .yml or .yaml file in {places}")));
+    }
+    let mut documents = Vec::with_capacity(found.len());
+    let mut unread = Vec::new();
+    for path in found {
+        let name = path.display().to_string();
+        match read(&path) {
+            Ok(text) => documents.push(Document { path: name, text }),
+            Err(why) => unread.push(Report::unread(name, why)),
+        }
+    }
+    Ok((documents, unread))
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
