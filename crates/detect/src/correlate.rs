@@ -32,7 +32,6 @@ pub(crate) struct Rule {
     /// Per reference the filter or rule it means.
     pub(crate) stands_on: Vec<(Layer, usize)>,
     /// Tells whether state kept for it still means the same.
-    #[expect(dead_code, reason = "checkpoints, which come next, read it")]
     pub(crate) digest: u64,
 }
 

@@ -80,9 +80,9 @@ impl std::ops::Add for Evicted {
 pub struct Engine {
     rules: Arc<RuleSet>,
     matcher: Matcher,
-    correlator: Correlator,
-    weigher: Weigher,
-    kin: Kin,
+    pub(crate) correlator: Correlator,
+    pub(crate) weigher: Weigher,
+    pub(crate) kin: Kin,
     counters: Counters,
     /// The class an imported event had last, and its plan: recordings come in runs of one class.
     last_class: Option<(Vec<Source>, Arc<Plan>)>,

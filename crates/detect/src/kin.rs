@@ -57,7 +57,6 @@ impl Kin {
     }
 
     /// All of it, in the order it was learned.
-    #[expect(dead_code, reason = "checkpoints, which come next, read it")]
     pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Arc<str>)> {
         self.order.iter().map(|child| (child, &self.parents[child]))
     }

@@ -4,6 +4,8 @@
 mod agreement;
 pub mod bounds;
 mod calendar;
+mod checkpoint;
+mod codec;
 mod compile;
 mod correlate;
 mod document;
@@ -26,6 +28,7 @@ mod weigh;
 mod witness;
 mod yaml;
 
+pub use checkpoint::{RestoreError, Restored};
 pub use compile::{Options, compile, compile_with};
 pub use document::{Document, Position, Reason, Refused};
 pub use engine::{Counters, Engine, Evicted, Findings};

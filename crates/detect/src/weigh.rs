@@ -127,19 +127,21 @@ pub(crate) struct Found {
     pub(crate) highlight: Highlight,
 }
 
+/// A highlight with what it is of.
 #[derive(Debug)]
-struct Held {
-    detection: usize,
-    highlight: Highlight,
-    newest: Timestamp,
+pub(crate) struct Held {
+    pub(crate) detection: usize,
+    pub(crate) highlight: Highlight,
+    pub(crate) newest: Timestamp,
 }
 
+/// What struck on one storyline.
 #[derive(Debug, Default)]
-struct Storyline {
-    held: Vec<Held>,
+pub(crate) struct Storyline {
+    pub(crate) held: Vec<Held>,
     /// Revision of the alert of each model that has one.
-    revisions: BTreeMap<usize, u32>,
-    newest: Timestamp,
+    pub(crate) revisions: BTreeMap<usize, u32>,
+    pub(crate) newest: Timestamp,
 }
 
 type StorylineKey = (TenantId, EndpointId, String);
@@ -147,7 +149,7 @@ type StorylineKey = (TenantId, EndpointId, String);
 /// The state of all models.
 #[derive(Debug, Default)]
 pub(crate) struct Weigher {
-    storylines: HashMap<StorylineKey, Storyline>,
+    pub(crate) storylines: HashMap<StorylineKey, Storyline>,
     /// Storylines dropped since the beginning.
     pub(crate) evicted: u64,
 }

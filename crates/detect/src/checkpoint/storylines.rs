@@ -1,0 +1,103 @@
+//! The part of a checkpoint that models have: storylines with their highlights.
+
+use std::collections::{BTreeMap, HashMap};
+
+use metsuke_event::finding::{Highlight, Matched};
+use metsuke_event::{EndpointId, TenantId};
+
+use super::{Names, Restored, read_event, read_time, write_event, write_time};
+use crate::bounds;
+use crate::codec::{Damaged, Reader, Writer};
+use crate::weigh::{Held, Storyline, Weigher};
+
+pub(super) fn write(out: &mut Writer, weigher: &Weigher) {
+    let mut sorted: Vec<_> = weigher.storylines.iter().collect();
+    sorted.sort_by_key(|(key, _)| *key);
+    out.count(sorted.len());
+    for ((tenant, endpoint, name), storyline) in sorted {
+        out.number(u128::from(tenant.0));
+        out.number(endpoint.as_u128());
+        out.text(name);
+        write_time(out, storyline.newest);
+        out.count(storyline.revisions.len());
+        for (model, revision) in &storyline.revisions {
+            out.count(*model);
+            out.number(u128::from(*revision));
+        }
+        out.count(storyline.held.len());
+        for held in &storyline.held {
+            write_held(out, held);
+        }
+    }
+}
+
+fn write_held(out: &mut Writer, held: &Held) {
+    let highlight = &held.highlight;
+    out.count(held.detection);
+    write_time(out, held.newest);
+    write_time(out, highlight.time);
+    out.text(&highlight.process);
+    out.number(u128::from(highlight.count));
+    out.count(highlight.events.len());
+    for event in &highlight.events {
+        write_event(out, event);
+    }
+    out.count(highlight.matched.len());
+    for matched in &highlight.matched {
+        out.text(&matched.field);
+        out.text(&matched.value);
+        out.text(&matched.clause);
+    }
+}
+
+pub(super) fn read(
+    input: &mut Reader<'_>,
+    names: &Names<'_>,
+    restored: &mut Restored,
+) -> Result<Weigher, Damaged> {
+    let mut storylines = HashMap::new();
+    for _ in 0..input.count(bounds::STORYLINES)? {
+        let tenant = TenantId(input.number()?);
+        let key = (tenant, EndpointId::from_u128(input.number()?), input.text()?);
+        let newest = read_time(input)?;
+        let mut revisions = BTreeMap::new();
+        for _ in 0..input.count(names.models.len())? {
+            let model = *names.models.get(input.number::<usize>()?).ok_or(Damaged)?;
+            let revision = input.number()?;
+            if let Some(model) = model {
+                revisions.insert(model, revision);
+            }
+        }
+        let mut held = Vec::new();
+        for _ in 0..input.count(bounds::HIGHLIGHTS)? {
+            match read_held(input, names)? {
+                Some(one) => held.push(one),
+                None => restored.dropped += 1,
+            }
+        }
+        restored.taken += held.len() as u64;
+        storylines.insert(key, Storyline { held, revisions, newest });
+    }
+    Ok(Weigher { storylines, ..Weigher::default() })
+}
+
+/// One highlight; nothing when its detection is gone.
+fn read_held(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Option<Held>, Damaged> {
+    let detection = *names.detections.get(input.number::<usize>()?).ok_or(Damaged)?;
+    let newest = read_time(input)?;
+    let time = read_time(input)?;
+    let process = input.text()?;
+    let count = input.number()?;
+    let events = input.count(bounds::HIGHLIGHT_EVENTS)?;
+    let events = (0..events).map(|_| read_event(input)).collect::<Result<_, _>>()?;
+    let mut matched = Vec::new();
+    for _ in 0..input.count(bounds::MATCHED_CLAUSES)? {
+        let (field, value, clause) = (input.text()?, input.text()?, input.text()?);
+        matched.push(Matched { field, value, clause });
+    }
+    Ok(detection.map(|detection| {
+        let meta = names.rules.hit_meta(detection).detection.clone();
+        let highlight = Highlight { detection: meta, events, time, process, matched, count };
+        Held { detection, highlight, newest }
+    }))
+}
