@@ -47,5 +47,7 @@ if [ "${1:-}" = prepare ]; then
     exec 9>&-
     exec timeout -k 2 30 /bin/bash /room/kit.sh
 fi
+read -r pause </room/pause || :
+[ "$pause" = 0 ] || sleep "$pause"
 act
 exit 0

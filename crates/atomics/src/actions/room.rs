@@ -24,8 +24,9 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Prepares one below the watched group `parent`.
-    pub(super) fn new(parent: &Path, number: usize, action: &str) -> Result<Self> {
+    /// Prepares one in the new control group `group`; the action begins `pause` seconds after the
+    /// sensor sees the room.
+    pub(super) fn new(group: &Path, action: &str, pause: u64) -> Result<Self> {
         let work = tempfile::tempdir().context("no temporary folder")?;
         fs::create_dir(work.path().join("mnt"))?;
         fs::create_dir(work.path().join("room"))?;
@@ -33,9 +34,9 @@ impl Room {
         fs::write(room.join("room.sh"), include_str!("room.sh"))?;
         fs::write(room.join("kit.sh"), include_str!("kit.sh"))?;
         fs::write(room.join("action.sh"), action)?;
-        let group = parent.join(format!("a{number}"));
-        fs::create_dir(&group).context("cannot make a control group")?;
-        Ok(Self { work, group })
+        fs::write(room.join("pause"), pause.to_string())?;
+        fs::create_dir(group).context("cannot make a control group")?;
+        Ok(Self { work, group: group.to_owned() })
     }
 
     /// The control group's folder.

@@ -1,0 +1,2 @@
+# A shell writes such a file.
+act() { echo x >/usr/lib/.tidy; }
