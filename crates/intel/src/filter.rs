@@ -99,8 +99,8 @@ impl Filter {
         }
         let mut found = false;
         match address {
-            IpAddr::V4(v4) => self.net4.find(&v4.octets(), &mut |_, _, _| found = true),
-            IpAddr::V6(v6) => self.net6.find(&v6.octets(), &mut |_, _, _| found = true),
+            IpAddr::V4(v4) => self.net4.find(&v4.octets(), |_, _, _| found = true),
+            IpAddr::V6(v6) => self.net6.find(&v6.octets(), |_, _, _| found = true),
         }
         found
     }
@@ -108,7 +108,7 @@ impl Filter {
     /// Whether something may be said of a domain or those above it.
     pub fn may_hold_domain(&self, name: &str) -> bool {
         let mut found = false;
-        suffixes(name, self.seed, &mut |key, _| found = found || self.has(&key));
+        suffixes(name, self.seed, |key, _| found = found || self.has(&key));
         found
     }
 

@@ -14,4 +14,4 @@ pub use normalise::Refusal;
 pub use observe::{Matcher, Sighting};
 pub use problem::Problem;
 pub use read::Origin;
-pub use set::{Answer, Builder, Match, Set};
+pub use set::{Answer, Builder, Match, Set, Within};

@@ -5,12 +5,12 @@
 //! from the one field table; a test knows every field that names a path, hash or address.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use metsuke_event::{Event, EventId, FieldId, Text, Timestamp, Value, ValueRef, field};
 use serde::Serialize;
 
-use crate::indicator::{Action, Kind};
+use crate::indicator::{Action, Context, Kind};
 use crate::set::{Answer, Match, Set};
 
 /// What a field holds.
@@ -114,6 +114,19 @@ pub fn fields_of(class: metsuke_event::Kind) -> impl Iterator<Item = (&'static s
     rows.iter().map(|(_, name, holds)| (*name, *holds))
 }
 
+/// What one source says of a value that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Kind of the indicator.
+    pub kind: Kind,
+    /// The indicator: the value itself, or the domain or network it lies in.
+    pub indicator: String,
+    /// Who says what.
+    pub context: Arc<Context>,
+    /// Until when it holds.
+    pub expires: Option<Timestamp>,
+}
+
 /// An indicator met by a value that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sighting {
@@ -131,8 +144,7 @@ pub struct Sighting {
     /// What is to be done: alert or block, or nothing since it is known good.
     pub action: Action,
     /// What every source says.
-    #[serde(skip)]
-    pub matches: Vec<Match>,
+    pub said: Vec<Said>,
 }
 
 /// Meets events with a set.
@@ -183,12 +195,12 @@ impl<'a> Matcher<'a> {
                 kind,
                 value: value.into(),
                 action,
-                matches: answer.matches,
+                said: answer.matches.iter().map(|one| said(one, value)).collect(),
             });
         });
     }
 
-    fn answer(&self, kind: Kind, value: &str) -> Answer {
+    fn answer(&self, kind: Kind, value: &str) -> Answer<'a> {
         match kind {
             // Their look-ups take either case, and names that are none find nothing.
             Kind::Domain => self.set.look_up_domain(value.trim_end_matches('.'), self.now),
@@ -202,6 +214,15 @@ impl<'a> Matcher<'a> {
                 Err(_) => Answer::default(),
             },
         }
+    }
+}
+
+fn said(one: &Match<'_>, value: &str) -> Said {
+    Said {
+        kind: one.kind,
+        indicator: one.value(value),
+        context: Arc::clone(one.context),
+        expires: one.expires(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metsuke_event::Timestamp;
+use smallvec::SmallVec;
 
 use crate::indicator::{Action, Context, Indicator, Kind};
 use crate::normalise::Refusal;
@@ -33,27 +34,54 @@ use key::Key;
 pub(crate) use nets::{Nets, V4, V6, holds};
 use overlay::Overlay;
 
+/// The indicator of a [`Match`], beside the value that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// The value itself.
+    Itself,
+    /// A part of the value, from byte to byte: the domain above, the host of a URL.
+    Part(usize, usize),
+    /// A network: its first address and the length of its prefix.
+    Network(IpAddr, u8),
+}
+
 /// One thing that is said of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match<'a> {
     /// Kind of the indicator: a URL's host may meet a domain, an address a network.
     pub kind: Kind,
-    /// The indicator's value, where it is not the value itself: the domain above, the network.
-    pub within: Option<String>,
+    /// The indicator beside the value that was asked for.
+    pub within: Within,
     /// Who says what.
-    pub context: Arc<Context>,
+    pub context: &'a Arc<Context>,
+    /// Seconds since 1970; 0: never.
+    ends: u32,
+}
+
+impl Match<'_> {
+    /// The indicator's value; `seen` is the value that was asked for.
+    pub fn value(&self, seen: &str) -> String {
+        match self.within {
+            Within::Itself => seen.to_owned(),
+            Within::Part(start, end) => seen.get(start..end).unwrap_or(seen).to_ascii_lowercase(),
+            Within::Network(first, length) => format!("{first}/{length}"),
+        }
+    }
+
     /// Until when it holds, to the second; unset: until it is taken away.
-    pub expires: Option<Timestamp>,
+    pub fn expires(&self) -> Option<Timestamp> {
+        (self.ends > 0).then(|| Timestamp::from_millis(i64::from(self.ends) * 1000))
+    }
 }
 
 /// Everything that is said of a value, and in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// What every source says; of one source the likeliest (domain before the domain above it) first.
-    pub matches: Vec<Match>,
+pub struct Answer<'a> {
+    /// What every source says; the closest first (a domain before the domain above it).
+    pub matches: SmallVec<[Match<'a>; 1]>,
 }
 
-impl Answer {
+impl Answer<'_> {
     /// Nothing is said.
     pub fn is_empty(&self) -> bool {
         self.matches.is_empty()
@@ -260,7 +288,7 @@ impl Set {
     /// What is said of a value of `kind` in its canonical form. Of a domain also what is said of those
     /// above it, of an address also what is said of its networks; of a URL see [`Set::look_up_url`].
     /// A value that is not in canonical form is not found.
-    pub fn look_up(&self, kind: Kind, value: &str, now: Timestamp) -> Answer {
+    pub fn look_up(&self, kind: Kind, value: &str, now: Timestamp) -> Answer<'_> {
         match kind {
             Kind::Domain => self.look_up_domain(value, now),
             Kind::Ipv4 | Kind::Ipv6 => value
@@ -270,7 +298,7 @@ impl Set {
             _ => {
                 let mut answer = Answer::default();
                 if let Ok(key) = Key::of(kind, value, self.base.seed) {
-                    self.exactly(&key, now, &mut answer);
+                    self.exactly(&key, Within::Itself, now, &mut answer);
                 }
                 answer
             }
@@ -278,96 +306,100 @@ impl Set {
     }
 
     /// What is said of a SHA-256 given as bytes.
-    pub fn look_up_sha256(&self, digest: &[u8; 32], now: Timestamp) -> Answer {
+    pub fn look_up_sha256(&self, digest: &[u8; 32], now: Timestamp) -> Answer<'_> {
         let mut answer = Answer::default();
-        self.exactly(&Key::digest(Kind::Sha256, digest), now, &mut answer);
+        self.exactly(&Key::digest(Kind::Sha256, digest), Within::Itself, now, &mut answer);
         answer
     }
 
     /// What is said of an address and its networks, the narrowest first.
-    pub fn look_up_address(&self, address: IpAddr, now: Timestamp) -> Answer {
+    pub fn look_up_address(&self, address: IpAddr, now: Timestamp) -> Answer<'_> {
         let mut answer = Answer::default();
         let address = address.to_canonical();
-        self.exactly(&Key::address(address), now, &mut answer);
+        self.exactly(&Key::address(address), Within::Itself, now, &mut answer);
         let seconds = now_seconds(now);
-        self.base.networks(address, &mut |key, meta| {
+        self.base.networks(address, |key, meta| {
             if meta.holds_at(seconds) && !self.hidden(&key, meta) {
-                answer.matches.push(self.met(Kind::Cidr, key.network(), meta));
+                self.met(Kind::Cidr, key.within(), meta, &mut answer);
             }
         });
-        for key in self.overlay.networks(address) {
-            self.in_overlay(&key, now, &mut answer);
+        if !self.overlay.is_empty() {
+            for key in self.overlay.networks(address) {
+                self.in_overlay(&key, key.within(), seconds, &mut answer);
+            }
         }
         answer
     }
 
     /// What is said of a domain and those above it, the longest first. Letters may be of either case.
-    pub fn look_up_domain(&self, name: &str, now: Timestamp) -> Answer {
+    pub fn look_up_domain(&self, name: &str, now: Timestamp) -> Answer<'_> {
         let mut answer = Answer::default();
-        key::suffixes(name, self.base.seed, &mut |key, start| {
-            let within = (start > 0).then_some(start);
-            let before = answer.matches.len();
-            self.exactly(&key, now, &mut answer);
-            for one in &mut answer.matches[before..] {
-                one.within = within.map(|start| name[start..].to_ascii_lowercase());
-            }
+        key::suffixes(name, self.base.seed, |key, start| {
+            let within = if start > 0 { Within::Part(start, name.len()) } else { Within::Itself };
+            self.exactly(&key, within, now, &mut answer);
         });
         answer.matches.reverse();
         answer
     }
 
     /// What is said of a URL, and of its host.
-    pub fn look_up_url(&self, url: &str, now: Timestamp) -> Answer {
+    pub fn look_up_url(&self, url: &str, now: Timestamp) -> Answer<'_> {
         let mut answer = Answer::default();
         if let Ok(key) = Key::of(Kind::Url, url, self.base.seed) {
-            self.exactly(&key, now, &mut answer);
+            self.exactly(&key, Within::Itself, now, &mut answer);
         }
-        let after = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let authority = after.split(['/', '?', '#']).next().unwrap_or(after);
-        let (name, found) = if let Some(address) = crate::normalise::address(authority) {
-            (address.to_string(), self.look_up_address(address, now))
-        } else {
-            let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
-            (name.to_ascii_lowercase(), self.look_up_domain(name, now))
+        let begin = url.find("://").map_or(0, |at| at + 3);
+        let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |at| begin + at);
+        let authority = &url[begin..end];
+        let bracket = authority.starts_with('[');
+        let port =
+            if bracket { authority.rfind("]:").map(|at| at + 1) } else { authority.rfind(':') };
+        let end = port.map_or(end, |at| begin + at);
+        let host = &url[begin..end];
+        let bare = host.trim_matches(['[', ']']);
+        let found = match bare.parse() {
+            Ok(address) => self.look_up_address(address, now),
+            Err(_) => self.look_up_domain(host, now),
         };
         answer.matches.extend(found.matches.into_iter().map(|mut one| {
-            one.within.get_or_insert_with(|| name.clone());
+            one.within = match one.within {
+                Within::Itself if bracket => Within::Part(begin + 1, end - 1),
+                Within::Itself => Within::Part(begin, end),
+                Within::Part(start, _) => Within::Part(begin + start, end),
+                network @ Within::Network(..) => network,
+            };
             one
         }));
         answer
     }
 
-    fn exactly(&self, key: &Key, now: Timestamp, answer: &mut Answer) {
+    #[inline]
+    fn exactly<'a>(&'a self, key: &Key, within: Within, now: Timestamp, answer: &mut Answer<'a>) {
         let seconds = now_seconds(now);
-        let kind = key.kind();
-        self.base.find(key, &mut |meta| {
+        self.base.find(key, |meta| {
             if meta.holds_at(seconds) && !self.hidden(key, meta) {
-                answer.matches.push(self.met(kind, None, meta));
+                self.met(key.kind(), within, meta, answer);
             }
         });
         if !self.overlay.is_empty() {
-            self.in_overlay(key, now, answer);
+            self.in_overlay(key, within, seconds, answer);
         }
     }
 
-    fn in_overlay(&self, key: &Key, now: Timestamp, answer: &mut Answer) {
-        let seconds = now_seconds(now);
+    fn in_overlay<'a>(&'a self, key: &Key, within: Within, now: u32, answer: &mut Answer<'a>) {
         for meta in self.overlay.find(key) {
-            if meta.holds_at(seconds) {
-                let found = self.met(key.kind(), key.network(), *meta);
-                // The same said again: the later end holds.
-                let same = |one: &&mut Match| {
-                    one.context == found.context
-                        && one.within == found.within
-                        && one.kind == found.kind
-                };
-                match answer.matches.iter_mut().find(same) {
-                    Some(known) => {
-                        let ends = known.expires.zip(found.expires);
-                        known.expires = ends.map(|(one, other)| one.max(other));
-                    }
-                    None => answer.matches.push(found),
-                }
+            let Some(context) = self.contexts.get(meta.context).filter(|_| meta.holds_at(now))
+            else {
+                continue;
+            };
+            // The same said again: the later end holds.
+            let same = |one: &&mut Match<'_>| {
+                one.context == context && one.within == within && one.kind == key.kind()
+            };
+            match answer.matches.iter_mut().find(same) {
+                Some(known) if known.ends == 0 || meta.expires == 0 => known.ends = 0,
+                Some(known) => known.ends = known.ends.max(meta.expires),
+                None => self.met(key.kind(), within, *meta, answer),
             }
         }
     }
@@ -380,13 +412,11 @@ impl Set {
                 .is_some_and(|context| self.overlay.is_hidden(key, &context.source))
     }
 
-    fn met(&self, kind: Kind, within: Option<String>, meta: Meta) -> Match {
-        Match {
-            kind,
-            within,
-            context: self.contexts.get(meta.context).cloned().unwrap_or_default(),
-            expires: (meta.expires > 0)
-                .then(|| Timestamp::from_millis(i64::from(meta.expires) * 1000)),
+    #[inline]
+    fn met<'a>(&'a self, kind: Kind, within: Within, meta: Meta, answer: &mut Answer<'a>) {
+        // Every row's context is there: a builder put it, or a snapshot was checked for it.
+        if let Some(context) = self.contexts.get(meta.context) {
+            answer.matches.push(Match { kind, within, context, ends: meta.expires });
         }
     }
 

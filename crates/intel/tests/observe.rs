@@ -38,7 +38,7 @@ fn seen(list: &[Indicator], event: &Event) -> Vec<(String, Kind, String)> {
     assert_eq!(builder.extend(list), []);
     let set = builder.build();
     let sightings = Matcher::new(&set, NOW).observe(event);
-    assert!(sightings.iter().all(|one| one.action == Action::Alert && !one.matches.is_empty()));
+    assert!(sightings.iter().all(|one| one.action == Action::Alert && !one.said.is_empty()));
     let mut seen: Vec<_> = sightings
         .into_iter()
         .map(|one| (one.field.to_string(), one.kind, one.value.to_string()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metsuke_event::Timestamp;
 use metsuke_intel::filter::Filter;
-use metsuke_intel::{Action, Context, Indicator, Kind, Set};
+use metsuke_intel::{Action, Context, Indicator, Kind, Set, Within};
 use proptest::prelude::*;
 
 fn at(second: i64) -> Timestamp {
@@ -44,17 +44,19 @@ fn domains_stand_for_what_is_below_them() {
         indicator(Kind::Domain, "c2.evil.example", "b", Action::Block, None),
     ]);
     let answer = set.look_up(Kind::Domain, "x.C2.evil.example", at(1));
-    let within: Vec<_> = answer.matches.iter().map(|one| one.within.as_deref()).collect();
-    assert_eq!(within, [Some("c2.evil.example"), Some("evil.example")]);
+    let seen = "x.C2.evil.example";
+    let within: Vec<_> = answer.matches.iter().map(|one| one.value(seen)).collect();
+    assert_eq!(within, ["c2.evil.example", "evil.example"]);
     assert_eq!(answer.action(), Some(Action::Block));
-    assert_eq!(set.look_up(Kind::Domain, "evil.example", at(1)).matches[0].within, None);
+    assert_eq!(set.look_up(Kind::Domain, "evil.example", at(1)).matches[0].within, Within::Itself);
     for stranger in
         ["vil.example", "notevil.example", "example", "evil.example.org", "", ".", "evil..example"]
     {
         assert!(set.look_up(Kind::Domain, stranger, at(1)).is_empty(), "{stranger}");
     }
-    let by_url = set.look_up(Kind::Url, "http://a.evil.example:8080/x", at(1));
-    assert_eq!(by_url.matches[0].within.as_deref(), Some("evil.example"));
+    let url = "http://a.evil.example:8080/x";
+    let by_url = set.look_up(Kind::Url, url, at(1));
+    assert_eq!(by_url.matches[0].value(url), "evil.example");
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn met(set: &Set, kind: Kind, value: &str, now: Timestamp) -> Vec<(String, Actio
         .matches
         .into_iter()
         .map(|one| {
-            let within = one.within.unwrap_or_else(|| value.to_owned());
+            let within = one.value(value);
             (one.context.source.to_string(), one.context.action, within)
         })
         .collect();

@@ -46,7 +46,7 @@ impl Base {
 
     /// Gives what the rows with `key` say.
     #[inline]
-    pub(crate) fn find(&self, key: &Key, each: &mut dyn FnMut(Meta)) {
+    pub(crate) fn find(&self, key: &Key, each: impl FnMut(Meta)) {
         match key {
             Key::Wide(kind, bytes) => self.wide[slot(*kind)].find(bytes, each),
             Key::Narrow(kind, bytes) => self.narrow[slot(*kind)].find(bytes, each),
@@ -57,12 +57,12 @@ impl Base {
     }
 
     /// Gives the networks that hold `address`, the narrowest first.
-    pub(crate) fn networks(&self, address: IpAddr, each: &mut dyn FnMut(Key, Meta)) {
+    pub(crate) fn networks(&self, address: IpAddr, mut each: impl FnMut(Key, Meta)) {
         match address {
-            IpAddr::V4(v4) => self.net4.find(&v4.octets(), &mut |first, length, meta| {
+            IpAddr::V4(v4) => self.net4.find(&v4.octets(), |first, length, meta| {
                 each(Key::Net4(first, length), meta);
             }),
-            IpAddr::V6(v6) => self.net6.find(&v6.octets(), &mut |first, length, meta| {
+            IpAddr::V6(v6) => self.net6.find(&v6.octets(), |first, length, meta| {
                 each(Key::Net6(first, length), meta);
             }),
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::hash;
+use super::{Within, hash};
 use crate::indicator::Kind;
 use crate::normalise::{self, Refusal};
 
@@ -53,7 +53,7 @@ impl Key {
             },
             Kind::Domain => {
                 let mut found = None;
-                suffixes(value, seed, &mut |key, start| {
+                suffixes(value, seed, |key, start| {
                     if start == 0 {
                         found = Some(key);
                     }
@@ -89,12 +89,12 @@ impl Key {
         }
     }
 
-    /// Of a network: how it is written.
-    pub(crate) fn network(&self) -> Option<String> {
+    /// Of a network: what it is to an address in it.
+    pub(crate) fn within(&self) -> Within {
         match self {
-            Self::Net4(first, length) => Some(format!("{}/{length}", Ipv4Addr::from(*first))),
-            Self::Net6(first, length) => Some(format!("{}/{length}", Ipv6Addr::from(*first))),
-            _ => None,
+            Self::Net4(first, length) => Within::Network(Ipv4Addr::from(*first).into(), *length),
+            Self::Net6(first, length) => Within::Network(Ipv6Addr::from(*first).into(), *length),
+            _ => Within::Itself,
         }
     }
 
@@ -122,7 +122,7 @@ const MAX_NAME_BYTES: usize = 253;
 /// Gives the key and the start of every suffix of `name` with two labels or more, shortest first.
 /// Letters of either case are the same. Names that no domain has give nothing.
 #[inline]
-pub(crate) fn suffixes(name: &str, seed: u64, each: &mut dyn FnMut(Key, usize)) {
+pub(crate) fn suffixes(name: &str, seed: u64, mut each: impl FnMut(Key, usize)) {
     let bytes = name.as_bytes();
     if bytes.len() > MAX_NAME_BYTES || bytes.is_empty() {
         return;

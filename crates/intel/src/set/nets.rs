@@ -102,7 +102,7 @@ impl<const A: usize> Nets<A> {
 
     /// Gives the networks that hold `address`, the narrowest first.
     #[inline]
-    pub(crate) fn find(&self, address: &[u8; A], each: &mut dyn FnMut([u8; A], u8, Meta)) {
+    pub(crate) fn find(&self, address: &[u8; A], mut each: impl FnMut([u8; A], u8, Meta)) {
         if self.starts.is_empty() {
             return;
         }
