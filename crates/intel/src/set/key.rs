@@ -127,15 +127,21 @@ pub(crate) fn suffixes(name: &str, seed: u64, mut each: impl FnMut(Key, usize)) 
     if bytes.len() > MAX_NAME_BYTES || bytes.is_empty() {
         return;
     }
-    let mut lower = [0_u8; MAX_NAME_BYTES];
-    let lower = &mut lower[..bytes.len()];
-    lower.copy_from_slice(bytes);
-    lower.make_ascii_lowercase();
+    // Nearly all names come in lower case and are read where they lie.
+    let mut copy = [0_u8; MAX_NAME_BYTES];
+    let lower = if bytes.iter().any(u8::is_ascii_uppercase) {
+        let copy = &mut copy[..bytes.len()];
+        copy.copy_from_slice(bytes);
+        copy.make_ascii_lowercase();
+        &*copy
+    } else {
+        bytes
+    };
     let mut state = seed;
     let mut end = lower.len();
     let mut labels = 0;
     loop {
-        let start = lower[..end].iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+        let start = memchr::memrchr(b'.', &lower[..end]).map_or(0, |dot| dot + 1);
         if start == end {
             return;
         }

@@ -1,36 +1,33 @@
-//! A table of rows sorted by key, with an index over the keys' first bits and a filter before it.
+//! A table of rows sorted by key, with an index over the keys' first bits.
 //!
-//! Rows are bytes as they stand in a snapshot: key, context, end. Nearly every look-up finds nothing:
-//! the filter answers it from one word of memory. The rest reads one place of the index and a few rows
-//! beside each other, without a branch that depends on them, so that look-ups in a row overlap.
-//! Invariant: a table is only made of rows that are in order.
+//! Rows are bytes as they stand in a snapshot: key, context, end. A place of the index says where the
+//! rows with its first bits begin, and with 32 bits which keys they may be: nearly every look-up finds
+//! nothing, and ends there. The others read a few rows beside each other, without a branch that depends
+//! on them, so that look-ups in a row overlap. Invariant: a table is only made of rows that are in order.
 
 use bytes::Bytes;
 
 use super::Meta;
 use super::hash::{K1, K2, mix};
 
-/// Most bits of the index: 2^23 starts of 4 bytes are 32 MiB, and serve ten million rows.
+/// Most bits of the index: 2^23 places of 8 bytes are 64 MiB, and serve ten million rows.
 const MAX_BITS: u32 = 23;
-/// Rows that are looked at without asking where the bucket ends: of buckets with one row in the mean,
-/// 99.6 of 100 have no more.
+/// Rows that are looked at without asking how many there are: with one row a place in the mean, 99.6 of
+/// 100 places have no more.
 const WINDOW: usize = 4;
-/// Bits a row has in the filter: 2 to 3 of 100 strangers pass.
-const FILTER_BITS: usize = 12;
 
 /// Rows with keys of `K` bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<const K: usize> {
     rows: Bytes,
-    starts: Vec<u32>,
+    /// Lower half: where its rows begin. Upper half: three bits of each of their keys.
+    places: Vec<u64>,
     shift: u32,
-    /// A bloom filter whose bits of one key lie in one word (Putze, Sanders, Singler 2007).
-    words: Vec<u64>,
 }
 
 impl<const K: usize> Default for Table<K> {
     fn default() -> Self {
-        Self { rows: Bytes::new(), starts: Vec::new(), shift: 0, words: Vec::new() }
+        Self { rows: Bytes::new(), places: Vec::new(), shift: 0 }
     }
 }
 
@@ -47,23 +44,21 @@ impl<const K: usize> Table<K> {
         let last = u32::try_from(count).ok()?;
         let bits = count.ilog2().clamp(1, MAX_BITS);
         let shift = 32 - bits;
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        let mut words = vec![0; (count * FILTER_BITS).div_ceil(64)];
+        let mut places: Vec<u64> = Vec::with_capacity((1 << bits) + 1);
         let mut before: &[u8] = &[];
         for (number, row) in (0..last).zip(rows.chunks_exact(Self::ROW)) {
             if before > row {
                 return None;
             }
             before = row;
-            let bucket = (lead(row) >> shift) as usize;
-            while starts.len() <= bucket {
-                starts.push(number);
+            let place = (lead(row) >> shift) as usize;
+            while places.len() <= place {
+                places.push(u64::from(number));
             }
-            let (word, mask) = bits_of(&row[..K], words.len());
-            words[word] |= mask;
+            places[place] |= bits_of(&row[..K]) << 32;
         }
-        starts.resize((1 << bits) + 1, last);
-        Some(Self { rows, starts, shift, words })
+        places.resize((1 << bits) + 1, u64::from(last));
+        Some(Self { rows, places, shift })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -75,7 +70,7 @@ impl<const K: usize> Table<K> {
     }
 
     pub(crate) fn index_bytes(&self) -> usize {
-        self.starts.len() * size_of::<u32>() + self.words.len() * size_of::<u64>()
+        self.places.len() * size_of::<u64>()
     }
 
     /// Key and the rest of each row.
@@ -91,37 +86,37 @@ impl<const K: usize> Table<K> {
     /// Gives what the rows with `key` say.
     #[inline]
     pub(crate) fn find(&self, key: &[u8; K], mut each: impl FnMut(Meta)) {
-        if self.words.is_empty() {
+        if self.places.is_empty() {
             return;
         }
-        let (word, mask) = bits_of(key, self.words.len());
-        if self.words[word] & mask != mask {
+        let place = (lead(key) >> self.shift) as usize;
+        let bits = bits_of(key);
+        if self.places[place] >> 32 & bits != bits {
             return;
         }
-        let bucket = (lead(key) >> self.shift) as usize;
-        let (start, end) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
+        let (start, end) = (begin(self.places[place]), begin(self.places[place + 1]));
         let wanted = first(key);
         let window = self.rows.get(start * Self::ROW..(start + WINDOW) * Self::ROW);
         let found = match window.filter(|_| end - start <= WINDOW) {
             Some(window) => {
-                // Rows of the next bucket do no harm: their keys are others.
+                // Rows of the next place do no harm: their keys are others.
                 let mut found = WINDOW;
                 for (number, row) in window.chunks_exact(Self::ROW).enumerate().rev() {
                     found = if first(&row[..K]) == wanted { number } else { found };
-                }
-                if found == WINDOW {
-                    return;
                 }
                 start + found
             }
             None => self.halved(start, end, key),
         };
-        for row in self.rows[found * Self::ROW..].chunks_exact(Self::ROW) {
-            match row[..K].cmp(&key[..]) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => each(Meta::from_bytes(&row[K..])),
-                std::cmp::Ordering::Greater => return,
+        let mut at = found * Self::ROW;
+        while let Some(row) = self.rows.get(at..at + Self::ROW) {
+            if first(&row[..K]) != wanted {
+                return;
             }
+            if row.first_chunk() == Some(key) {
+                each(Meta::from_bytes(&row[K..]));
+            }
+            at += Self::ROW;
         }
     }
 
@@ -140,18 +135,18 @@ impl<const K: usize> Table<K> {
     }
 }
 
-/// Which word of the filter a key has, and which bits of it.
+/// Three of 32 bits, by what the key is.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of a product with a length")]
-fn bits_of(key: &[u8], words: usize) -> (usize, u64) {
-    let second = match key {
-        [_, _, _, _, _, _, _, _, rest @ ..] => first(rest),
-        _ => 0,
-    };
-    let hash = mix(first(key) ^ K1, second ^ K2);
-    let word = ((u128::from(hash) * words as u128) >> 64) as usize;
-    let bit = |number: u32| 1_u64 << (hash >> (6 * number) & 63);
-    (word, bit(0) | bit(1) | bit(2) | bit(3))
+fn bits_of(key: &[u8]) -> u64 {
+    let hash = mix(first(key) ^ K1, first(&key[key.len().min(8)..]) ^ K2);
+    let bit = |number: u32| 1_u64 << (hash >> (5 * number) & 31);
+    bit(0) | bit(1) | bit(2)
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+fn begin(place: u64) -> usize {
+    place as u32 as usize
 }
 
 /// Up to eight bytes of a key as a number: what differs here differs.
