@@ -22,6 +22,8 @@ mod predicate;
 mod question;
 mod reach;
 mod ruleset;
+#[cfg(test)]
+mod schema;
 mod sequence;
 mod sigma;
 mod weigh;

@@ -30,7 +30,7 @@ fn by(node: &Node, default: By) -> Result<(By, String), Refusal> {
         return Ok((default, name));
     };
     if let Kind::List(_) = written.kind {
-        let names = written.texts();
+        let names = written.only_texts("by").map_err(|reason| written.refuse(reason))?;
         if names.is_empty() || names.len() > bounds::VALUE_FIELDS {
             let expected = "storyline, host, user, fleet or a list of 1 to 8 fields";
             return Err(written.refuse(Reason::WrongType { field: "by".to_owned(), expected }));

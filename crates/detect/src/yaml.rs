@@ -76,6 +76,24 @@ impl Node {
         self.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect()
     }
 
+    /// The texts of a list of scalars (or of one scalar), when it holds nothing else.
+    pub(crate) fn only_texts(&self, field: &str) -> Result<Vec<String>, Reason> {
+        let texts = self.texts();
+        if texts.len() == self.items().len() {
+            return Ok(texts);
+        }
+        let expected = "a text or a list of texts";
+        Err(Reason::WrongType { field: cut(field), expected })
+    }
+
+    /// The entries of what has to be a mapping.
+    pub(crate) fn mapping(&self, field: &str) -> Result<&[(String, Self)], Reason> {
+        match &self.kind {
+            Kind::Map(entries) => Ok(entries),
+            _ => Err(Reason::WrongType { field: cut(field), expected: "a mapping" }),
+        }
+    }
+
     /// `reason`, at this node.
     pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
         (reason, Some(self.at))

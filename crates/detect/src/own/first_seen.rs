@@ -23,7 +23,7 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Refusal> {
     known_keys(node, &["detections", "value", "by", "within", "learning"])?;
     let rules = references(node, "detections")?;
     let value = required(node, "value")?;
-    let fields = value.texts();
+    let fields = value.only_texts("value").map_err(|reason| value.refuse(reason))?;
     if fields.is_empty() || fields.len() > bounds::VALUE_FIELDS {
         let expected = "1 to 8 fields";
         return Err(value.refuse_key(Reason::WrongType { field: "value".to_owned(), expected }, 0));

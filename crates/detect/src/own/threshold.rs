@@ -30,7 +30,8 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Refusal> {
     let mut least = Vec::new();
     let mut shown = format!("threshold by {by_shown} within {within}: {hits} hits");
     if let Some(distinct) = node.get("distinct") {
-        for (field, number) in distinct.entries() {
+        let entries = distinct.mapping("distinct").map_err(|reason| distinct.refuse(reason))?;
+        for (field, number) in entries {
             let number = count(number, field)?;
             let _ = write!(shown, ", {number} of {field}");
             measures.push(vec![field.clone()]);

@@ -60,11 +60,14 @@ pub(crate) fn parse(correlation: &Node) -> Result<Correlation, Refusal> {
     let kind = written.text().unwrap_or_default();
     let condition = correlation.get("condition");
     let (question, measures) = question(correlation, written, condition, &rules)?;
-    let group_by = correlation.get("group-by").map(Node::texts).unwrap_or_default();
+    let group_by = match correlation.get("group-by") {
+        Some(node) => node.only_texts("group-by").map_err(|reason| node.refuse(reason))?,
+        None => Vec::new(),
+    };
     let (timespan_nanos, timespan) = duration(correlation, "timespan")?;
     let by =
         if group_by.is_empty() { String::new() } else { format!(" by {}", group_by.join(", ")) };
-    let aliases = correlation.get("aliases").map(aliases).unwrap_or_default();
+    let aliases = correlation.get("aliases").map_or(Ok(Vec::new()), aliases)?;
     Ok(Correlation {
         question,
         rules,
@@ -169,18 +172,29 @@ fn generate(node: Option<&Node>) -> Result<Generate, Refusal> {
     }
 }
 
-fn aliases(node: &Node) -> Vec<(String, Vec<(String, String)>)> {
-    let of_rule = |(rule, field): &(String, Node)| Some((rule.clone(), field.text()?.to_owned()));
-    let of_alias = |(name, rules): &(String, Node)| {
-        (name.clone(), rules.entries().iter().filter_map(of_rule).collect())
+type Aliases = Vec<(String, Vec<(String, String)>)>;
+
+fn aliases(node: &Node) -> Result<Aliases, Refusal> {
+    let wrong = |node: &Node| {
+        let expected = "for each alias a field for each rule";
+        node.refuse(Reason::WrongType { field: "aliases".to_owned(), expected })
     };
-    node.entries().iter().map(of_alias).collect()
+    let mut found = Vec::new();
+    for (name, rules) in node.mapping("aliases").map_err(|reason| node.refuse(reason))? {
+        let entries = rules.mapping("aliases").map_err(|_| wrong(rules))?;
+        let field = |(rule, field): &(String, Node)| {
+            Ok((rule.clone(), field.text().ok_or_else(|| wrong(field))?.to_owned()))
+        };
+        let fields: Result<Vec<_>, Refusal> = entries.iter().map(field).collect();
+        found.push((name.clone(), fields?));
+    }
+    Ok(found)
 }
 
 fn field(condition: &Node) -> Result<Vec<String>, Refusal> {
     let missing = || condition.refuse_key(Reason::Missing("condition.field"), 0);
     let fields = condition.get("field").ok_or_else(missing)?;
-    let names = fields.texts();
+    let names = fields.only_texts("field").map_err(|reason| fields.refuse(reason))?;
     if names.is_empty() {
         return Err(missing());
     }

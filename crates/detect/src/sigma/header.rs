@@ -79,13 +79,16 @@ pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Ref
 
 /// Reads a level; Sigma's default is the lowest.
 pub(crate) fn level(node: Option<&Node>) -> Result<Level, Reason> {
+    if node.is_none_or(Node::is_null) {
+        return Ok(Level::Informational);
+    }
     match node.and_then(Node::text) {
-        None | Some("informational") => Ok(Level::Informational),
+        Some("informational") => Ok(Level::Informational),
         Some("low") => Ok(Level::Low),
         Some("medium") => Ok(Level::Medium),
         Some("high") => Ok(Level::High),
         Some("critical") => Ok(Level::Critical),
-        Some(_) => Err(Reason::WrongType {
+        _ => Err(Reason::WrongType {
             field: "level".to_owned(),
             expected: "informational, low, medium, high or critical",
         }),

@@ -130,12 +130,12 @@ impl Model {
             "timespan" => self.timespan_nanos = header::duration(value.text().unwrap_or(""))?,
             "threshold" => self.threshold = number(key, value)?,
             "weights" => {
-                for (name, points) in value.entries() {
+                for (name, points) in value.mapping(key)? {
                     self.weights[level(name)? as usize] = number(name, points)?;
                 }
             }
             "detections" => {
-                for (name, points) in value.entries() {
+                for (name, points) in value.mapping(key)? {
                     self.detections.push((name.clone(), number(name, points)?));
                 }
             }
@@ -146,7 +146,7 @@ impl Model {
             }
             "in-order" => self.in_order = order(value)?,
             "levels" => {
-                for (name, points) in value.entries() {
+                for (name, points) in value.mapping(key)? {
                     self.levels.push((number(name, points)?, level(name)?));
                 }
                 self.levels.sort_by(|left, right| left.0.total_cmp(&right.0));
@@ -193,12 +193,15 @@ fn breadth(value: &Node) -> Result<Breadth, Reason> {
 
 fn selector(value: &Node) -> Result<Selector, Reason> {
     let mut found = Selector::default();
-    for (key, value) in value.entries() {
+    for (key, value) in value.mapping("selector")? {
         match key.as_str() {
-            "label" => value.text().unwrap_or_default().clone_into(&mut found.label),
-            "detections" => found.detections = value.texts(),
-            "techniques" => found.techniques = value.texts(),
-            "tactics" => found.tactics = value.texts(),
+            "label" => {
+                let wrong = || Reason::WrongType { field: "label".to_owned(), expected: "a text" };
+                value.text().ok_or_else(wrong)?.clone_into(&mut found.label);
+            }
+            "detections" => found.detections = value.only_texts(key)?,
+            "techniques" => found.techniques = value.only_texts(key)?,
+            "tactics" => found.tactics = value.only_texts(key)?,
             "level" => found.least = Some(level(value.text().unwrap_or(""))?),
             other => return Err(Reason::UnknownKey(format!("selector.{}", cut(other)))),
         }
