@@ -1,9 +1,9 @@
 //! Raw logs of auditd: records of one event, joined by its time and serial number.
 //!
 //! A rule of Sigma's service `auditd` asks for the fields of one record (`type: EXECVE`, `a0`, …), so
-//! every record is a record here too, with what the event's `SYSCALL` record tells of the process
-//! beside its own fields. The record that says what happened carries kind and typed fields:
-//! `EXECVE`, `SOCKADDR`, `PATH` that came or went, logons, accounts and services.
+//! every record is a record here too, with its own fields by their own names; who acted is typed, as
+//! the event's `SYSCALL` record tells it. The record that says what happened carries kind and typed
+//! fields: `EXECVE`, `SOCKADDR`, `PATH` that came or went, logons, accounts and services.
 
 mod event;
 mod line;

@@ -242,25 +242,18 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-/// Keeps the record's own fields, then what the system call's record tells beside them. Its
-/// arguments are numbers, not those of a command line, so they stay with it.
+/// Keeps the record's own fields; with them the name of the system call, where `auditd` wrote only
+/// its number. Rules ask for the fields of one record: what the others say would have one rule
+/// strike for each record of the event.
 fn keep(builder: &mut Builder, line: &Line, whole: &Whole<'_>) {
     builder.keep("type".into(), Value::Text(Text::clone(&line.kind)));
     for (name, value) in &line.fields {
         builder.keep(Text::clone(name), Value::Text(Text::clone(value)));
     }
-    let beside = whole.syscall.filter(|syscall| syscall.number != line.number);
-    for (name, value) in beside.into_iter().flat_map(|syscall| &syscall.fields) {
-        let argument = matches!(&**name, "a0" | "a1" | "a2" | "a3" | "items");
-        if !argument && line.get(name).is_none() {
-            builder.keep(Text::clone(name), Value::Text(Text::clone(value)));
-        }
-    }
-    let named = whole.syscall.is_some_and(|syscall| syscall.get("SYSCALL").is_some());
-    if let (Some(call), false) = (&whole.call, named) {
+    if *line.kind == *"SYSCALL"
+        && line.get("SYSCALL").is_none()
+        && let Some(call) = &whole.call
+    {
         builder.keep("SYSCALL".into(), Value::Text(Text::clone(call)));
-    }
-    if let Some(cwd) = whole.cwd.filter(|_| line.get("cwd").is_none()) {
-        builder.keep("cwd".into(), Value::Text(Text::clone(cwd)));
     }
 }

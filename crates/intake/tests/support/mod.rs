@@ -1,4 +1,7 @@
 //! Where the shared data is, and files below a folder.
+#![allow(dead_code, reason = "each test uses a part")]
+
+pub(crate) mod evtx;
 
 use std::path::{Path, PathBuf};
 
