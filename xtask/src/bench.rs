@@ -29,6 +29,8 @@ enum Name {
     Sensor,
     /// Events per CPU-second through the engine: the SigmaHQ set and the shipped content.
     Detect,
+    /// Records per CPU-second out of files: Windows logs and JSON lines, and through the engine.
+    Intake,
     /// Events per CPU-second into the lake, durable.
     Ingest,
     /// Questions over a filled lake.
@@ -43,6 +45,7 @@ impl Name {
         match self {
             Self::Sensor => ("metsuke-probe", "sensor"),
             Self::Detect => ("metsuke-detect", "detect"),
+            Self::Intake => ("metsuke-intake", "intake"),
             Self::Ingest => ("metsuke-lake", "ingest"),
             Self::Search => ("metsuke-lake", "search"),
             Self::Intel => ("metsuke-intel", "intel"),

@@ -59,7 +59,7 @@ enum Command {
     Codegen(codegen::Options),
     /// Write the pages of what tests have shown: coverage, evasion, cross-view.
     Tables(tables::Options),
-    /// Measure: sensor, detect, ingest or search (docs/benchmarks.md).
+    /// Measure: sensor, detect, intake, ingest or search (docs/benchmarks.md).
     Bench(bench::Options),
     /// Do the action of every shipped detection and ask whether the detection struck.
     Actions(actions::Options),

@@ -62,12 +62,22 @@ fn one(kind: u8, bytes: &[u8]) -> Option<Value> {
         0x0e => text(hex(&bytes[..bytes.len().min(bounds::TEXT_BYTES / 2)])),
         0x0f => text(guid(bytes)?),
         0x10 | 0x14 | 0x15 => text(format!("0x{:x}", number(bytes)?)),
-        0x11 => Value::Time(filetime(u64::from_le_bytes(bytes.try_into().ok()?))?),
+        0x11 => {
+            let ticks = u64::from_le_bytes(bytes.try_into().ok()?);
+            filetime(ticks).map_or_else(|| old_time(ticks), |time| Some(Value::Time(time)))?
+        }
         0x12 => Value::Time(system_time(bytes)?),
         0x13 => text(sid(bytes)?),
         0x20 => Value::U64(number(bytes)?),
         _ => return None,
     })
+}
+
+/// A time that [`Timestamp`] does not reach: 1601 stands for never.
+fn old_time(ticks: u64) -> Option<Value> {
+    let seconds = i64::try_from(ticks / 10_000_000).ok()?.checked_sub(EPOCH / 10_000_000)?;
+    let time = chrono::DateTime::from_timestamp(seconds, 0)?;
+    Some(text(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)))
 }
 
 fn text(text: String) -> Value {
@@ -184,6 +194,7 @@ mod tests {
         check(0x0e, &[0xde, 0xad], "DEAD");
         check(0x14, &0x1f4_u32.to_le_bytes(), "0x1f4");
         check(0x11, &132_539_328_000_000_000_u64.to_le_bytes(), "2021-01-01T00:00:00Z");
+        check(0x11, &[0; 8], "1601-01-01T00:00:00Z");
         check(0x13, &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0], "S-1-5-18");
         let guid: Vec<u8> = (0..16).collect();
         check(0x0f, &guid, "{03020100-0504-0706-0809-0A0B0C0D0E0F}");
