@@ -72,7 +72,7 @@ fn lane(name: &str, mut run: impl FnMut() -> (usize, usize)) {
     for _ in 0..TURNS {
         let before = now();
         found = run();
-        let seconds = (now() - before).as_secs_f64();
+        let seconds = now().saturating_sub(before).as_secs_f64();
         rates.push(rate(found.0, seconds));
     }
     rates.sort_by(f64::total_cmp);

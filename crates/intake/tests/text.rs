@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fmt::Write;
+
 use metsuke_event::{Event, FIELDS, ecs, ocsf};
 use metsuke_intake::{Format, Lines, Output, Record, bounds};
 use proptest::prelude::*;
@@ -38,11 +40,11 @@ fn record(record: &Record) -> String {
     let mut text = format!("# {} {} {kind} [{}]\n", record.number, event.time, sources.join(", "));
     for spec in FIELDS.iter().filter(|spec| spec.id.0 > 7) {
         if let Some(value) = event.get(spec.id) {
-            text += &format!("{} = {}\n", spec.name, value.to_text());
+            let _ = writeln!(text, "{} = {}", spec.name, value.to_text());
         }
     }
     for (name, value) in &event.unmapped {
-        text += &format!("+ {name} = {}\n", value.as_ref().to_text());
+        let _ = writeln!(text, "+ {name} = {}", value.as_ref().to_text());
     }
     text
 }
