@@ -160,6 +160,18 @@ fn rules_stand_on_filters_and_the_span_cuts_events_out() {
 }
 
 #[test]
+fn lines_that_stand_newest_first_are_taken_in_order_of_time() {
+    let lines: Vec<String> =
+        [9, 5, 8, 1].iter().map(|minute| sysmon(*minute, "powershell -enc QQBB")).collect();
+    let text = lines.join("\n");
+    let folder = folder(&[("rules/a.yml", RULE.as_bytes()), ("in/a.json", text.as_bytes())]);
+    let run = detect(folder.path(), &["in"]);
+    let filters = run.matches.iter().filter(|one| one["kind"] == "filter");
+    let lines: Vec<u64> = filters.filter_map(|one| one["source"]["record"].as_u64()).collect();
+    assert_eq!(lines, [4, 2, 3, 1], "{}", run.out);
+}
+
+#[test]
 fn damaged_and_foreign_files_are_named_and_the_rest_goes_on() {
     let good = sysmon(1, "powershell -enc QQBB");
     let broken = format!("{{\"Channel\": \n{good}\n\u{1}\u{2}\n");

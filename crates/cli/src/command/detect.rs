@@ -9,6 +9,7 @@ mod entities;
 mod files;
 mod finding;
 mod lookout;
+mod order;
 mod progress;
 mod summary;
 

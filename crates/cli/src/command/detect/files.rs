@@ -10,6 +10,7 @@ use metsuke_intake::{Format, Lines, Output, Place, Problem, bounds};
 use zip::ZipArchive;
 
 use crate::command::detect::lookout::Lookout;
+use crate::command::detect::order::Window;
 use crate::command::detect::progress::Progress;
 use crate::command::detect::summary::Summary;
 use crate::failure::Failure;
@@ -212,6 +213,20 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Gives on what was read, by way of `window`; the records are of a line of so many bytes.
+    fn order(&mut self, name: &str, window: &mut Window, bytes: usize) -> io::Result<()> {
+        for problem in self.out.problems.drain(..) {
+            self.summary.problem(name, &problem);
+        }
+        for record in self.out.records.drain(..) {
+            window.push(record, bytes);
+        }
+        while let Some(record) = window.overflow() {
+            self.lookout.take(name, record)?;
+        }
+        Ok(())
+    }
+
     /// Chunks in the order of their records: a full log begins again at its first chunk.
     fn windows_log(&mut self, name: &str, file: &File, size: u64) -> io::Result<()> {
         self.begin();
@@ -332,13 +347,14 @@ impl Reading<'_> {
 
     fn lines(&mut self, name: &str, mut text: impl BufRead, size: u64) -> io::Result<()> {
         let mut line = Vec::new();
+        let mut window = Window::default();
         loop {
             let read = next_line(&mut text, &mut line);
             match read {
                 Ok(0) => break,
                 Ok(read) => {
                     self.lines.line(&line, &mut self.out);
-                    self.pass(name)?;
+                    self.order(name, &mut window, read)?;
                     if size > 0 {
                         self.progress.advance(read as u64);
                     }
@@ -350,7 +366,11 @@ impl Reading<'_> {
             }
         }
         self.lines.end(&mut self.out);
-        self.pass(name)
+        self.order(name, &mut window, 0)?;
+        while let Some(record) = window.pop() {
+            self.lookout.take(name, record)?;
+        }
+        Ok(())
     }
 }
 
