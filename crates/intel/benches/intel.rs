@@ -123,6 +123,10 @@ fn alone(name: &str, kind: Kind, count: u64) {
     let miss = look_ups(&set, kind, 1 << 40, count);
     let (hit, miss) = (hit.0, miss.0);
     println!("{name:<34} {count:>10} {:>9.1} {hit:>9.0} {miss:>9.0}", mib(memory));
+    if kind == Kind::Sha256 {
+        let (hit, miss) = (many(&set, 0, count), many(&set, 1 << 40, count));
+        println!("{:<34} {:>10} {:>9} {hit:>9.0} {miss:>9.0}", "  the same, many at once", "", "");
+    }
     if kind == Kind::Sha256 || kind == Kind::Domain {
         filter(&set, kind, count);
     }
@@ -152,6 +156,18 @@ fn look_ups(set: &Set, kind: Kind, from: u64, count: u64) -> (f64, usize) {
         found = asked.iter().filter(|one| !set.look_up(kind, one, NOW).is_empty()).count();
     });
     (seconds * 1e9 / LOOK_UPS as f64, found)
+}
+
+/// Nanoseconds a look-up of SHA-256 given as one list.
+fn many(set: &Set, from: u64, count: u64) -> f64 {
+    let asked: Vec<_> = (0..LOOK_UPS).map(|n| digest(from + scramble(n) % count)).collect();
+    let mut found = 0;
+    let seconds = median(|| {
+        found = 0;
+        set.look_up_many_sha256(&asked, NOW, |_, _| found += 1);
+    });
+    assert_eq!(found, if from == 0 { LOOK_UPS } else { 0 });
+    seconds * 1e9 / LOOK_UPS as f64
 }
 
 /// The sensor's filter of a set: memory, look-ups, and how often it is wrong.

@@ -33,6 +33,7 @@ use contexts::Contexts;
 use key::Key;
 pub(crate) use nets::{Nets, V4, V6, holds};
 use overlay::Overlay;
+use table::BATCH;
 
 /// The indicator of a [`Match`], beside the value that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +128,9 @@ impl Meta {
     }
 
     pub(crate) fn holds_at(self, now: u32) -> bool {
-        self.expires == 0 || self.expires > now
+        // 0 becomes the latest of all. No branch: whether a row ends is as good as random, and a branch
+        // that has to wait for the row would hold up the look-ups after it.
+        self.expires.wrapping_sub(1) >= now
     }
 }
 
@@ -310,6 +313,29 @@ impl Set {
         let mut answer = Answer::default();
         self.exactly(&Key::digest(Kind::Sha256, digest), Within::Itself, now, &mut answer);
         answer
+    }
+
+    /// What is said of many SHA-256, as of an inventory: gives each about which something is said, with
+    /// its place in `digests`. Quicker than one by one.
+    pub fn look_up_many_sha256<'a>(
+        &'a self,
+        digests: &[[u8; 32]],
+        now: Timestamp,
+        mut each: impl FnMut(usize, Answer<'a>),
+    ) {
+        for (part, digests) in digests.chunks(BATCH).enumerate() {
+            let mut keys = [[0; 16]; BATCH];
+            for (key, digest) in keys.iter_mut().zip(digests) {
+                key.copy_from_slice(&digest[..16]);
+            }
+            self.base.wide[base::slot(Kind::Sha256)].warm(&keys[..digests.len()]);
+            for (place, digest) in digests.iter().enumerate() {
+                let answer = self.look_up_sha256(digest, now);
+                if !answer.is_empty() {
+                    each(part * BATCH + place, answer);
+                }
+            }
+        }
     }
 
     /// What is said of an address and its networks, the narrowest first.

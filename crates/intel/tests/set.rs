@@ -107,6 +107,30 @@ fn changes_hold_before_and_after_a_merge() {
 }
 
 #[test]
+fn many_are_answered_as_each_alone() {
+    let digest = |number: u8| [number, 9].repeat(16).try_into().expect("32 bytes");
+    let known: Vec<_> = (0..40_u8)
+        .map(|number| {
+            indicator(
+                Kind::Sha256,
+                &hex::encode([number * 3, 9].repeat(16)),
+                "a",
+                Action::Alert,
+                None,
+            )
+        })
+        .collect();
+    let set = set(&known);
+    let asked: Vec<[u8; 32]> = (0..=119).map(digest).collect();
+    let mut found = Vec::new();
+    set.look_up_many_sha256(&asked, at(1), |place, answer| {
+        assert_eq!(answer, set.look_up_sha256(&asked[place], at(1)));
+        found.push(place);
+    });
+    assert_eq!(found, (0..40).map(|number| number * 3).collect::<Vec<_>>());
+}
+
+#[test]
 fn damaged_snapshots_are_refused() {
     let set = set(&[
         indicator(Kind::Domain, "a.example", "one", Action::Alert, None),
