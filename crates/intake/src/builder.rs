@@ -18,6 +18,11 @@ impl Builder {
         Self(Event::empty(kind))
     }
 
+    /// Of an event that was put together elsewhere.
+    pub(crate) fn of(event: Event) -> Self {
+        Self(event)
+    }
+
     /// Makes room for so many fields.
     pub(crate) fn room(&mut self, fields: usize) {
         self.0.unmapped.reserve(fields.min(bounds::FIELDS));

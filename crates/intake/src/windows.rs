@@ -73,6 +73,8 @@ struct Class {
     kind: Kind,
     sources: Sources,
     rows: HashMap<&'static str, Row>,
+    /// Fields that stand under a second name too.
+    named: &'static [(&'static str, &'static str)],
 }
 
 impl Class {
@@ -105,7 +107,7 @@ impl Class {
                 rows.insert(*name, Row { spec, stays: true });
             }
         }
-        Self { kind, sources: sources_of(channel, &meaning), rows }
+        Self { kind, sources: sources_of(channel, &meaning), rows, named: meaning.named }
     }
 }
 
@@ -133,6 +135,9 @@ impl Mapper {
         builder.host(raw.computer);
         builder.room(raw.fields.len());
         for (name, value) in raw.fields {
+            if let Some((_, second)) = class.named.iter().find(|(first, _)| **first == *name) {
+                builder.keep((*second).into(), value.clone());
+            }
             match class.rows.get(&*name) {
                 Some(row) if row.stays => {
                     builder.also(row.spec, &value);

@@ -76,8 +76,9 @@ fn classic() -> Written<'static> {
 fn shown(event: &Event) -> String {
     let typed = FIELDS.iter().filter(|spec| spec.id.0 > 2 && !matches!(spec.id.0, 4..=7));
     let typed = typed.filter_map(|spec| Some((spec.name.to_owned(), event.get(spec.id)?)));
-    let kept = event.unmapped.iter().map(|(name, value)| (format!("+ {name}"), value.as_ref()));
-    let lines = typed.chain(kept).map(|(name, value)| format!("{name} = {}\n", value.to_text()));
+    let typed = typed.map(|(name, value)| (name, value.to_text().into_owned()));
+    let kept = support::kept(event).into_iter().map(|(name, value)| (format!("+ {name}"), value));
+    let lines = typed.chain(kept).map(|(name, value)| format!("{name} = {value}\n"));
     lines.collect()
 }
 
@@ -134,6 +135,27 @@ fn a_logon_is_typed_beside_its_own_names() {
     + IpAddress = 192.0.2.7
     + LogonType = 3
     "#);
+}
+
+#[test]
+fn names_of_the_antivirus_category_stand_beside_those_of_defender() {
+    let event = Written {
+        channel: "Microsoft-Windows-Windows Defender/Operational",
+        provider: "Microsoft-Windows-Windows Defender",
+        id: 1116,
+        time: TIME,
+        data: vec![("Threat Name", 1, wide("Virus:DOS/EICAR_Test_File"))],
+        nested: true,
+    };
+    let out = read(&log(&[event]));
+    let record = one(&out);
+    let kept = support::kept(&record.event);
+    for name in ["ThreatName", "Signature"] {
+        let value = "Virus:DOS/EICAR_Test_File".to_owned();
+        assert!(kept.contains(&(name.to_owned(), value)), "{kept:?}");
+    }
+    let source = &record.sources[0];
+    assert_eq!((source.category, source.service), (Some("antivirus"), Some("windefend")));
 }
 
 #[test]
@@ -195,8 +217,8 @@ fn what_unfolds_to_too_much_is_cut_and_named() {
     let out = read(&log(&[event, logon()]));
     assert_eq!(out.records.len(), 2);
     assert!(out.problems[0].to_string().starts_with("record 1: it unfolds to more"), "{out:?}");
-    let kept: usize =
-        out.records[0].event.unmapped.iter().map(|(_, value)| value.as_ref().to_text().len()).sum();
+    let kept = support::kept(&out.records[0].event);
+    let kept: usize = kept.iter().map(|(_, value)| value.len()).sum();
     assert!(kept < 2 * bounds::UNFOLDED_BYTES, "{kept}");
 }
 

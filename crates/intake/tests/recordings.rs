@@ -28,7 +28,8 @@ fn every_windows_log_is_read_or_named() {
         records += out.records.len();
         for record in &out.records {
             typed += usize::from(record.event.process.exe.is_some());
-            let named = |name: &str| record.event.unmapped.iter().any(|(of, _)| **of == *name);
+            let kept = support::kept(&record.event);
+            let named = |name: &str| kept.iter().any(|(of, _)| of == name);
             assert!(named("EventID") && named("Channel"), "{}: {record:?}", path.display());
             assert!(record.event.host.is_some(), "{}: {record:?}", path.display());
             let time = record.event.get(metsuke_event::field::meta::TIME);

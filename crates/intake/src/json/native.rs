@@ -5,6 +5,7 @@ use metsuke_event::field;
 use metsuke_event::{Event, Kind, Value};
 use serde_json::Value as Json;
 
+use crate::builder::Builder;
 use crate::json::flat::{fields, value};
 use crate::json::{Object, Read, SourcesOf, System};
 use crate::record::Record;
@@ -29,15 +30,18 @@ pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read
         };
         known.push((spec.id, value));
     }
-    let Some((mut event, other)) = Event::from_fields(known) else {
+    let Some((event, other)) = Event::from_fields(known) else {
         return Err("`class` is missing, or names no kind of activity".to_owned());
     };
+    let mut builder = Builder::of(event);
     for (id, value) in other {
         if let Some(spec) = field::by_id(id) {
-            event.unmapped.push((spec.name.into(), value));
+            builder.keep(spec.name.into(), value);
         }
     }
-    event.unmapped.extend(fields(rest));
-    let kind = event.activity.kind();
-    Ok(Record { event, sources: sources.get(kind, System::Linux), number })
+    for (name, value) in fields(rest) {
+        builder.keep(name, value);
+    }
+    let kind = builder.kind();
+    Ok(Record { event: builder.done(), sources: sources.get(kind, System::Linux), number })
 }

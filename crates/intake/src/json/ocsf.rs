@@ -1,9 +1,9 @@
 //! OCSF objects, ours and others'.
 
-use metsuke_event::value::Text;
 use metsuke_event::{ProjectionError, field, ocsf};
 use serde_json::Value as Json;
 
+use crate::builder::Builder;
 use crate::json::flat::{fields, value};
 use crate::json::{Object, Read, SourcesOf, System};
 use crate::record::Record;
@@ -14,7 +14,7 @@ const MISFITS: usize = 32;
 pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read {
     let mut json = Json::Object(object);
     let mut misfits = Vec::new();
-    let mut event = loop {
+    let event = loop {
         match ocsf::from_ocsf(&json) {
             Ok(event) => break event,
             Err(ProjectionError::WrongType { path, .. }) if misfits.len() < MISFITS => {
@@ -29,24 +29,25 @@ pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read
     let name = ["/device/os/name", "/device/os/type"]
         .iter()
         .find_map(|path| json.pointer(path)?.as_str().map(str::to_owned));
-    let system = System::of(name.as_deref(), event.process.exe.as_deref());
+    let ours = json.pointer("/metadata/product/name").and_then(Json::as_str) == Some("Metsuke");
+    let system = match System::of(name.as_deref(), event.process.exe.as_deref()) {
+        System::Unknown if ours => System::Linux,
+        system => system,
+    };
+    let mut builder = Builder::of(event);
     for (path, json) in misfits {
         if let Some(value) = value(json) {
-            event.unmapped.push((path.into(), value));
+            builder.keep(path.into(), value);
         }
     }
     if let Json::Object(object) = json {
         // What the field table has no row for stays, by its own name.
-        event.unmapped.extend(fields(object).into_iter().filter(|(name, _)| !is_known(name)));
+        for (name, value) in fields(object).into_iter().filter(|(name, _)| !is_known(name)) {
+            builder.keep(name, value);
+        }
     }
-    let kind = event.activity.kind();
-    let system =
-        if system == System::Unknown && metsuke(&event.unmapped) { System::Linux } else { system };
-    Ok(Record { event, sources: sources.get(kind, system), number })
-}
-
-fn metsuke(fields: &[(Text, metsuke_event::Value)]) -> bool {
-    super::flat::text(fields, "metadata.product.name").is_some_and(|name| **name == *"Metsuke")
+    let kind = builder.kind();
+    Ok(Record { event: builder.done(), sources: sources.get(kind, system), number })
 }
 
 fn is_known(name: &str) -> bool {

@@ -16,16 +16,19 @@ pub(crate) struct Meaning {
     pub(crate) sigma_names: bool,
     /// Fields that are also a row of the table by another name: source's name, canonical name.
     pub(crate) also: &'static [(&'static str, &'static str)],
+    /// Fields that Sigma has another name for in its category: source's name, Sigma's name.
+    pub(crate) named: &'static [(&'static str, &'static str)],
 }
 
-const NOTHING: Meaning = Meaning { kind: None, categories: &[], sigma_names: false, also: &[] };
+const NOTHING: Meaning =
+    Meaning { kind: None, categories: &[], sigma_names: false, also: &[], named: &[] };
 
 const fn sysmon(kind: Option<Kind>, categories: &'static [&'static str]) -> Meaning {
-    Meaning { kind, categories, sigma_names: true, also: &[] }
+    Meaning { kind, categories, sigma_names: true, ..NOTHING }
 }
 
 const fn named(kind: Kind, also: &'static [(&'static str, &'static str)]) -> Meaning {
-    Meaning { kind: Some(kind), categories: &[], sigma_names: false, also }
+    Meaning { kind: Some(kind), also, ..NOTHING }
 }
 
 const LOGON: &[(&str, &str)] = &[
@@ -51,11 +54,12 @@ const STARTED: &[(&str, &str)] = &[
 ];
 const ENDED: &[(&str, &str)] =
     &[("ProcessName", "process.file.path"), ("ProcessId", "process.pid")];
+const ANTIVIRUS: &[(&str, &str)] = &[("ThreatName", "Signature"), ("Path", "Filename")];
 const SERVICE: &[(&str, &str)] =
     &[("ServiceName", "service.name"), ("ServiceFileName", "service.cmd_line")];
 
-/// What event `id` of `channel` (in lower case) is. `event_type` is the field of that name, which
-/// tells apart what Sysmon says of the registry; `opened` is false for flows that were accepted.
+/// What event `id` of `channel` by `provider` (both in lower case) is; `variant` is what its fields
+/// say beside.
 pub(crate) fn of(channel: &str, provider: &str, id: u64, variant: Variant) -> Meaning {
     match channel {
         "microsoft-windows-sysmon/operational" | "linux-sysmon/operational" => {
@@ -75,7 +79,9 @@ pub(crate) fn of(channel: &str, provider: &str, id: u64, variant: Variant) -> Me
             _ => NOTHING,
         },
         "microsoft-windows-windows defender/operational" => match id {
-            1006..=1008 | 1015 | 1116..=1119 => Meaning { categories: &["antivirus"], ..NOTHING },
+            1006..=1008 | 1015 | 1116..=1119 => {
+                Meaning { categories: &["antivirus"], named: ANTIVIRUS, ..NOTHING }
+            }
             _ => NOTHING,
         },
         _ if provider == "microsoft-windows-kernel-file" => match id {
