@@ -20,6 +20,11 @@ pub const PLACEHOLDER_VALUES: usize = 10_000;
 /// Memory a compiled regular expression may take, in bytes; what needs more is refused. The public
 /// set has some of 3 MB (`\\w{1,64}` with all letters of Unicode).
 pub const REGEX_BYTES: usize = 16 * 1024 * 1024;
+/// Memory all regular expressions of one document may take, in bytes: eight of the largest.
+pub const DOCUMENT_REGEX_BYTES: usize = 128 * 1024 * 1024;
+/// Predicates that all Sigma filter documents together may add to the filters they narrow: each of
+/// 3,752 filters 500, at some 100 bytes.
+pub const NARROWING_PREDICATES: usize = 2_000_000;
 /// Bytes of a value that a hit keeps.
 pub const MATCHED_VALUE_BYTES: usize = 1_024;
 /// Clauses that a hit keeps.

@@ -61,6 +61,8 @@ struct Compiler {
     rules: Vec<(Header, Correlation)>,
     models: Vec<(Header, model::Model)>,
     narrowings: Vec<Narrowing>,
+    /// Predicates that filter documents have added.
+    narrowing_size: usize,
     depth: Vec<usize>,
     /// Detections that rules keep for themselves, and those that some rule gives.
     kept: Vec<Target>,

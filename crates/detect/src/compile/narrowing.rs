@@ -3,6 +3,7 @@
 //! A document that cannot narrow everything it names is refused whole: half of an exception would
 //! go unseen.
 
+use crate::bounds;
 use crate::document::{Reason, Refusal};
 use crate::sigma::narrow::{Narrowing, Rules};
 
@@ -21,8 +22,14 @@ impl Compiler {
     fn narrow(&mut self, narrowing: &Narrowing) -> Result<(), Refusal> {
         let wanted = self.narrowed(narrowing)?;
         let placeholders = &self.options.placeholders;
-        // Once for itself: it is wrong also where it narrows nothing.
-        narrowing.compile(&narrowing.source, (0, 0), &mut self.set.predicates, placeholders)?;
+        // Once for itself: it is wrong also where it narrows nothing, and tells its size.
+        let predicates = &mut self.set.predicates;
+        let own = narrowing.compile(&narrowing.source, (0, 0), predicates, placeholders)?;
+        let size = self.narrowing_size + own.size() * wanted.len();
+        if size > bounds::NARROWING_PREDICATES {
+            let what = "predicates of all filter documents, for each filter they narrow";
+            return Err((Reason::TooLarge(what), None));
+        }
         let mut additions = Vec::with_capacity(wanted.len());
         for index in wanted {
             let filter = &self.set.compiled[index];
@@ -31,6 +38,7 @@ impl Compiler {
             let addition = narrowing.compile(&filter.source, before, predicates, placeholders)?;
             additions.push((index, addition));
         }
+        self.narrowing_size = size;
         for (index, addition) in additions {
             addition.apply(&mut self.set.compiled[index]);
             self.set.filters[index].narrowed_by.push(narrowing.id.clone());

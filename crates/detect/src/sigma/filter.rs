@@ -60,7 +60,8 @@ pub(crate) fn compile(
 /// Reads and compiles the searches of `node`, all entries but the `others`, and the condition.
 pub(crate) fn body(node: &Node, others: &[&str], place: Place<'_>) -> Result<Body, Refusal> {
     let (search, first_clause) = place.before;
-    let mut reader = Reader { place, search, first_clause, clauses: Vec::new(), used: 0 };
+    let room = bounds::DOCUMENT_REGEX_BYTES;
+    let mut reader = Reader { place, search, first_clause, clauses: Vec::new(), used: 0, room };
     let mut names = Vec::new();
     let mut searches = Vec::new();
     for (name, search) in node.entries() {
@@ -134,6 +135,8 @@ struct Reader<'p> {
     first_clause: usize,
     clauses: Vec<Clause>,
     used: usize,
+    /// Bytes that regular expressions may still take.
+    room: usize,
 }
 
 impl Reader<'_> {
@@ -202,7 +205,7 @@ impl Reader<'_> {
         }
         let mut parts = Vec::with_capacity(items.len());
         for item in items {
-            let asked = modifiers.asked(item, self.place.placeholders);
+            let asked = modifiers.asked(item, self.place.placeholders, &mut self.room);
             let asked = asked.map_err(|reason| item.refuse(reason))?;
             self.used += asked.len();
             if self.used > bounds::FILTER_PREDICATES {

@@ -99,6 +99,9 @@ pub(crate) fn parse(key: &str) -> Result<Modifiers, Fault> {
     Ok(found)
 }
 
+/// What a regular expression may take, in bytes, from ordinary to the largest.
+const REGEX_LIMITS: [usize; 3] = [64 * 1024, 1024 * 1024, bounds::REGEX_BYTES];
+
 fn bad(name: &str, why: &str) -> Reason {
     Reason::BadModifier(name.to_owned(), why.to_owned())
 }
@@ -206,12 +209,18 @@ impl Modifiers {
     }
 
     /// What `value` asks; several when a modifier makes variants of it, of which one has to match.
-    pub(crate) fn asked(&self, value: &Node, known: &Placeholders) -> Result<Vec<Asked>, Reason> {
+    /// What its regular expressions may take is taken off `room`, in bytes.
+    pub(crate) fn asked(
+        &self,
+        value: &Node,
+        known: &Placeholders,
+        room: &mut usize,
+    ) -> Result<Vec<Asked>, Reason> {
         let Some(text) = value.text() else {
             return self.asked_of_null(value);
         };
         if self.placeholders == Expand::No {
-            return self.asked_of(text);
+            return self.asked_of(text, room);
         }
         let form = match self.compare {
             Compare::Regex { .. } => Form::Regex,
@@ -219,12 +228,12 @@ impl Modifiers {
         };
         let mut asked = Vec::new();
         for text in placeholder::expand(text, form, known)? {
-            asked.extend(self.asked_of(&text)?);
+            asked.extend(self.asked_of(&text, room)?);
         }
         Ok(asked)
     }
 
-    fn asked_of(&self, text: &str) -> Result<Vec<Asked>, Reason> {
+    fn asked_of(&self, text: &str, room: &mut usize) -> Result<Vec<Asked>, Reason> {
         if self.against == Against::Field {
             let other = match (self.compare, self.case, self.relation()) {
                 (Compare::Number(comparison), ..) => Other::Number(comparison),
@@ -239,7 +248,7 @@ impl Modifiers {
         }
         match self.compare {
             Compare::Pattern => self.patterns(text),
-            Compare::Regex { .. } => self.regex(text).map(|asked| vec![asked]),
+            Compare::Regex { .. } => self.regex(text, room).map(|asked| vec![asked]),
             Compare::Cidr => network(text).map(|asked| vec![asked]),
             Compare::Number(comparison) => {
                 let number: f64 = text.parse().map_err(|_| self.wrong("a number"))?;
@@ -309,20 +318,30 @@ impl Modifiers {
         Ok(value::patterns(text, &self.steps)?.into_iter().map(asked).collect())
     }
 
-    fn regex(&self, text: &str) -> Result<Asked, Reason> {
+    fn regex(&self, text: &str, room: &mut usize) -> Result<Asked, Reason> {
         let Compare::Regex { ignore_case, multi_line, dot_all } = self.compare else {
             return Err(self.wrong("a regular expression"));
         };
-        let regex = RegexBuilder::new(text)
-            .case_insensitive(ignore_case)
-            .multi_line(multi_line)
-            .dot_matches_new_line(dot_all)
-            .size_limit(bounds::REGEX_BYTES)
-            .build()
-            .map_err(|error| Reason::Regex {
-                pattern: cut(text),
-                error: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-            })?;
+        let build = |limit: usize| {
+            RegexBuilder::new(text)
+                .case_insensitive(ignore_case)
+                .multi_line(multi_line)
+                .dot_matches_new_line(dot_all)
+                .size_limit(limit)
+                .build()
+        };
+        // How much one takes is not told: the first limit that is enough is what it is held to.
+        let mut tried = REGEX_LIMITS.iter().map(|limit| (*limit, build(*limit)));
+        let too_big = |error: &regex::Error| matches!(error, regex::Error::CompiledTooBig(_));
+        let found = tried.find(|(_, built)| !built.as_ref().is_err_and(too_big));
+        let (limit, built) = found.unwrap_or_else(|| (0, build(bounds::REGEX_BYTES)));
+        let regex = built.map_err(|error| Reason::Regex {
+            pattern: cut(text),
+            error: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+        })?;
+        *room = room
+            .checked_sub(limit)
+            .ok_or(Reason::TooLarge("memory of a document's regular expressions"))?;
         let key = format!("re {ignore_case}{multi_line}{dot_all} {text}");
         let literals = necessary::literals(text, |builder| {
             builder
@@ -366,7 +385,9 @@ mod tests {
         let node = yaml::parse(&format!("v: {value}")).expect("valid");
         let modifiers = parse(key).expect("known");
         let items = node[0].get("v").expect("v").items();
-        let asked = items.iter().flat_map(|item| modifiers.asked(item, &known()).expect("right"));
+        let asked = items.iter().flat_map(|item| {
+            modifiers.asked(item, &known(), &mut usize::MAX.clone()).expect("right")
+        });
         let found = asked.collect::<Vec<_>>().iter().any(|asked| match asked {
             Asked::Op(_, Op::Text(test)) => test.matches(&subject.to_lowercase()),
             Asked::Op(_, Op::Cased(test)) => test.matches(subject),
@@ -456,7 +477,11 @@ mod tests {
         }
         let refuse = |key: &str, value: &str| {
             let node = yaml::parse(&format!("v: {value}")).expect("valid");
-            let asked = parse(key).expect("known").asked(node[0].get("v").expect("v"), &known());
+            let asked = parse(key).expect("known").asked(
+                node[0].get("v").expect("v"),
+                &known(),
+                &mut usize::MAX.clone(),
+            );
             asked.err().map_or("", |reason| reason.code())
         };
         assert_eq!(refuse("F|re", "'('"), "regex");

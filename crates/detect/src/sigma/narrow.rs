@@ -84,6 +84,11 @@ impl Narrowing {
 }
 
 impl Addition {
+    /// How many predicates it names.
+    pub(crate) fn size(&self) -> usize {
+        self.expr.size()
+    }
+
     /// Narrows `filter`, for which it was compiled.
     pub(crate) fn apply(self, filter: &mut Filter) {
         filter.names.extend(self.names);
