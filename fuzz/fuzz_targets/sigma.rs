@@ -1,5 +1,5 @@
 //! Any bytes as content: compiling never panics and stays within its bounds, and what compiles can
-//! be run on an activity of every kind and on an imported event.
+//! be run on an activity of every kind and on an imported event; its state survives a restart.
 
 #![no_main]
 
@@ -38,4 +38,7 @@ fuzz_target!(|data: &[u8]| {
     event.unmapped = vec![("EventID".into(), Value::U64(4688)), ("Image".into(), Value::Text("C:\\a.exe".into()))];
     let source = LogSource { product: Some("windows"), category: None, service: Some("security") };
     engine.observe_as(&event, &[source]);
+    let state = engine.checkpoint();
+    let (again, restored) = Engine::restore(engine.rules(), &state).expect("its own state");
+    assert_eq!((restored.dropped, again.checkpoint()), (0, state));
 });
