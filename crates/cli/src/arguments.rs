@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 pub(crate) mod detect;
 pub(crate) mod evidence;
+pub(crate) mod indicators;
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, damaged file, failed \
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     Rules(Rules),
     /// Run detections over files of events, here, without a server.
     Detect(detect::Detect),
+    /// Indicators in feeds and reports, here, without a server.
+    #[command(subcommand)]
+    Indicators(indicators::Indicators),
     /// Prove by exercise that every endpoint is seen: a unique harmless file is dropped, renamed,
     /// copied and run there, then searched for, then removed.
     Poc(Poc),

@@ -4,6 +4,7 @@ mod alert;
 mod detect;
 mod endpoint;
 mod file;
+mod indicators;
 mod login;
 mod plan;
 mod poc;
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rules(rules) => rules::run(arguments, rules),
         Command::Detect(one) => detect::run(arguments, one),
+        Command::Indicators(one) => indicators::run(arguments, one),
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
