@@ -182,6 +182,11 @@ fn headers_say_more_than_is_asked() {
     let document = rule("s: {F: a}, condition: s", "taxonomy: house\n");
     let (_, refused) = compile_with([document], options());
     assert_eq!(refused[0].reason.code(), "taxonomy");
+    let document = rule("s: {F: a}, condition: s", "");
+    let text = document.text.replace("id: t\n", "");
+    let (rules, refused) = compile_with([Document { text, ..document }], options());
+    assert!(refused.is_empty(), "{}", refused[0]);
+    assert_eq!(rules.filters().next().expect("one").detection.id, "T", "the title stands for it");
 }
 
 #[test]

@@ -51,7 +51,9 @@ pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Ref
     }
     let title = text("title").ok_or_else(|| node.refuse(Reason::Missing("title")))?;
     let name = text("name");
-    let id = text("id").or_else(|| name.clone());
+    // Sigma does not ask for an id; documents of our own do.
+    let sigma = node.get("detection").is_some() || node.get("correlation").is_some();
+    let id = text("id").or_else(|| name.clone()).or_else(|| sigma.then(|| title.clone()));
     let id = id.ok_or_else(|| node.refuse(Reason::Missing("id")))?;
     let (techniques, tactics) = attack(&texts("tags"));
     Ok(Header {
