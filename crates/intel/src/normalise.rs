@@ -345,7 +345,10 @@ pub fn url(text: &str) -> Result<String, Refusal> {
     if !changed || parsed.as_str().len() > MAX_VALUE_BYTES {
         return Err(form(Kind::Url, text, expected));
     }
-    Ok(parsed.into())
+    let found = String::from(parsed);
+    // Without its fragment it may end in a quote, which is cut too: ever shorter, so this ends.
+    let bare = trimmed(&found)?;
+    if bare.len() == found.len() { Ok(found) } else { url(bare) }
 }
 
 /// An absolute path. Unix: as it is, `//`, `.` and `..` resolved. Windows: lower case, with `\`.

@@ -267,6 +267,7 @@ fn canonical_forms() {
         (Kind::Domain, "a..b", None),
         (Kind::Url, "HTTP://user:x@Evil.Example:80/a/../b#c", Some("http://evil.example/b")),
         (Kind::Url, "evil.example/x", Some("http://evil.example/x")),
+        (Kind::Url, "http://evil.example/?a`#b", Some("http://evil.example/?a")),
         (Kind::Url, "javascript:alert(1)", None),
         (Kind::Ipv4, "198[.]51[.]100[.]7", Some("198.51.100.7")),
         (Kind::Ipv4, "0.0.0.0", None),
