@@ -22,6 +22,9 @@ const MIN_PREFIX: (u8, u8) = (8, 7);
 /// Shortest name: two or three letters stand in too many names to say anything.
 const MIN_NAME_BYTES: usize = 4;
 
+/// How often a URL is read until it stays what it is; real ones need one or two rounds.
+const MAX_ROUNDS: usize = 8;
+
 /// Digests of nothing: they would match every empty file.
 const OF_NOTHING: [&str; 3] = [
     "d41d8cd98f00b204e9800998ecf8427e",
@@ -324,6 +327,19 @@ pub fn domain(text: &str) -> Result<String, Refusal> {
 
 /// The URL Standard's form, without user, password and fragment; `http` where no scheme is given.
 pub fn url(text: &str) -> Result<String, Refusal> {
+    let mut found = url_once(text)?;
+    // What the standard cuts out (fragments, tabs) may leave a quote at the end, or a defanged dot.
+    for _ in 0..MAX_ROUNDS {
+        let next = url_once(&found)?;
+        if next == found {
+            return Ok(found);
+        }
+        found = next;
+    }
+    Err(form(Kind::Url, text, "a URL that stays what it is when it is read again"))
+}
+
+fn url_once(text: &str) -> Result<String, Refusal> {
     let text = trimmed(text)?;
     let whole = refang(text);
     let expected = "a URL with scheme http, https, ftp, ws or wss, and a host";
@@ -345,10 +361,7 @@ pub fn url(text: &str) -> Result<String, Refusal> {
     if !changed || parsed.as_str().len() > MAX_VALUE_BYTES {
         return Err(form(Kind::Url, text, expected));
     }
-    let found = String::from(parsed);
-    // Without its fragment it may end in a quote, which is cut too: ever shorter, so this ends.
-    let bare = trimmed(&found)?;
-    if bare.len() == found.len() { Ok(found) } else { url(bare) }
+    Ok(parsed.into())
 }
 
 /// An absolute path. Unix: as it is, `//`, `.` and `..` resolved. Windows: lower case, with `\`.

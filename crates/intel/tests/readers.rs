@@ -268,6 +268,7 @@ fn canonical_forms() {
         (Kind::Url, "HTTP://user:x@Evil.Example:80/a/../b#c", Some("http://evil.example/b")),
         (Kind::Url, "evil.example/x", Some("http://evil.example/x")),
         (Kind::Url, "http://evil.example/?a`#b", Some("http://evil.example/?a")),
+        (Kind::Url, "http://evil[.\t]example/x[\t.]php", Some("http://evil.example/x.php")),
         (Kind::Url, "javascript:alert(1)", None),
         (Kind::Ipv4, "198[.]51[.]100[.]7", Some("198.51.100.7")),
         (Kind::Ipv4, "0.0.0.0", None),
