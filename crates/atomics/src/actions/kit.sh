@@ -50,4 +50,5 @@ fi
 read -r pause </room/pause || :
 [ "$pause" = 0 ] || sleep "$pause"
 act
+[ "$pause" = 0 ] || sleep "$pause"
 exit 0

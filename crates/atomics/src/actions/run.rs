@@ -13,8 +13,9 @@ use super::room::Room;
 use super::{Deed, Detection};
 use crate::watch::Watch;
 
-/// Seconds that an action waits under the sensor's eyes before it begins, try by try: what a file was
-/// before is known of a room only from when the sensor has first looked into it, which nothing tells.
+/// Seconds that an action waits under the sensor's eyes before it begins and before its room ends, try
+/// by try: what a file was before is known only from when the sensor has first looked into a room, and
+/// a process that is told of is looked up while it lives; nothing tells when either is done.
 const PAUSES: [u64; 3] = [0, 1, 5];
 /// How long what is summed up or read later (writes at close, files of the system) may take to be
 /// told after an action's end. Only a detection that did not strike waits this long.
@@ -113,8 +114,11 @@ fn judge(rules: &Arc<RuleSet>, detection: &Detection, told: &[Event]) -> Outcome
         told: Vec::new(),
     };
     let mut engine = Engine::new(Arc::clone(rules));
-    for event in told {
-        let findings = engine.observe(event);
+    for (number, event) in (1..).zip(told) {
+        // The probe leaves numbering to the sensor; without a number all were the same activity.
+        let mut event = event.clone();
+        event.id.seq = number;
+        let findings = engine.observe(&event);
         let alerts = findings.alerts.iter().map(|alert| &alert.detection);
         let struck: Vec<_> = findings.hits.iter().map(|hit| &hit.detection).chain(alerts).collect();
         let met = struck.iter().any(|one| one.id == detection.id);

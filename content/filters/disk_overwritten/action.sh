@@ -1,0 +1,3 @@
+# `wipefs --all /dev/sdb`, with a harmless program by the name of wipefs.
+prepare() { stand_in wipefs; }
+act() { wipefs --all /dev/sdb; }

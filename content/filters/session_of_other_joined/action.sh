@@ -1,0 +1,3 @@
+# `tmux -S /tmp/tmux-1000/default attach`, with a harmless program by the name of tmux.
+prepare() { stand_in tmux; }
+act() { tmux -S /tmp/tmux-1000/default attach; }

@@ -1,0 +1,7 @@
+# perl copies a harmless program into memory and runs it from there.
+act() {
+    perl -e 'my $name = "part"; my $fd = syscall(319, $name, 0); open my $out, ">&=", $fd;
+        open my $in, "<", "/usr/bin/true"; binmode $_ for $in, $out; local $/; print {$out} readline $in;
+        close $out if open my $run, "<", "/proc/self/fd/$fd";
+        exec {"/proc/self/fd/" . fileno $run} "part"'
+}

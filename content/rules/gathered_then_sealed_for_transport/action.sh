@@ -1,0 +1,6 @@
+# pg_dump, then 7z with a password (harmless programs).
+prepare() { stand_in pg_dump 7z; }
+act() {
+    pg_dump customers
+    7z a -pSecret /srv/o.7z /srv/c.sql
+}

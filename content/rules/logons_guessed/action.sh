@@ -1,0 +1,6 @@
+# An ordinary user tries to become root by su nine times, without a password.
+act() {
+    for n in 1 2 3 4 5 6 7 8 9; do as_ana su -c true root </dev/null & done
+    wait
+    sleep 0.5
+}

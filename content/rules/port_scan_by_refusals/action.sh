@@ -1,0 +1,2 @@
+# perl tries twenty ports of loopback where nobody listens.
+act() { perl -MIO::Socket::INET -e 'IO::Socket::INET->new("127.0.0.1:$_") for 100 .. 125'; }
