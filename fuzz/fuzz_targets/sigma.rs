@@ -8,7 +8,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use metsuke_detect::{Document, Engine, compile};
 use metsuke_event::logsource::LogSource;
-use metsuke_event::{Event, Kind, Process, Value};
+use metsuke_event::{Event, Kind, Process, ValueRef};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -35,7 +35,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let mut event = Event::empty(Kind::ProcessExec);
-    event.unmapped = vec![("EventID".into(), Value::U64(4688)), ("Image".into(), Value::Text("C:\\a.exe".into()))];
+    event.unmapped.push("EventID", ValueRef::U64(4688));
+    event.unmapped.push("Image", ValueRef::Text("C:\\a.exe"));
     let source = LogSource { product: Some("windows"), category: None, service: Some("security") };
     engine.observe_as(&event, &[source]);
     let state = engine.checkpoint();

@@ -270,8 +270,8 @@ impl From<&Event> for EventRow {
             .fields()
             .map(|(spec, value)| (spec.name.to_owned(), value.as_ref().into()))
             .collect();
-        for (name, value) in &event.unmapped {
-            fields.entry(name.to_string()).or_insert_with(|| value.as_ref().into());
+        for (name, value) in event.unmapped.iter() {
+            fields.entry(name.to_string()).or_insert_with(|| value.into());
         }
         Self {
             id: event.id.to_string(),

@@ -7,31 +7,35 @@
 use std::sync::Arc;
 
 use metsuke_event::logsource::LogSource;
-use metsuke_event::{Event, Kind, Value};
+use metsuke_event::{Event, Kind, ValueRef};
 use proptest::prelude::*;
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use crate::class::Class;
 use crate::matcher::Matcher;
 use crate::plan::Plan;
 use crate::{Document, RuleSet, compile};
 
-/// The class's plan, and one that looks at everything.
-type Plans = (Arc<Plan>, Plan);
+/// The class, and a plan that looks at everything.
+type Plans = (Arc<Class>, Plan);
 
 /// A plan that looks at every filter of the class.
 fn everything(rules: &RuleSet, sources: &[LogSource<'_>]) -> Plan {
     let wanted = (0..).zip(&rules.compiled).filter(|(_, filter)| {
         sources.iter().any(|source| filter.source.as_log_source().accepts(source))
     });
-    Plan { always: wanted.map(|(index, _)| index).collect(), fields: Vec::new() }
+    Plan { always: wanted.map(|(index, _)| index).collect(), ..Plan::default() }
 }
 
 fn agree(rules: &RuleSet, plans: &Plans, matcher: &mut Matcher, event: &Event) {
-    let found = matcher.run(rules, &plans.0, event);
     let expected = matcher.run(rules, &plans.1, event);
+    let found = matcher.run(rules, &plans.0.plan(), event);
     assert_eq!(found, expected, "on {event:?}");
+    if plans.0.is_sample() {
+        plans.0.learn(rules, |plan, samples| matcher.sample(rules, plan, event, samples));
+    }
 }
 
 const FILTERS: &str = r"
@@ -91,11 +95,11 @@ proptest! {
         let (rules, refused) = compile([document]);
         prop_assert!(refused.is_empty(), "{}", refused[0]);
         let sources = [LogSource { product: Some("windows"), category: None, service: None }];
-        let plans = (rules.plan_for(&sources), everything(&rules, &sources));
+        let plans = (rules.class_of(&sources), everything(&rules, &sources));
         let mut event = Event::empty(Kind::SensorHealth);
         for (name, value) in [("F", f), ("G", g)] {
             if let Some(value) = value {
-                event.unmapped.push((name.into(), Value::Text(value.into())));
+                event.unmapped.push(name, ValueRef::Text(&value));
             }
         }
         agree(&rules, &plans, &mut Matcher::default(), &event);
@@ -118,7 +122,7 @@ fn on_the_public_set() {
     let folder = data.join("security-datasets/windows/defense_evasion");
     support::windows::events(&folder, &mut |sources, event| {
         let index = classes.iter().position(|(known, ..)| *known == sources).unwrap_or_else(|| {
-            let plans = (rules.plan_for(&sources), everything(&rules, &sources));
+            let plans = (rules.class_of(&sources), everything(&rules, &sources));
             classes.push((sources, plans, 0));
             classes.len() - 1
         });
@@ -132,7 +136,7 @@ fn on_the_public_set() {
     assert!(compared > 300, "only {compared} events compared");
     for event in support::linux::events(500) {
         let sources = metsuke_event::logsource::of_event(&event);
-        let plans = (rules.plan(&event), everything(&rules, sources));
+        let plans = (rules.class(&event), everything(&rules, sources));
         agree(&rules, &plans, &mut matcher, &event);
     }
 }

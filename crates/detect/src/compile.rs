@@ -7,9 +7,9 @@ use metsuke_event::finding::Layer;
 
 use crate::document::{Document, Position, Reason, Refusal, Refused};
 use crate::own;
-use crate::predicate::FieldIx;
+use crate::predicate::{FieldIx, FieldKey};
 use crate::question::Question;
-use crate::ruleset::{Meta, RuleSet};
+use crate::ruleset::{Meta, Names, RuleSet};
 use crate::sigma::correlation::{self, Correlation};
 use crate::sigma::header::{self, Header};
 use crate::sigma::narrow::{self, Narrowing};
@@ -187,10 +187,9 @@ impl Compiler {
                 set.listeners[index].push((rule, reference));
             }
         }
-        for (index, key) in (0..).zip(&set.predicates.fields) {
-            if !key.name.is_empty() {
-                set.fields_named.entry(key.name.clone()).or_default().push(FieldIx(index));
-            }
+        set.names = Names::of(&set.predicates.fields);
+        for filter in &mut set.compiled {
+            filter.expr.order(&set.predicates);
         }
         set.predicates.seal();
         (Arc::new(self.set), self.refused)

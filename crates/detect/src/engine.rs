@@ -7,14 +7,13 @@ use metsuke_event::logsource::LogSource;
 use metsuke_event::{Event, EventId};
 
 use crate::bounds;
+use crate::class::{self, Class};
 use crate::correlate::{Correlator, Rule, Scope, Seen, Struck};
 use crate::kin::Kin;
 use crate::matcher::{Matcher, cut};
-use crate::plan::Plan;
 use crate::predicate::FieldIx;
 use crate::question::Question;
 use crate::ruleset::RuleSet;
-use crate::sigma::header::Source;
 use crate::weigh::{Found, Weigher};
 
 /// What one activity brought to light.
@@ -72,6 +71,9 @@ impl std::ops::Add for Evicted {
     }
 }
 
+/// Classes of imported events that are found without asking the rule set.
+const RECENT: usize = 64;
+
 /// Matches activities against a [`RuleSet`] and keeps the state of its rules and models.
 ///
 /// Activities should come in about the order of their time. The same activity given twice adds
@@ -84,8 +86,8 @@ pub struct Engine {
     pub(crate) weigher: Weigher,
     pub(crate) kin: Kin,
     counters: Counters,
-    /// The class an imported event had last, and its plan: recordings come in runs of one class.
-    last_class: Option<(Vec<Source>, Arc<Plan>)>,
+    /// The classes that imported events had last.
+    recent: Vec<Arc<Class>>,
 }
 
 /// A hit with the number of its detection (filters first, then rules) and the events it stands on.
@@ -105,7 +107,7 @@ impl Engine {
             weigher: Weigher::default(),
             kin: Kin::default(),
             counters: Counters::default(),
-            last_class: None,
+            recent: Vec::new(),
         }
     }
 
@@ -116,26 +118,26 @@ impl Engine {
 
     /// Runs filters, rules and models on `event`.
     pub fn observe(&mut self, event: &Event) -> Findings {
-        let plan = self.rules.plan(event);
-        self.observe_with(&plan, event)
+        let class = self.rules.class(event);
+        self.observe_with(&class, event)
     }
 
     /// Like [`Engine::observe`], for an imported event of other log sources than its kind's.
     pub fn observe_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Findings {
-        let plan = self.class(sources);
-        self.observe_with(&plan, event)
+        let class = self.class(sources);
+        self.observe_with(&class, event)
     }
 
     /// Runs the filters alone: no rule or model sees the event.
     pub fn filters_only(&mut self, event: &Event) -> Vec<Hit> {
-        let plan = self.rules.plan(event);
-        self.filters_with(&plan, event).into_iter().map(|strike| strike.hit).collect()
+        let class = self.rules.class(event);
+        self.filters_with(&class, event).into_iter().map(|strike| strike.hit).collect()
     }
 
     /// Like [`Engine::filters_only`], for an imported event of other log sources than its kind's.
     pub fn filters_only_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Vec<Hit> {
-        let plan = self.class(sources);
-        self.filters_with(&plan, event).into_iter().map(|strike| strike.hit).collect()
+        let class = self.class(sources);
+        self.filters_with(&class, event).into_iter().map(|strike| strike.hit).collect()
     }
 
     /// What it has counted.
@@ -152,23 +154,26 @@ impl Engine {
         }
     }
 
-    fn class(&mut self, sources: &[LogSource<'_>]) -> Arc<Plan> {
-        if let Some((known, plan)) = &self.last_class
-            && known.iter().map(Source::as_log_source).eq(sources.iter().copied())
-        {
-            return Arc::clone(plan);
+    fn class(&mut self, sources: &[LogSource<'_>]) -> Arc<Class> {
+        let print = class::print(sources.iter().copied());
+        let is = |class: &Arc<Class>| class.is_of(sources, print);
+        if let Some(known) = self.recent.iter().position(is) {
+            // The one asked for last stands first: recordings come in runs of one class.
+            self.recent[..=known].rotate_right(1);
+            return Arc::clone(&self.recent[0]);
         }
-        let plan = self.rules.plan_for(sources);
-        self.last_class = Some((sources.iter().map(Source::of).collect(), Arc::clone(&plan)));
-        plan
+        let class = self.rules.class_of(sources);
+        self.recent.truncate(RECENT - 1);
+        self.recent.insert(0, Arc::clone(&class));
+        class
     }
 
-    fn observe_with(&mut self, plan: &Plan, event: &Event) -> Findings {
+    fn observe_with(&mut self, class: &Class, event: &Event) -> Findings {
         self.counters.events += 1;
         if self.rules.asks_kinship {
             self.kin.learn(event);
         }
-        let mut strikes = self.filters_with(plan, event);
+        let mut strikes = self.filters_with(class, event);
         if strikes.is_empty() {
             return Findings::default();
         }
@@ -182,9 +187,12 @@ impl Engine {
         Findings { hits: strikes.into_iter().map(|strike| strike.hit).collect(), alerts }
     }
 
-    fn filters_with(&mut self, plan: &Plan, event: &Event) -> Vec<Strike> {
+    fn filters_with(&mut self, class: &Class, event: &Event) -> Vec<Strike> {
         let rules = Arc::clone(&self.rules);
-        let matched = self.matcher.run(&rules, plan, event);
+        let matched = self.matcher.run(&rules, &class.plan(), event);
+        if class.is_sample() {
+            class.learn(&rules, |plan, samples| self.matcher.sample(&rules, plan, event, samples));
+        }
         let strike = |index: u32| {
             let index = index as usize;
             let matched = self.matcher.why(&rules, event, &rules.compiled[index]);

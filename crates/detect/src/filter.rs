@@ -1,6 +1,6 @@
 //! A compiled filter: an expression over shared predicates, and how each part was written.
 
-use crate::predicate::PredIx;
+use crate::predicate::{PredIx, Predicates};
 use crate::sigma::header::Source;
 
 /// When a filter matches.
@@ -74,6 +74,19 @@ impl Expr {
             }
         }
         if flat.len() == 1 { flat.remove(0) } else { join(flat) }
+    }
+
+    /// Puts cheap questions before dear ones, and returns what it costs.
+    pub(crate) fn order(&mut self, predicates: &Predicates) -> u32 {
+        match self {
+            Self::Pred(index, _) => predicates.get(*index).cost(),
+            Self::All(parts) | Self::Any(parts) | Self::AtLeast(_, parts) => {
+                parts.sort_by_cached_key(|part| part.clone().order(predicates));
+                let costs = parts.iter_mut().map(|part| part.order(predicates));
+                costs.fold(0, u32::saturating_add)
+            }
+            Self::Not(inner) => inner.order(predicates),
+        }
     }
 
     /// Number of predicates it names.

@@ -3,14 +3,14 @@
 //! A [`Matcher`] is scratch memory that is used again for every activity; it holds no state that
 //! a result depends on.
 
-use metsuke_event::field::Group;
 use metsuke_event::finding::Matched;
-use metsuke_event::{Event, FIELDS, Value, ValueRef};
+use metsuke_event::{Event, Place, ValueRef};
 
 use crate::bounds;
+use crate::census::Samples;
 use crate::filter::Filter;
 use crate::plan::{FilterIx, Plan};
-use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, in_network};
+use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, Test, in_network};
 use crate::ruleset::RuleSet;
 use crate::sigma::pattern::lower;
 
@@ -23,6 +23,17 @@ struct Slot {
     lowered: Option<(u32, u32)>,
 }
 
+/// The source's field that has the name a field is asked for by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    /// The round it was found in.
+    round: u32,
+    /// Its number among the source's fields.
+    index: u32,
+    /// Where its lower-cased value stands in the arena.
+    lowered: (u32, u32),
+}
+
 /// Scratch memory for matching.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
@@ -33,16 +44,18 @@ pub(crate) struct Matcher {
     /// Per filter the round it was woken in.
     woken_in: Vec<u32>,
     woken: Vec<FilterIx>,
+    /// Lower-cased values: first those of the source's fields, with a zero byte behind each.
     arena: String,
-    /// Per field the index plus one of an unmapped value of its name, and the round.
-    unmapped: Vec<(u32, u32)>,
+    /// Where those of the source's fields end.
+    given_end: usize,
+    given: Vec<Given>,
 }
 
 impl Matcher {
     /// The filters of `plan` that match `event`, in the order of the rule set.
     pub(crate) fn run(&mut self, rules: &RuleSet, plan: &Plan, event: &Event) -> Vec<FilterIx> {
         self.begin(rules, event);
-        for watch in &plan.fields {
+        for watch in &plan.watches {
             let Some((start, end)) = self.lowered(rules, event, watch.field) else { continue };
             let Self { arena, woken_in, woken, round, .. } = self;
             watch.look(&arena[start as usize..end as usize], &mut |filters| {
@@ -55,19 +68,35 @@ impl Matcher {
                 }
             });
         }
-        let mut candidates = std::mem::take(&mut self.woken);
-        candidates.extend_from_slice(&plan.always);
-        candidates.sort_unstable();
+        let woken = std::mem::take(&mut self.woken);
         let mut matched = Vec::new();
-        for index in &candidates {
+        for index in woken.iter().chain(&plan.always) {
             let filter = &rules.compiled[*index as usize];
             if filter.expr.holds(&mut |predicate| self.holds(rules, event, predicate)) {
                 matched.push(*index);
             }
         }
-        candidates.clear();
-        self.woken = candidates;
+        matched.sort_unstable();
+        self.woken = woken;
         matched
+    }
+
+    /// Adds the activity, for which [`Matcher::run`] was just called, to `samples`.
+    pub(crate) fn sample(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        event: &Event,
+        samples: &mut Samples,
+    ) {
+        for field in &plan.fields {
+            self.lowered(rules, event, *field);
+        }
+        let value = |field: &FieldIx| {
+            let (start, end) = self.slots[field.0 as usize].lowered?;
+            Some((*field, &self.arena[start as usize..end as usize]))
+        };
+        samples.take(plan.fields.iter().filter_map(value));
     }
 
     /// Why `filter` matched `event`; to be asked directly after [`Matcher::run`].
@@ -109,7 +138,7 @@ impl Matcher {
     /// Makes ready for `event`.
     pub(crate) fn begin(&mut self, rules: &RuleSet, event: &Event) {
         self.slots.resize(rules.predicates.fields.len(), Slot::default());
-        self.unmapped.resize(rules.predicates.fields.len(), (0, 0));
+        self.given.resize(rules.predicates.fields.len(), Given::default());
         self.answers.resize(rules.predicates.list.len(), (0, false));
         self.woken_in.resize(rules.compiled.len(), 0);
         let Some(round) = self.round.checked_add(1) else {
@@ -119,11 +148,41 @@ impl Matcher {
         self.round = round;
         self.arena.clear();
         self.woken.clear();
-        for (index, (name, _)) in (1..).zip(&event.unmapped) {
-            for field in rules.fields_named.get(&**name).into_iter().flatten() {
-                let entry = &mut self.unmapped[field.0 as usize];
-                if entry.0 != self.round {
-                    *entry = (self.round, index);
+        if !event.unmapped.is_empty() {
+            self.take_given(rules, event);
+        }
+        self.given_end = self.arena.len();
+    }
+
+    /// Lower-cases all of the source's fields at once and notes those that are asked for.
+    fn take_given(&mut self, rules: &RuleSet, event: &Event) {
+        let buffer = event.unmapped.buffer();
+        let same = is_lowered_in_place(buffer);
+        if same {
+            self.arena.push_str(buffer);
+            self.arena.make_ascii_lowercase();
+        }
+        for (index, Place { name, start, end }) in (0..).zip(event.unmapped.places()) {
+            let fields = match name {
+                Some(number) => rules.names.fields(number),
+                None => {
+                    let name = event.unmapped.name(index as usize);
+                    name.map(|name| rules.names.fields_of(&name)).unwrap_or_default()
+                }
+            };
+            let (start, end) = if same {
+                (start, end.min(start + bounds::VALUE_BYTES))
+            } else {
+                let start = self.arena.len();
+                lower_text_into(&mut self.arena, &buffer[start..end]);
+                let end = self.arena.len();
+                self.arena.push('\0');
+                (start, end)
+            };
+            for field in fields {
+                let given = &mut self.given[field.0 as usize];
+                if given.round != self.round {
+                    *given = Given { round: self.round, index, lowered: (at(start), at(end)) };
                 }
             }
         }
@@ -139,11 +198,11 @@ impl Matcher {
         if let Some(value) = key.id.and_then(|id| event.get(id)) {
             return Some(value);
         }
-        let (round, index) = self.unmapped[field.0 as usize];
-        if round != self.round {
+        let given = self.given[field.0 as usize];
+        if given.round != self.round {
             return None;
         }
-        event.unmapped.get(index as usize - 1).map(|(_, value)| Value::as_ref(value))
+        event.unmapped.at(given.index as usize)
     }
 
     /// Where the lower-cased text of `field` stands in the arena.
@@ -152,36 +211,38 @@ impl Matcher {
         if slot.round == self.round {
             return slot.lowered;
         }
-        let start = self.arena.len();
-        let set = if field == ANY_TEXT {
-            self.all_text(event);
-            true
+        let lowered = if field == ANY_TEXT {
+            Some(self.all_text(event))
         } else {
-            match self.original(rules, event, field) {
-                Some(value) => {
-                    lower_into(&mut self.arena, value);
-                    true
-                }
-                None => false,
+            let key = &rules.predicates.fields[field.0 as usize];
+            if let Some(value) = key.id.and_then(|id| event.get(id)) {
+                let start = self.arena.len();
+                lower_into(&mut self.arena, value);
+                Some((at(start), at(self.arena.len())))
+            } else {
+                let given = self.given[field.0 as usize];
+                (given.round == self.round).then_some(given.lowered)
             }
         };
-        let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        let lowered = set.then(|| (at(start), at(self.arena.len())));
         self.slots[field.0 as usize] = Slot { round: self.round, lowered };
         lowered
     }
 
-    fn all_text(&mut self, event: &Event) {
-        for spec in FIELDS.iter().filter(|spec| spec.group != Group::Meta) {
+    /// Where all values, lower-cased, stand in the arena, with a zero byte behind each.
+    fn all_text(&mut self, event: &Event) -> (u32, u32) {
+        let mut start = 0;
+        // The source's fields stand first; when something stands behind them already, again.
+        if self.given_end < self.arena.len() {
+            start = self.arena.len();
+            self.arena.extend_from_within(..self.given_end);
+        }
+        for spec in event.specs() {
             if let Some(value) = event.get(spec.id) {
                 lower_into(&mut self.arena, value);
-                self.arena.push('\n');
+                self.arena.push('\0');
             }
         }
-        for (_, value) in &event.unmapped {
-            lower_into(&mut self.arena, value.as_ref());
-            self.arena.push('\n');
-        }
+        (at(start), at(self.arena.len()))
     }
 
     fn holds(&mut self, rules: &RuleSet, event: &Event, index: PredIx) -> bool {
@@ -204,7 +265,12 @@ impl Matcher {
         match &predicate.op {
             Op::Text(test) => {
                 let Some((start, end)) = self.lowered(rules, event, field) else { return false };
-                test.matches(&self.arena[start as usize..end as usize])
+                let text = &self.arena[start as usize..end as usize];
+                match test {
+                    Test::Contains(_) => test.matches(text),
+                    _ if field == ANY_TEXT => text.split('\0').any(|value| test.matches(value)),
+                    _ => test.matches(text),
+                }
             }
             Op::Set => field == ANY_TEXT || value_of(self).is_some(),
             Op::Unset => field != ANY_TEXT && value_of(self).is_none(),
@@ -221,7 +287,7 @@ impl Matcher {
                     .is_ok_and(|address| in_network(address, *network, *bits)),
             }),
             Op::Number(comparison, bound) => value_of(self).is_some_and(|value| {
-                value.to_text().trim().parse().is_ok_and(|value| comparison.holds(value, *bound))
+                number(value).is_some_and(|value| comparison.holds(value, *bound))
             }),
             Op::Part(part, comparison, bound) => value_of(self)
                 .and_then(|value| part.of(value))
@@ -280,23 +346,69 @@ fn keyword_value(rules: &RuleSet, event: &Event, predicate: PredIx) -> String {
 }
 
 fn values(event: &Event) -> impl Iterator<Item = ValueRef<'_>> {
-    let known = FIELDS
-        .iter()
-        .filter(|spec| spec.group != Group::Meta)
-        .filter_map(|spec| event.get(spec.id));
-    known.chain(event.unmapped.iter().map(|(_, value)| value.as_ref()))
+    let known = event.specs().filter_map(|spec| event.get(spec.id));
+    known.chain(event.unmapped.iter().map(|(_, value)| value))
 }
 
 /// Adds the value in lower case, cut at [`bounds::VALUE_BYTES`].
 fn lower_into(arena: &mut String, value: ValueRef<'_>) {
-    let text = value.to_text();
-    let text = cut(&text, bounds::VALUE_BYTES);
-    if text.is_ascii() {
+    lower_text_into(arena, &value.to_text());
+}
+
+/// Adds `text` in lower case, cut at [`bounds::VALUE_BYTES`].
+fn lower_text_into(arena: &mut String, text: &str) {
+    let text = cut(text, bounds::VALUE_BYTES);
+    let mut left = text;
+    loop {
+        // What is not ASCII stands alone mostly (a sign for a trade mark, an accent).
+        let ascii = ascii_length(left.as_bytes());
+        let (plain, rest) = left.split_at(ascii);
         let start = arena.len();
-        arena.push_str(text);
+        arena.push_str(plain);
         arena[start..].make_ascii_lowercase();
-    } else {
-        arena.extend(text.chars().flat_map(char::to_lowercase));
+        let mut chars = rest.chars();
+        let Some(other) = chars.next() else { return };
+        arena.extend(other.to_lowercase());
+        left = chars.as_str();
+    }
+}
+
+/// Number of ASCII bytes at the beginning.
+fn ascii_length(bytes: &[u8]) -> usize {
+    const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
+    let (chunks, rest) = bytes.as_chunks();
+    let plain = |chunk: &&[u8; 16]| u128::from_ne_bytes(**chunk) & HIGH == 0;
+    let whole = chunks.iter().take_while(plain).count();
+    let from = chunks.get(whole).map_or(rest, |chunk| chunk);
+    whole * 16 + from.iter().take_while(|byte| byte.is_ascii()).count()
+}
+
+/// Whether lower-casing the ASCII letters of `text` lower-cases all of it.
+fn is_lowered_in_place(text: &str) -> bool {
+    let mut left = text;
+    loop {
+        let mut chars = left[ascii_length(left.as_bytes())..].chars();
+        let Some(other) = chars.next() else { return true };
+        // Signs of Latin-1 (a trade mark, a degree) are most of what is met, and have no case.
+        if other >= '\u{c0}' && !other.to_lowercase().eq([other]) {
+            return false;
+        }
+        left = chars.as_str();
+    }
+}
+
+/// A place in the arena.
+fn at(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// The number that `value` is or reads as.
+#[expect(clippy::cast_precision_loss, reason = "rules compare with what a f64 holds")]
+fn number(value: ValueRef<'_>) -> Option<f64> {
+    match value {
+        ValueRef::U64(number) => Some(number as f64),
+        ValueRef::I64(number) => Some(number as f64),
+        other => other.to_text().trim().parse().ok(),
     }
 }
 

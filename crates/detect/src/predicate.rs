@@ -91,6 +91,24 @@ pub(crate) struct Predicate {
     pub(crate) op: Op,
 }
 
+impl Predicate {
+    /// What it costs to answer, as a number to compare: text from its ends, numbers, searches,
+    /// regular expressions.
+    pub(crate) const fn cost(&self) -> u32 {
+        let of = match &self.op {
+            Op::Set | Op::Unset => 1,
+            Op::Text(Test::Equal(_) | Test::Prefix(_) | Test::Suffix(_)) => 2,
+            Op::Cased(Test::Equal(_) | Test::Prefix(_) | Test::Suffix(_)) => 3,
+            Op::Number(..) | Op::Cidr(..) => 4,
+            Op::Field(..) | Op::FieldCased(..) | Op::FieldNumber(..) | Op::Part(..) => 8,
+            Op::Text(Test::Contains(_)) | Op::Cased(Test::Contains(_)) => 10,
+            Op::Text(Test::Glob(_)) | Op::Cased(Test::Glob(_)) => 40,
+            Op::Regex(..) => 80,
+        };
+        if self.field.0 == ANY_TEXT.0 { of * 20 } else { of }
+    }
+}
+
 impl Test {
     /// The test that `pattern` stands for, and a text that names it.
     pub(crate) fn of(pattern: &Pattern) -> Self {

@@ -1,17 +1,17 @@
 //! The compiled content: immutable, shared by engines.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use foldhash::HashMap;
 use metsuke_event::finding::DetectionRef;
 use metsuke_event::logsource::{self, LogSource};
-use metsuke_event::{Event, Kind};
+use metsuke_event::{Event, Kind, NameNumber};
 
 use crate::bounds;
+use crate::class::Class;
 use crate::correlate::Rule;
 use crate::filter::Filter;
-use crate::plan::Plan;
-use crate::predicate::{FieldIx, Predicates};
+use crate::predicate::{FieldIx, FieldKey, Predicates};
 use crate::sigma::header::Source;
 use crate::weigh::Model;
 
@@ -36,13 +36,52 @@ pub struct Meta {
     pub narrowed_by: Vec<String>,
 }
 
-/// One plan for each kind of activity, built when first asked for.
+/// One class for each kind of activity, built when first asked for.
 #[derive(Debug)]
-pub(crate) struct Plans([OnceLock<Arc<Plan>>; Kind::ALL.len()]);
+pub(crate) struct Classes([OnceLock<Arc<Class>>; Kind::ALL.len()]);
 
-impl Default for Plans {
+impl Default for Classes {
     fn default() -> Self {
         Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+}
+
+/// The fields that rules ask for by the names that imported events use.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// By the name's number.
+    by_number: Vec<Box<[FieldIx]>>,
+    by_text: HashMap<Box<str>, Box<[FieldIx]>>,
+}
+
+impl Names {
+    /// The names of `fields`.
+    pub(crate) fn of(fields: &[FieldKey]) -> Self {
+        let mut by_text: HashMap<Box<str>, Vec<FieldIx>> = HashMap::default();
+        for (index, key) in (0..).zip(fields).filter(|(_, key)| !key.name.is_empty()) {
+            by_text.entry(key.name.clone()).or_default().push(FieldIx(index));
+        }
+        let mut by_number = Vec::new();
+        for (name, fields) in &by_text {
+            let Some(number) = NameNumber::wanted(name) else { continue };
+            let number = number.index();
+            if by_number.len() <= number {
+                by_number.resize(number + 1, Box::default());
+            }
+            by_number[number] = fields.as_slice().into();
+        }
+        let by_text = by_text.into_iter().map(|(name, fields)| (name, fields.into())).collect();
+        Self { by_number, by_text }
+    }
+
+    /// The fields that `name` is asked for by.
+    pub(crate) fn fields(&self, name: NameNumber) -> &[FieldIx] {
+        self.by_number.get(name.index()).map(|fields| &**fields).unwrap_or_default()
+    }
+
+    /// The same for a name without number.
+    pub(crate) fn fields_of(&self, name: &str) -> &[FieldIx] {
+        self.by_text.get(name).map(|fields| &**fields).unwrap_or_default()
     }
 }
 
@@ -68,11 +107,11 @@ pub struct RuleSet {
     pub(crate) asks_kinship: bool,
     pub(crate) predicates: Predicates,
     /// Fields by the name that imported events may use.
-    pub(crate) fields_named: HashMap<Box<str>, Vec<FieldIx>>,
-    /// Plans by kind of activity, built when first asked for.
-    pub(crate) plans: Plans,
-    /// Plans of imported events.
-    pub(crate) imported: RwLock<HashMap<Vec<Source>, Arc<Plan>>>,
+    pub(crate) names: Names,
+    /// Classes by kind of activity, built when first asked for.
+    pub(crate) classes: Classes,
+    /// Classes of imported events.
+    pub(crate) imported: RwLock<HashMap<Vec<Source>, Arc<Class>>>,
 }
 
 impl RuleSet {
@@ -109,27 +148,27 @@ impl RuleSet {
         }
     }
 
-    /// The plan for `event` by its kind.
-    pub(crate) fn plan(&self, event: &Event) -> Arc<Plan> {
+    /// The class of `event` by its kind.
+    pub(crate) fn class(&self, event: &Event) -> Arc<Class> {
         let kind = event.activity.kind();
-        let build =
-            || Arc::new(Plan::build(&self.compiled, &self.predicates, logsource::of_kind(kind)));
-        Arc::clone(self.plans.0[kind as usize].get_or_init(build))
+        let sources = || logsource::of_kind(kind).iter().map(Source::of).collect();
+        let build = || Arc::new(Class::new(self, sources()));
+        Arc::clone(self.classes.0[kind as usize].get_or_init(build))
     }
 
-    /// The plan for imported events of `sources`.
-    pub(crate) fn plan_for(&self, sources: &[LogSource<'_>]) -> Arc<Plan> {
+    /// The class of imported events of `sources`.
+    pub(crate) fn class_of(&self, sources: &[LogSource<'_>]) -> Arc<Class> {
         let key: Vec<Source> = sources.iter().map(Source::of).collect();
         let read = self.imported.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = read.get(&key) {
-            return Arc::clone(plan);
+        if let Some(class) = read.get(&key) {
+            return Arc::clone(class);
         }
         drop(read);
-        let plan = Arc::new(Plan::build(&self.compiled, &self.predicates, sources));
+        let class = Arc::new(Class::new(self, key.clone()));
         let mut write = self.imported.write().unwrap_or_else(PoisonError::into_inner);
         if write.len() < bounds::IMPORTED_PLANS {
-            write.insert(key, Arc::clone(&plan));
+            write.insert(key, Arc::clone(&class));
         }
-        plan
+        class
     }
 }

@@ -1,11 +1,11 @@
 //! Witnesses: literals without one of which a filter cannot match.
 //!
-//! Only witnesses stand in automata and tables; a filter is looked at when one of its witnesses is
-//! seen. A witness of `all` is the rarest of its parts' witnesses; of `any` all of them together;
+//! Only witnesses stand in tables and automata; a filter is looked at when one of its witnesses is
+//! seen. A witness of `all` is a witness of one of its parts; of `any` those of all parts together;
 //! a negation has none. A filter without witness is looked at for every activity of its class.
+//! Which of the possible ones are taken is [`crate::planner`]'s business.
 
-use crate::filter::Expr;
-use crate::predicate::{FieldIx, Op, PredIx, Predicates, Test};
+use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, Predicates, Test};
 use crate::sigma::pattern::{Part, lower};
 
 /// Where a literal stands in the value.
@@ -25,87 +25,41 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-/// The cheapest set of literals of which one must be seen for `expr` to hold.
-pub(crate) fn of(expr: &Expr, predicates: &Predicates) -> Option<Vec<Literal>> {
-    cheapest(expr, predicates).map(|(_, literals)| literals)
-}
-
-fn cheapest(expr: &Expr, predicates: &Predicates) -> Option<(f64, Vec<Literal>)> {
-    match expr {
-        Expr::Pred(index, _) => {
-            let literals = literals(*index, predicates)?;
-            Some((literals.iter().map(cost).sum(), literals))
-        }
-        Expr::All(parts) => parts
-            .iter()
-            .filter_map(|part| cheapest(part, predicates))
-            .min_by(|(left, _), (right, _)| left.total_cmp(right)),
-        Expr::Any(parts) | Expr::AtLeast(_, parts) => {
-            let mut total = 0.0;
-            let mut all = Vec::new();
-            for part in parts {
-                let (cost, literals) = cheapest(part, predicates)?;
-                total += cost;
-                all.extend(literals);
-            }
-            Some((total, all))
-        }
-        Expr::Not(_) => None,
-    }
-}
-
-/// How often a literal will be seen, and what looking for it costs, as a guess: longer is rarer,
-/// and a substring has to be looked for everywhere.
-fn cost(literal: &Literal) -> f64 {
-    const COMMON: [&str; 10] = [
-        "\\cmd.exe",
-        "\\powershell.exe",
-        "\\svchost.exe",
-        "\\explorer.exe",
-        ".exe",
-        ".dll",
-        "\\windows\\system32\\",
-        "c:\\windows\\",
-        "/usr/bin/",
-        "http",
-    ];
-    let length = f64::from(u32::try_from(literal.text.len().min(40)).unwrap_or(40));
-    let scarcity = if COMMON.contains(&literal.text.as_str()) { 1.0 } else { 0.8_f64.powf(length) };
-    let search = match literal.anchor {
-        Anchor::Whole => 0.02,
-        Anchor::Start | Anchor::End => 0.03,
-        Anchor::Anywhere => 0.10,
-    };
-    // A number that has to be equal (an event id) tells much with few characters.
-    let number = literal.anchor == Anchor::Whole
-        && !literal.text.is_empty()
-        && literal.text.bytes().all(|byte| byte.is_ascii_digit());
-    if number { 0.08 } else { scarcity + search }
-}
-
-/// The literals of one predicate, of which one must be seen; `None` when there are none to see.
-fn literals(index: PredIx, predicates: &Predicates) -> Option<Vec<Literal>> {
+/// What a predicate cannot hold without: sets of literals, of each of which one must be seen.
+pub(crate) fn of(index: PredIx, predicates: &Predicates) -> Vec<Vec<Literal>> {
     let predicate = predicates.get(index);
-    let of = |anchor, text: &str| Literal { field: predicate.field, anchor, text: lower(text) };
-    let compared = match &predicate.op {
+    let literal = |anchor, text: &str| {
+        // All text of an activity is many values in one.
+        let anchor = if predicate.field == ANY_TEXT { Anchor::Anywhere } else { anchor };
+        let text = lower(text);
+        (!text.is_empty() || anchor == Anchor::Whole)
+            .then(|| vec![Literal { field: predicate.field, anchor, text }])
+    };
+    let test = match &predicate.op {
         Op::Text(test) | Op::Cased(test) => test,
         Op::Regex(_, Some(texts)) => {
-            return Some(texts.iter().map(|text| of(Anchor::Anywhere, text)).collect());
+            let all = texts.iter().filter_map(|text| literal(Anchor::Anywhere, text)).flatten();
+            return vec![all.collect()];
         }
-        _ => return None,
+        _ => return Vec::new(),
     };
-    let literal = match compared {
-        Test::Equal(text) => of(Anchor::Whole, text),
-        Test::Prefix(text) => of(Anchor::Start, text),
-        Test::Suffix(text) => of(Anchor::End, text),
-        Test::Contains(finder) => of(Anchor::Anywhere, std::str::from_utf8(finder.needle()).ok()?),
+    let found = match test {
+        Test::Equal(text) => literal(Anchor::Whole, text),
+        Test::Prefix(text) => literal(Anchor::Start, text),
+        Test::Suffix(text) => literal(Anchor::End, text),
+        Test::Contains(finder) => std::str::from_utf8(finder.needle())
+            .ok()
+            .and_then(|text| literal(Anchor::Anywhere, text)),
         Test::Glob(pattern) => {
-            let texts = pattern.0.iter().filter_map(|part| match part {
-                Part::Text(text) => Some(text),
+            let last = pattern.0.len().saturating_sub(1);
+            let texts = pattern.0.iter().enumerate().filter_map(|(index, part)| match part {
+                Part::Text(text) if index == 0 => literal(Anchor::Start, text),
+                Part::Text(text) if index == last => literal(Anchor::End, text),
+                Part::Text(text) => literal(Anchor::Anywhere, text),
                 _ => None,
             });
-            of(Anchor::Anywhere, texts.max_by_key(|text| text.len())?)
+            return texts.collect();
         }
     };
-    (!literal.text.is_empty() || literal.anchor == Anchor::Whole).then(|| vec![literal])
+    found.into_iter().collect()
 }

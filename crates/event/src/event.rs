@@ -1,12 +1,13 @@
 //! One activity with its envelope, and how it is read and built by field.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::activity::Activity;
 use crate::entity::Process;
 use crate::field::{FieldId, FieldSpec, Group, by_id, meta};
 use crate::id::EventId;
 use crate::kind::Kind;
+use crate::source_fields::SourceFields;
 use crate::time::Timestamp;
 use crate::value::{Text, Value, ValueRef};
 
@@ -26,7 +27,7 @@ pub struct Event {
     /// What it did.
     pub activity: Activity,
     /// Fields of imported events that the table has no row for, by their source's name.
-    pub unmapped: Vec<(Text, Value)>,
+    pub unmapped: SourceFields,
 }
 
 impl Event {
@@ -57,6 +58,14 @@ impl Event {
     /// Every field that is set, with its row; ordered by number.
     pub fn fields(&self) -> impl Iterator<Item = (&'static FieldSpec, Value)> + '_ {
         crate::field::FIELDS.iter().filter_map(|spec| Some((*spec, self.get_owned(spec.id)?)))
+    }
+
+    /// The rows of the field table that its process and its activity could have set; none of the
+    /// process when nothing is known of it.
+    pub fn specs(&self) -> impl Iterator<Item = &'static FieldSpec> + use<> {
+        let process = if Arc::ptr_eq(&self.process, &nobody()) { &[][..] } else { Process::SPECS };
+        let [one, other] = self.activity.specs();
+        process.iter().chain(one).chain(other)
     }
 
     /// Builds an event from fields, as they come from a store or the wire. Fields that the table
@@ -98,9 +107,9 @@ impl Event {
             time: Timestamp::default(),
             received: None,
             host: None,
-            process: Arc::new(Process::default()),
+            process: nobody(),
             activity: Activity::empty(kind),
-            unmapped: Vec::new(),
+            unmapped: SourceFields::default(),
         }
     }
 
@@ -144,4 +153,10 @@ impl Event {
             _ => false,
         }
     }
+}
+
+/// The process of events that say nothing of one: the same for all of them.
+fn nobody() -> Arc<Process> {
+    static NOBODY: OnceLock<Arc<Process>> = OnceLock::new();
+    Arc::clone(NOBODY.get_or_init(Arc::default))
 }

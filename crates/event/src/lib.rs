@@ -14,6 +14,7 @@ pub mod logsource;
 pub mod loss;
 pub mod ocsf;
 mod projection;
+mod source_fields;
 pub mod time;
 pub mod value;
 
@@ -26,5 +27,6 @@ pub use field::{FIELDS, FieldId, FieldSpec};
 pub use id::{AlertId, BootId, EndpointId, EventId, ProcessKey, TenantId};
 pub use loss::{GivenUp, LossInterval, Tally};
 pub use projection::ProjectionError;
+pub use source_fields::{NameNumber, Place, SourceFields};
 pub use time::Timestamp;
 pub use value::{FieldType, Text, Value, ValueRef};

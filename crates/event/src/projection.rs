@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::value::{FieldType, Text, Value};
+use crate::source_fields::SourceFields;
+use crate::value::{FieldType, Value};
 
 /// A document that is no activity in the format it claims.
 #[derive(Debug, thiserror::Error)]
@@ -87,25 +88,26 @@ pub(crate) fn get<'a>(object: &'a Map<String, Json>, path: &str) -> Option<&'a J
 
 /// The fields of imported events by their source's names, as one object. Types other than text
 /// say what they are, for a number in JSON does not tell whether it was signed.
-pub(crate) fn bag(fields: &[(Text, Value)]) -> Json {
-    let tagged = |value: &Value| {
+pub(crate) fn bag(fields: &SourceFields) -> Json {
+    let tagged = |value: Value| {
         let ty = match value {
-            Value::Text(_) => return to_json(value),
+            Value::Text(_) => return to_json(&value),
             Value::U64(_) => "u64",
             Value::I64(_) => "i64",
             Value::Bool(_) => "bool",
             Value::Ip(_) => "ip",
             Value::Time(_) => "time",
         };
-        json!({ ty: to_json(value) })
+        json!({ ty: to_json(&value) })
     };
-    Json::Object(fields.iter().map(|(name, value)| (name.to_string(), tagged(value))).collect())
+    let pairs = fields.iter().map(|(name, value)| (name.to_string(), tagged(value.to_value())));
+    Json::Object(pairs.collect())
 }
 
 /// Reads what [`bag`] wrote; what is of no known type is passed over.
-pub(crate) fn unbag(json: &Json) -> Vec<(Text, Value)> {
-    let Json::Object(object) = json else { return Vec::new() };
-    object.iter().filter_map(|(name, json)| Some((name.as_str().into(), untagged(json)?))).collect()
+pub(crate) fn unbag(json: &Json) -> SourceFields {
+    let Json::Object(object) = json else { return SourceFields::default() };
+    object.iter().filter_map(|(name, json)| Some((name, untagged(json)?))).collect()
 }
 
 fn untagged(json: &Json) -> Option<Value> {

@@ -108,8 +108,7 @@ fn event() -> impl Strategy<Value = Event> {
             event.time = envelope.time;
             event.received = envelope.received;
             event.host = envelope.host;
-            event.unmapped =
-                unmapped.into_iter().map(|(name, value)| (name.into(), value)).collect();
+            event.unmapped = unmapped.into_iter().collect();
             event
         })
     })
@@ -117,7 +116,10 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// The order of imported fields says nothing; JSON objects do not keep it.
 fn sorted(mut event: Event) -> Event {
-    event.unmapped.sort_by(|left, right| left.0.cmp(&right.0));
+    let mut fields: Vec<(String, Value)> =
+        event.unmapped.iter().map(|(name, value)| (name.to_string(), value.to_value())).collect();
+    fields.sort_by(|left, right| left.0.cmp(&right.0));
+    event.unmapped = fields.into_iter().collect();
     event
 }
 

@@ -10,7 +10,9 @@ use arrow::array::{
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use metsuke_event::field::meta;
-use metsuke_event::{Event, FIELDS, FieldId, FieldType, Text, Timestamp, Value, ValueRef};
+use metsuke_event::{
+    Event, FIELDS, FieldId, FieldType, SourceFields, Text, Timestamp, Value, ValueRef,
+};
 use serde_json::{Value as Json, json};
 
 use crate::schema::{schema, thrifty};
@@ -154,26 +156,26 @@ fn cell(ty: FieldType, cells: &Cells<'_>, row: usize) -> Option<Value> {
     }
 }
 
-fn unmapped_to_text(fields: &[(Text, Value)]) -> String {
+fn unmapped_to_text(fields: &SourceFields) -> String {
     let pairs = fields.iter().map(|(name, value)| {
         let value = match value {
-            Value::Text(text) => json!(&**text),
-            Value::U64(number) => json!(number),
-            Value::Bool(flag) => json!(flag),
-            Value::I64(number) => json!({ "i64": number }),
-            Value::Ip(address) => json!({ "ip": address }),
-            Value::Time(time) => json!({ "time": time.as_nanos() }),
+            ValueRef::Text(text) => json!(text),
+            ValueRef::U64(number) => json!(number),
+            ValueRef::Bool(flag) => json!(flag),
+            ValueRef::I64(number) => json!({ "i64": number }),
+            ValueRef::Ip(address) => json!({ "ip": address }),
+            ValueRef::Time(time) => json!({ "time": time.as_nanos() }),
         };
-        json!([&**name, value])
+        json!([&*name, value])
     });
     Json::Array(pairs.collect()).to_string()
 }
 
-fn unmapped_from_text(text: &str) -> Vec<(Text, Value)> {
-    let Ok(Json::Array(pairs)) = serde_json::from_str(text) else { return Vec::new() };
+fn unmapped_from_text(text: &str) -> SourceFields {
+    let Ok(Json::Array(pairs)) = serde_json::from_str(text) else { return SourceFields::default() };
     pairs
         .iter()
-        .filter_map(|pair| Some((pair.get(0)?.as_str()?.into(), unmapped_value(pair.get(1)?)?)))
+        .filter_map(|pair| Some((pair.get(0)?.as_str()?, unmapped_value(pair.get(1)?)?)))
         .collect()
 }
 

@@ -235,12 +235,12 @@ fn event(
         event.process = Arc::clone(process.ok_or(CodecError::Protocol("no such process"))?);
     }
     for named in activity.unmapped {
-        event.unmapped.push((named.name.as_str().into(), value(named.value)?));
+        event.unmapped.push(named.name.as_str(), value(named.value)?.as_ref());
     }
     // A newer sensor's fields are kept under their number rather than dropped.
-    event
-        .unmapped
-        .extend(unknown.into_iter().map(|(id, value)| (format!("field.{}", id.0).into(), value)));
+    for (id, value) in unknown {
+        event.unmapped.push(format!("field.{}", id.0).as_str(), value.as_ref());
+    }
     Ok(event)
 }
 
@@ -295,8 +295,8 @@ fn activity(event: &Event, process: u32) -> proto::Activity {
             .iter()
             .take(room)
             .map(|(name, value)| proto::NamedValue {
-                name: cut(name).to_owned(),
-                value: Some(to_wire(value.as_ref())),
+                name: cut(&name).to_owned(),
+                value: Some(to_wire(value)),
             })
             .collect(),
         host: event.host.as_deref().map(cut).unwrap_or_default().to_owned(),

@@ -21,7 +21,7 @@ fn activities() -> Vec<u8> {
         .map(|(kind, seq)| {
             let mut event = Event { process: process.clone(), ..Event::empty(*kind) };
             event.id.seq = seq;
-            event.unmapped = vec![("Name".into(), metsuke_event::Value::I64(-1))];
+            event.unmapped.push("Name", metsuke_event::ValueRef::I64(-1));
             event
         })
         .collect();

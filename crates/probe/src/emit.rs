@@ -11,7 +11,9 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use metsuke_event::activity::Activity;
-use metsuke_event::{BootId, Event, EventId, Health, Process, Tally, Text, Timestamp};
+use metsuke_event::{
+    BootId, Event, EventId, Health, Process, SourceFields, Tally, Text, Timestamp,
+};
 
 use crate::config::HELD_EVENTS;
 use crate::host;
@@ -92,7 +94,7 @@ impl Emitter {
             host: self.host.clone(),
             process: Arc::clone(process),
             activity,
-            unmapped: Vec::new(),
+            unmapped: SourceFields::default(),
         });
         // Held back, they are tried again with each round or batch, not with each event.
         if self.batch.len() >= BATCH {

@@ -8,13 +8,13 @@ use crate::sigma::pattern::lower;
 
 /// Literals kept of one expression; an alternation of more is not worth looking for.
 const MOST: usize = 64;
-/// Bytes a literal must have to be worth looking for.
-const SHORTEST: usize = 3;
+/// Texts that a part may stand for exactly: few letters of a class, an optional part.
+const VARIANTS: usize = 16;
 
 /// What is known of a part of an expression.
 enum Needed {
-    /// It matches this text (but for case) and nothing else.
-    Exactly(String),
+    /// It matches one of these texts (but for case) and nothing else.
+    Exactly(Vec<String>),
     /// One of these is in every match.
     OneOf(Vec<String>),
     Nothing,
@@ -29,85 +29,123 @@ pub(crate) fn literals(
     configure(&mut builder);
     let hir = builder.build().parse(pattern).ok()?;
     let found = match needed(&hir) {
-        Needed::Exactly(text) => vec![text],
-        Needed::OneOf(texts) => texts,
+        Needed::Exactly(texts) | Needed::OneOf(texts) => texts,
         Needed::Nothing => return None,
     };
-    (found.iter().all(|text| text.len() >= SHORTEST)).then_some(found)
+    (!found.is_empty() && found.iter().all(|text| !text.is_empty())).then_some(found)
 }
 
 /// Depth is bounded by the parser's own nest limit (250).
 fn needed(hir: &Hir) -> Needed {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Needed::Exactly(String::new()),
+        HirKind::Empty | HirKind::Look(_) => Needed::Exactly(vec![String::new()]),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
-            Ok(text) if text.is_ascii() => Needed::Exactly(lower(text)),
+            Ok(text) if text.is_ascii() => Needed::Exactly(vec![lower(text)]),
             _ => Needed::Nothing,
         },
-        HirKind::Class(class) => one_letter(class).map_or(Needed::Nothing, Needed::Exactly),
+        HirKind::Class(class) => few_letters(class).map_or(Needed::Nothing, Needed::Exactly),
         HirKind::Capture(capture) => needed(&capture.sub),
         HirKind::Repetition(repetition) => match (repetition.min, needed(&repetition.sub)) {
-            (0, _) => Needed::Nothing,
             (1, found) if repetition.max == Some(1) => found,
-            (_, Needed::Exactly(text)) if !text.is_empty() => Needed::OneOf(vec![text]),
-            (_, Needed::OneOf(texts)) => Needed::OneOf(texts),
+            (0, Needed::Exactly(mut texts)) if repetition.max == Some(1) => {
+                if !texts.contains(&String::new()) {
+                    texts.push(String::new());
+                }
+                Needed::Exactly(texts)
+            }
+            (0, _) => Needed::Nothing,
+            (_, Needed::Exactly(texts) | Needed::OneOf(texts)) if !has_empty(&texts) => {
+                Needed::OneOf(texts)
+            }
             _ => Needed::Nothing,
         },
         HirKind::Concat(parts) => concat(parts),
-        HirKind::Alternation(parts) => {
-            let mut all = Vec::new();
-            for part in parts {
-                match needed(part) {
-                    Needed::Exactly(text) if !text.is_empty() => all.push(text),
-                    Needed::OneOf(texts) => all.extend(texts),
-                    _ => return Needed::Nothing,
-                }
-                if all.len() > MOST {
-                    return Needed::Nothing;
-                }
-            }
-            Needed::OneOf(all)
-        }
+        HirKind::Alternation(parts) => alternation(parts),
     }
 }
 
-/// The letter, when a class holds nothing but one letter in both cases.
-fn one_letter(class: &Class) -> Option<String> {
+fn has_empty(texts: &[String]) -> bool {
+    texts.iter().any(String::is_empty)
+}
+
+fn alternation(parts: &[Hir]) -> Needed {
+    let mut all = Vec::new();
+    let mut exact = true;
+    for part in parts {
+        match needed(part) {
+            Needed::Exactly(texts) => all.extend(texts),
+            Needed::OneOf(texts) => {
+                exact = false;
+                all.extend(texts);
+            }
+            Needed::Nothing => return Needed::Nothing,
+        }
+        if all.len() > MOST {
+            return Needed::Nothing;
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    match exact && all.len() <= VARIANTS {
+        true => Needed::Exactly(all),
+        false if has_empty(&all) => Needed::Nothing,
+        false => Needed::OneOf(all),
+    }
+}
+
+/// The letters of a class of few, lower-case, each once.
+fn few_letters(class: &Class) -> Option<Vec<String>> {
     let Class::Unicode(class) = class else { return None };
-    let mut found: Option<String> = None;
+    let mut found: Vec<String> = Vec::new();
     let letters = class.iter().flat_map(|range| range.start()..=range.end());
-    for letter in letters.take(4) {
+    for letter in letters.take(2 * VARIANTS + 1) {
         let letter = lower(&letter.to_string());
-        if found.as_ref().is_some_and(|found| *found != letter) || !letter.is_ascii() {
+        if !letter.is_ascii() || found.len() > VARIANTS {
             return None;
         }
-        found = Some(letter);
+        if !found.contains(&letter) {
+            found.push(letter);
+        }
     }
-    let size: u64 = class
-        .iter()
-        .map(|range| u64::from(u32::from(range.end()) - u32::from(range.start())) + 1)
-        .sum();
-    if size > 3 { None } else { found }
+    (found.len() <= VARIANTS).then_some(found)
+}
+
+/// The best set of texts so far: the one whose shortest is longest, then the smaller.
+#[derive(Default)]
+struct Best(Vec<String>);
+
+impl Best {
+    fn offer(&mut self, texts: Vec<String>) {
+        let shortest = |texts: &[String]| texts.iter().map(String::len).min().unwrap_or(0);
+        let (new, old) = (shortest(&texts), shortest(&self.0));
+        if new > old || (new == old && new > 0 && texts.len() < self.0.len()) {
+            self.0 = texts;
+        }
+    }
 }
 
 fn concat(parts: &[Hir]) -> Needed {
-    let mut best: Option<Vec<String>> = None;
-    let mut offer = |texts: Vec<String>| {
-        let shortest = |texts: &Vec<String>| texts.iter().map(String::len).min().unwrap_or(0);
-        if shortest(&texts) > best.as_ref().map_or(0, shortest) {
-            best = Some(texts);
-        }
-    };
-    let mut run = String::new();
+    let empty = || vec![String::new()];
+    let mut best = Best::default();
+    let mut run = empty();
     let mut whole = true;
     for part in parts {
         match needed(part) {
-            Needed::Exactly(text) => run.push_str(&text),
+            Needed::Exactly(texts) if run.len() * texts.len() <= VARIANTS => {
+                let joined = |start: &String| -> Vec<String> {
+                    texts.iter().map(|text| format!("{start}{text}")).collect()
+                };
+                run = run.iter().flat_map(joined).collect();
+            }
+            Needed::Exactly(texts) => {
+                whole = false;
+                best.offer(std::mem::replace(&mut run, texts));
+            }
             other => {
                 whole = false;
-                offer(vec![std::mem::take(&mut run)]);
+                best.offer(std::mem::replace(&mut run, empty()));
                 if let Needed::OneOf(texts) = other {
-                    offer(texts);
+                    best.offer(texts);
                 }
             }
         }
@@ -115,8 +153,8 @@ fn concat(parts: &[Hir]) -> Needed {
     if whole {
         return Needed::Exactly(run);
     }
-    offer(vec![run]);
-    best.map_or(Needed::Nothing, Needed::OneOf)
+    best.offer(run);
+    if best.0.is_empty() { Needed::Nothing } else { Needed::OneOf(best.0) }
 }
 
 #[cfg(test)]
@@ -125,16 +163,21 @@ mod tests {
 
     #[test]
     fn what_is_needed() {
-        let table: [(&str, &[&str]); 9] = [
+        let table: [(&str, &[&str]); 13] = [
             (r"ping\s+-n.{6,64}echo EEEE\s?>", &["echo eeee"]),
-            (r"^(foo|bar)baz$", &["foo", "bar"]),
+            (r"^(foo|bar)baz$", &["barbaz", "foobaz"]),
+            (r"a[xy]?b[0-9]", &["axb", "ayb", "ab"]),
+            (r"\w+`\w+", &["`"]),
+            (r"\.[a-z]{1,6}\.[ x]", &[". ", ".x"]),
+            // A long s is an s, but for its lower case.
+            (r"(?i)sk", &["k"]),
             (r"(?i)KeLim", &["kelim"]),
-            (r"[0-9]{1,3}\.[0-9]", &[]),
+            (r"[0-9]{1,3}\.[01]", &[".0", ".1"]),
             (r"(alpha)?", &[]),
             (r"(alpha)+x", &["alpha"]),
             (r"alpha|\d+", &[]),
             (r"net\s+user", &["user"]),
-            (r"ab", &[]),
+            (r"ab", &["ab"]),
         ];
         for (pattern, expected) in table {
             let found = literals(pattern, |_| {}).unwrap_or_default();

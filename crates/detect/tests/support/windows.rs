@@ -61,7 +61,7 @@ fn event(id: u64, channel: &str, fields: serde_json::Map<String, Json>) -> Event
             Json::Null => continue,
             other => Value::Text(other.to_string().into()),
         };
-        event.unmapped.push((name.into(), value));
+        event.unmapped.push(name, value.as_ref());
     }
     event
 }

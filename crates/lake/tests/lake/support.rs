@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use metsuke_event::{
-    Activity, BootId, EndpointId, Event, EventId, File, Kind, Network, Process, TenantId,
-    Timestamp, Value,
+    Activity, BootId, EndpointId, Event, EventId, File, Kind, Network, Process, SourceFields,
+    TenantId, Timestamp, Value,
 };
 use metsuke_lake::LakeConfig;
 
@@ -90,14 +90,14 @@ impl Maker {
             _ => {}
         }
         if self.below(10) == 0 {
-            event.unmapped = vec![
-                ("EventID".into(), Value::U64(self.below(100))),
-                ("Delta".into(), Value::I64(5)),
-                ("Name".into(), Value::Text("ぞう \"q\"".into())),
-                ("Ip".into(), Value::Ip("::1".parse().unwrap())),
-                ("At".into(), Value::Time(Timestamp::from_nanos(-1))),
-                ("Name".into(), Value::Bool(true)),
-            ];
+            event.unmapped = SourceFields::from_iter([
+                ("EventID", Value::U64(self.below(100))),
+                ("Delta", Value::I64(5)),
+                ("Name", Value::Text("ぞう \"q\"".into())),
+                ("Ip", Value::Ip("::1".parse().unwrap())),
+                ("At", Value::Time(Timestamp::from_nanos(-1))),
+                ("Name", Value::Bool(true)),
+            ]);
         }
         event
     }

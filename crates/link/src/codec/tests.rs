@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metsuke_event::activity::Activity;
-use metsuke_event::{Event, FIELDS, FieldType, Kind, Timestamp, Value};
+use metsuke_event::{Event, FIELDS, FieldType, Kind, Timestamp, Value, ValueRef};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -60,7 +60,7 @@ proptest! {
         number(&mut events, boot);
         if events.len() > 2 {
             events[1].process = Arc::clone(&events[0].process);
-            events[2].unmapped.push(("Weird".into(), Value::I64(-4)));
+            events[2].unmapped.push("Weird", ValueRef::I64(-4));
         }
         let encoded = encode(&events).expect("within bounds");
         let (_, decoded) = decode(&encoded.to_proto()).expect("reads back");

@@ -1,0 +1,159 @@
+//! What to look for in one field: literals by where they stand, and what each wakes.
+
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
+
+use crate::grams::{Seen, Substrings};
+use crate::predicate::FieldIx;
+use crate::witness::{Anchor, Literal};
+
+/// What to look for in one field.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) field: FieldIx,
+    whole: HashMap<Box<str>, u32>,
+    /// Bit `n` for keys of `n` bytes, the last for longer ones.
+    lengths: u64,
+    start: Tails,
+    end: Tails,
+    anywhere: Substrings,
+    /// Per literal what it wakes: where it begins in `woken`; one more at the end.
+    begins: Vec<u32>,
+    woken: Vec<u32>,
+}
+
+impl Watch {
+    /// A watch of `field` for literals, each with what it wakes.
+    pub(crate) fn build(field: FieldIx, set: BTreeMap<Literal, Vec<u32>>, seen: &Seen) -> Self {
+        let mut found = Self {
+            field,
+            whole: HashMap::default(),
+            lengths: 0,
+            start: Tails::default(),
+            end: Tails::default(),
+            anywhere: Substrings::default(),
+            begins: vec![0],
+            woken: Vec::new(),
+        };
+        let (mut start, mut end, mut anywhere) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (literal, woken)) in (0..).zip(set) {
+            found.woken.extend(woken);
+            found.begins.push(u32::try_from(found.woken.len()).unwrap_or(u32::MAX));
+            match literal.anchor {
+                Anchor::Whole => {
+                    found.lengths |= length_bit(literal.text.len());
+                    found.whole.insert(literal.text.into_boxed_str(), number);
+                }
+                Anchor::Start => start.push((literal.text.into_bytes(), number)),
+                Anchor::End => {
+                    let mut bytes = literal.text.into_bytes();
+                    bytes.reverse();
+                    end.push((bytes, number));
+                }
+                Anchor::Anywhere => anywhere.push((literal.text, number)),
+            }
+        }
+        found.start = Tails::build(start);
+        found.end = Tails::build(end);
+        found.anywhere = Substrings::build(anywhere, seen);
+        found
+    }
+
+    /// Calls `wake` for what a literal in the lower-case `text` wakes.
+    pub(crate) fn look(&self, text: &str, wake: &mut impl FnMut(&[u32])) {
+        let mut found = |number: u32| {
+            let number = number as usize;
+            wake(&self.woken[self.begins[number] as usize..self.begins[number + 1] as usize]);
+        };
+        if self.lengths & length_bit(text.len()) != 0
+            && let Some(number) = self.whole.get(text)
+        {
+            found(*number);
+        }
+        self.start.look(text.bytes(), &mut found);
+        self.end.look(text.bytes().rev(), &mut found);
+        self.anywhere.look(text, &mut found);
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+/// Literals that begin (or, reversed, end) a value: a trie in flat tables.
+#[derive(Debug, Default)]
+struct Tails {
+    /// Per first byte its node, 0 for none.
+    first: Vec<u32>,
+    /// Per node the range of its edges.
+    nodes: Vec<(u32, u32)>,
+    /// Edges: byte and node, sorted by byte within a node.
+    edges: Vec<(u8, u32)>,
+    /// The literal that ends at a node, plus one.
+    ends: Vec<u32>,
+}
+
+impl Tails {
+    fn build(literals: Vec<(Vec<u8>, u32)>) -> Self {
+        if literals.is_empty() {
+            return Self::default();
+        }
+        let mut children: Vec<BTreeMap<u8, u32>> = vec![BTreeMap::new()];
+        let mut ends = vec![0];
+        for (bytes, number) in literals {
+            let mut node = 0_usize;
+            for byte in bytes {
+                let next = u32::try_from(children.len()).unwrap_or(u32::MAX);
+                let child = *children[node].entry(byte).or_insert(next);
+                if child == next {
+                    children.push(BTreeMap::new());
+                    ends.push(0);
+                }
+                node = child as usize;
+            }
+            ends[node] = number + 1;
+        }
+        let mut first = vec![0; 256];
+        for (byte, node) in &children[0] {
+            first[usize::from(*byte)] = *node;
+        }
+        let mut nodes = Vec::with_capacity(children.len());
+        let mut edges = Vec::new();
+        for child in children {
+            let begin = u32::try_from(edges.len()).unwrap_or(u32::MAX);
+            edges.extend(child);
+            nodes.push((begin, u32::try_from(edges.len()).unwrap_or(u32::MAX)));
+        }
+        Self { first, nodes, edges, ends }
+    }
+
+    fn look(&self, mut bytes: impl Iterator<Item = u8>, wake: &mut impl FnMut(u32)) {
+        if self.nodes.is_empty() {
+            return;
+        }
+        if self.ends[0] > 0 {
+            wake(self.ends[0] - 1);
+        }
+        let Some(byte) = bytes.next() else { return };
+        let mut node = self.first[usize::from(byte)] as usize;
+        if node == 0 {
+            return;
+        }
+        loop {
+            if self.ends[node] > 0 {
+                wake(self.ends[node] - 1);
+            }
+            let Some(byte) = bytes.next() else { return };
+            let (begin, end) = self.nodes[node];
+            let edges = &self.edges[begin as usize..end as usize];
+            let found = if edges.len() <= 8 {
+                edges.iter().position(|(edge, _)| *edge == byte)
+            } else {
+                edges.binary_search_by_key(&byte, |(edge, _)| *edge).ok()
+            };
+            let Some(edge) = found else { return };
+            node = edges[edge].1 as usize;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `metsuke-oracle differ|bench`: see the README.
+
+mod bench;
+mod data;
+mod differ;
+mod reference;
+
+#[path = "../../detect/tests/support/mod.rs"]
+mod support;
+
+use anyhow::{Result, bail};
+
+fn main() -> Result<()> {
+    let data = data::folder()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("differ") => differ::main(&data),
+        Some("bench") => bench::main(&data),
+        _ => bail!("say `metsuke-oracle differ` or `metsuke-oracle bench`"),
+    }
+}
