@@ -7,7 +7,6 @@ use metsuke_event::finding::Layer;
 
 use crate::document::{Document, Position, Reason, Refusal, Refused};
 use crate::own;
-use crate::predicate::{FieldIx, FieldKey};
 use crate::question::Question;
 use crate::ruleset::{Meta, Names, RuleSet};
 use crate::sigma::correlation::{self, Correlation};

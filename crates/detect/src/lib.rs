@@ -6,16 +6,16 @@ pub mod bounds;
 mod calendar;
 mod census;
 mod checkpoint;
-mod codec;
 mod class;
+mod codec;
 mod compile;
 mod correlate;
 mod document;
 mod engine;
 mod filter;
 mod first_seen;
-mod kin;
 mod grams;
+mod kin;
 mod matcher;
 #[cfg(test)]
 mod naive;

@@ -163,12 +163,11 @@ impl Matcher {
             self.arena.make_ascii_lowercase();
         }
         for (index, Place { name, start, end }) in (0..).zip(event.unmapped.places()) {
-            let fields = match name {
-                Some(number) => rules.names.fields(number),
-                None => {
-                    let name = event.unmapped.name(index as usize);
-                    name.map(|name| rules.names.fields_of(&name)).unwrap_or_default()
-                }
+            let fields = if let Some(number) = name {
+                rules.names.fields(number)
+            } else {
+                let name = event.unmapped.name(index as usize);
+                name.map(|name| rules.names.fields_of(&name)).unwrap_or_default()
             };
             let (start, end) = if same {
                 (start, end.min(start + bounds::VALUE_BYTES))

@@ -146,7 +146,7 @@ impl<'f> Planner<'f> {
 
     /// Per filter its witness, or nothing where there is none.
     pub(crate) fn choose(&self, samples: &Samples) -> Vec<(FilterIx, Option<Vec<&Literal>>)> {
-        let fixed: Vec<f64> = self.looked_at.iter().map(|place| looking(place, samples)).collect();
+        let fixed: Vec<f64> = self.looked_at.iter().map(|place| looking(*place, samples)).collect();
         let rates = samples.rates(&self.literals);
         let everyone = number(self.filters.len().max(1));
         let mut prices =
@@ -248,13 +248,13 @@ struct Whole {
 }
 
 /// Nanoseconds per activity to look at a place.
-fn looking((field, anchor, short): &(FieldIx, Anchor, bool), samples: &Samples) -> f64 {
-    let unseen = if *field == ANY_TEXT { UNSEEN_TEXT } else { UNSEEN };
-    let (present, bytes) = samples.presence(*field).unwrap_or(unseen);
+fn looking((field, anchor, short): (FieldIx, Anchor, bool), samples: &Samples) -> f64 {
+    let unseen = if field == ANY_TEXT { UNSEEN_TEXT } else { UNSEEN };
+    let (present, bytes) = samples.presence(field).unwrap_or(unseen);
     match anchor {
         Anchor::Whole | Anchor::Start | Anchor::End => present * LOOK,
         Anchor::Anywhere => {
-            let (once, per_byte) = if *short { SEARCH_SHORT } else { SEARCH };
+            let (once, per_byte) = if short { SEARCH_SHORT } else { SEARCH };
             present * (once + bytes * per_byte)
         }
     }

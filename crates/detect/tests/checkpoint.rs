@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metsuke_detect::{Document, Engine, RestoreError, RuleSet, compile};
-use metsuke_event::{BootId, EndpointId, Event, Kind, Process, TenantId, Timestamp, Value};
+use metsuke_event::{BootId, EndpointId, Event, Kind, Process, TenantId, Timestamp, ValueRef};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
@@ -97,7 +97,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
                     ..Process::default()
                 });
                 if let Some(value) = value {
-                    event.unmapped.push(("V".into(), Value::Text(value.to_string().into())));
+                    event.unmapped.push("V", ValueRef::Text(&value.to_string()));
                 }
                 event
             });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metsuke_detect::{Document, Engine, compile};
 use metsuke_event::finding::Layer;
-use metsuke_event::{EndpointId, Event, Kind, Process, Timestamp, Value};
+use metsuke_event::{EndpointId, Event, Kind, Process, Timestamp, ValueRef};
 
 /// One filter for each letter, and `ab`, which strikes for `a` and for `b`.
 fn filters() -> String {
@@ -44,8 +44,8 @@ fn event(word: &str, seq: &mut u64) -> Event {
         ..Process::default()
     });
     if let Some(value) = part('=') {
-        event.unmapped.push(("V".into(), Value::Text(value.into())));
-        event.unmapped.push(("W".into(), Value::Text(value.to_uppercase().into())));
+        event.unmapped.push("V", ValueRef::Text(value));
+        event.unmapped.push("W", ValueRef::Text(&value.to_uppercase()));
     }
     event
 }

@@ -2,7 +2,7 @@
 
 use metsuke_detect::{Document, Engine, Options, compile_with};
 use metsuke_event::logsource::LogSource;
-use metsuke_event::{Event, Kind, Value};
+use metsuke_event::{Event, Kind, ValueRef};
 
 const SOURCE: LogSource<'static> =
     LogSource { product: Some("test"), category: None, service: None };
@@ -25,7 +25,7 @@ fn fires(detection: &str, fields: &[(&str, &str)]) -> bool {
     assert!(refused.is_empty(), "{detection}: {}", refused[0]);
     let mut event = Event::empty(Kind::SensorHealth);
     for (name, value) in fields {
-        event.unmapped.push(((*name).into(), Value::Text((*value).into())));
+        event.unmapped.push(name, ValueRef::Text(value));
     }
     let hits = Engine::new(rules).filters_only_as(&event, &[SOURCE]);
     hits.len() == 1

@@ -2,7 +2,7 @@
 
 use metsuke_detect::{Document, Engine, compile};
 use metsuke_event::logsource::LogSource;
-use metsuke_event::{Event, Kind, Value};
+use metsuke_event::{Event, Kind, ValueRef};
 
 const RULES: &str = "
 title: One
@@ -32,7 +32,7 @@ fn struck(filter: &str, fields: &[(&str, &str)]) -> Vec<String> {
     assert_eq!(rules.narrowings(), 1);
     let mut event = Event::empty(Kind::SensorHealth);
     for (name, value) in fields.iter().chain(&[("F", "a")]) {
-        event.unmapped.push(((*name).into(), Value::Text((*value).into())));
+        event.unmapped.push(name, ValueRef::Text(value));
     }
     let category = Some("process_creation");
     let source = LogSource { product: Some("test"), category, service: None };

@@ -128,6 +128,11 @@ impl SourceFields {
         self.entries.is_empty()
     }
 
+    /// Makes room for so many fields more.
+    pub fn reserve(&mut self, fields: usize) {
+        self.entries.reserve(fields);
+    }
+
     /// Adds a field. What would make the buffer larger than 4 GiB is left out: a bound far above
     /// that of any reader.
     pub fn push(&mut self, name: &str, value: ValueRef<'_>) {
@@ -221,6 +226,14 @@ impl PartialEq for SourceFields {
 
 impl Eq for SourceFields {}
 
+impl<N: AsRef<str>> Extend<(N, Value)> for SourceFields {
+    fn extend<T: IntoIterator<Item = (N, Value)>>(&mut self, fields: T) {
+        for (name, value) in fields {
+            self.push(name.as_ref(), value.as_ref());
+        }
+    }
+}
+
 impl fmt::Debug for SourceFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
@@ -230,9 +243,7 @@ impl fmt::Debug for SourceFields {
 impl<N: AsRef<str>> FromIterator<(N, Value)> for SourceFields {
     fn from_iter<T: IntoIterator<Item = (N, Value)>>(fields: T) -> Self {
         let mut found = Self::default();
-        for (name, value) in fields {
-            found.push(name.as_ref(), value.as_ref());
-        }
+        found.extend(fields);
         found
     }
 }

@@ -41,9 +41,9 @@ impl Builder {
     }
 
     /// Keeps a field under its source's name.
-    pub(crate) fn keep(&mut self, name: Text, value: Value) {
+    pub(crate) fn keep(&mut self, name: &str, value: &Value) {
         if self.0.unmapped.len() < bounds::FIELDS {
-            self.0.unmapped.push((name, value));
+            self.0.unmapped.push(name, value.as_ref());
         }
     }
 

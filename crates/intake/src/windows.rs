@@ -136,15 +136,15 @@ impl Mapper {
         builder.room(raw.fields.len());
         for (name, value) in raw.fields {
             if let Some((_, second)) = class.named.iter().find(|(first, _)| **first == *name) {
-                builder.keep((*second).into(), value.clone());
+                builder.keep(second, &value);
             }
             match class.rows.get(&*name) {
                 Some(row) if row.stays => {
                     builder.also(row.spec, &value);
-                    builder.keep(name, value);
+                    builder.keep(&name, &value);
                 }
                 Some(row) if builder.typed(row.spec, &value) => {}
-                _ => builder.keep(name, value),
+                _ => builder.keep(&name, &value),
             }
         }
         Record { event: builder.done(), sources: Arc::clone(&class.sources), number: raw.number }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 
 use metsuke_detect::{Document, Engine, compile};
-use metsuke_event::{Event, FIELDS, Kind, Value};
+use metsuke_event::{Event, FIELDS, Kind};
 use metsuke_intake::{Format, Lines, Output, Record};
 
 /// Every how many zips one is looked at, to bound the time.
@@ -23,8 +23,8 @@ fn plain(record: &Record) -> Event {
         let Some(value) = typed.get(spec.id) else { continue };
         for name in spec.sigma {
             let name = name.split('@').next().unwrap_or_default();
-            if !event.unmapped.iter().any(|(of, _)| **of == *name) {
-                event.unmapped.push((name.into(), Value::Text(value.to_text().into())));
+            if event.unmapped.get(name).is_none() {
+                event.unmapped.push(name, metsuke_event::ValueRef::Text(&value.to_text()));
             }
         }
     }

@@ -170,9 +170,9 @@ impl<'a> Matcher<'a> {
                 self.look(event, (name, *holds), value, &mut sightings);
             }
         }
-        for (name, value) in &event.unmapped {
-            if let Some((_, holds)) = UNMAPPED.iter().find(|(known, _)| *known == &**name) {
-                self.look(event, (name, *holds), value.as_ref(), &mut sightings);
+        for (name, value) in event.unmapped.iter() {
+            if let Some((_, holds)) = UNMAPPED.iter().find(|(known, _)| *known == &*name) {
+                self.look(event, (&name, *holds), value, &mut sightings);
             }
         }
         sightings

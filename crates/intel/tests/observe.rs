@@ -88,7 +88,7 @@ fn each_kind_is_seen_where_it_stands() {
     let mut imported = event("process.exec", &[]);
     let hashes =
         format!("MD5=00,IMPHASH=0123456789abcdef0123456789abcdef,SHA256={}", hash.to_uppercase());
-    imported.unmapped.push(("Hashes".into(), Value::Text(hashes.into())));
+    imported.unmapped.push("Hashes", metsuke_event::ValueRef::Text(&hashes));
     assert_eq!(seen(&list, &imported), [("Hashes".into(), Kind::Sha256, hash.to_uppercase())]);
 }
 

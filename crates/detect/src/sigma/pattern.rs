@@ -82,17 +82,18 @@ impl Pattern {
 
     /// Whether the whole of `text` is matched. Time is bounded by length of text × pattern.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let chunks: Vec<&[Part]> = self.0.split(|part| *part == Part::Any).collect();
-        let Some((first, rest)) = chunks.split_first() else { return text.is_empty() };
+        let mut chunks = self.0.split(|part| *part == Part::Any);
+        let Some(first) = chunks.next() else { return text.is_empty() };
         let Some(mut at) = chunk_at(first, text, 0) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return at == text.len() };
-        for chunk in middle {
+        let Some(mut chunk) = chunks.next() else { return at == text.len() };
+        for next in chunks {
             match find(chunk, text, at, |_| true) {
                 Some(end) => at = end,
                 None => return false,
             }
+            chunk = next;
         }
-        find(last, text, at, |end| end == text.len()).is_some()
+        find(chunk, text, at, |end| end == text.len()).is_some()
     }
 }
 
@@ -119,6 +120,18 @@ fn chunk_at(chunk: &[Part], text: &str, from: usize) -> Option<usize> {
 fn find(chunk: &[Part], text: &str, from: usize, accept: impl Fn(usize) -> bool) -> Option<usize> {
     if chunk.is_empty() {
         return accept(from).then_some(from).or_else(|| accept(text.len()).then_some(text.len()));
+    }
+    if let [Part::Text(literal), rest @ ..] = chunk {
+        // Where it can begin is found quickly.
+        let mut start = from;
+        loop {
+            let found = memchr::memmem::find(text.get(start..)?.as_bytes(), literal.as_bytes())?;
+            let behind = start + found + literal.len();
+            if let Some(end) = chunk_at(rest, text, behind).filter(|end| accept(*end)) {
+                return Some(end);
+            }
+            start += found + text.get(start + found..)?.chars().next()?.len_utf8();
+        }
     }
     let starts = text.get(from..)?.char_indices().map(|(offset, _)| from + offset);
     starts.filter_map(|start| chunk_at(chunk, text, start)).find(|end| accept(*end))

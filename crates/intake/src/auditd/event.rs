@@ -246,14 +246,14 @@ fn text_of(bytes: &[u8]) -> String {
 /// its number. Rules ask for the fields of one record: what the others say would have one rule
 /// strike for each record of the event.
 fn keep(builder: &mut Builder, line: &Line, whole: &Whole<'_>) {
-    builder.keep("type".into(), Value::Text(Text::clone(&line.kind)));
+    builder.keep("type", &Value::Text(Text::clone(&line.kind)));
     for (name, value) in &line.fields {
-        builder.keep(Text::clone(name), Value::Text(Text::clone(value)));
+        builder.keep(name, &Value::Text(Text::clone(value)));
     }
     if *line.kind == *"SYSCALL"
         && line.get("SYSCALL").is_none()
         && let Some(call) = &whole.call
     {
-        builder.keep("SYSCALL".into(), Value::Text(Text::clone(call)));
+        builder.keep("SYSCALL", &Value::Text(Text::clone(call)));
     }
 }

@@ -89,12 +89,12 @@ fn event(kind: Kind, fields: Vec<(Text, Value)>) -> metsuke_event::Event {
     builder.host(host.cloned());
     for (name, value) in fields {
         if let Some((_, sigma)) = SIGMA.iter().find(|(ecs, _)| **ecs == *name) {
-            builder.keep((*sigma).into(), value);
+            builder.keep(sigma, &value);
             continue;
         }
         let spec = field::by_ecs(&name).filter(|spec| spec.group != Group::Meta);
         if !spec.is_some_and(|spec| builder.typed(spec, &value)) {
-            builder.keep(name, value);
+            builder.keep(&name, &value);
         }
     }
     builder.done()

@@ -86,7 +86,7 @@ pub(super) fn read(number: u64, object: Object) -> Read {
     builder.time(at.iter().find_map(|name| time(text(&fields, name)?)));
     builder.host(text(&fields, "recipientAccountId").cloned());
     for (name, value) in fields {
-        builder.keep(name, value);
+        builder.keep(&name, &value);
     }
     let category = (product == "kubernetes").then_some("application");
     let source = LogSource { product: Some(product), category, service: Some(service) };

@@ -36,11 +36,11 @@ pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read
     let mut builder = Builder::of(event);
     for (id, value) in other {
         if let Some(spec) = field::by_id(id) {
-            builder.keep(spec.name.into(), value);
+            builder.keep(spec.name, &value);
         }
     }
     for (name, value) in fields(rest) {
-        builder.keep(name, value);
+        builder.keep(&name, &value);
     }
     let kind = builder.kind();
     Ok(Record { event: builder.done(), sources: sources.get(kind, System::Linux), number })

@@ -37,13 +37,13 @@ pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read
     let mut builder = Builder::of(event);
     for (path, json) in misfits {
         if let Some(value) = value(json) {
-            builder.keep(path.into(), value);
+            builder.keep(&path, &value);
         }
     }
     if let Json::Object(object) = json {
         // What the field table has no row for stays, by its own name.
         for (name, value) in fields(object).into_iter().filter(|(name, _)| !is_known(name)) {
-            builder.keep(name, value);
+            builder.keep(&name, &value);
         }
     }
     let kind = builder.kind();

@@ -40,5 +40,5 @@ fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 /// The fields that an event keeps under their sources' names, as text.
 pub(crate) fn kept(event: &metsuke_event::Event) -> Vec<(String, String)> {
     let fields = event.unmapped.iter();
-    fields.map(|(name, value)| (name.to_string(), value.as_ref().to_text().into_owned())).collect()
+    fields.map(|(name, value)| (name.to_string(), value.to_text().into_owned())).collect()
 }

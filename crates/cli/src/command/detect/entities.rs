@@ -109,10 +109,7 @@ pub(super) fn entities(event: &Event) -> Json {
 fn value(event: &Event, name: &str) -> Option<String> {
     let row = metsuke_event::field::by_name(name).and_then(|spec| event.get(spec.id));
     let text = |value: ValueRef<'_>| value.to_text().into_owned();
-    let kept = || {
-        let mut fields = event.unmapped.iter();
-        fields.find(|(of, _)| **of == *name).map(|(_, value)| text(value.as_ref()))
-    };
+    let kept = || event.unmapped.get(name).map(text);
     row.map(text).or_else(kept).filter(|text| !text.is_empty())
 }
 
