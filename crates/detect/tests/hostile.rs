@@ -2,7 +2,7 @@
 
 use metsuke_detect::{Document, Engine, compile};
 use metsuke_event::logsource::LogSource;
-use metsuke_event::{Event, Kind, Value};
+use metsuke_event::{Event, Kind, ValueRef};
 
 fn document(detection: &str) -> Document {
     let text = format!("title: T\nid: t\nlogsource: {{product: test}}\ndetection:\n{detection}\n");
@@ -69,7 +69,7 @@ fn matching_is_bounded_by_length_and_pattern() {
     let (rules, refused) = compile([document(&detection)]);
     assert!(refused.is_empty(), "{}", refused[0]);
     let mut event = Event::empty(Kind::SensorHealth);
-    event.unmapped.push(("F".into(), Value::Text(format!("{}!", "a".repeat(60_000)).into())));
+    event.unmapped.push("F", ValueRef::Text(&format!("{}!", "a".repeat(60_000))));
     let source = LogSource { product: Some("test"), category: None, service: None };
     // It ends: a backtracking matcher would not in a lifetime.
     assert!(Engine::new(rules).filters_only_as(&event, &[source]).is_empty());

@@ -10,9 +10,7 @@ use arrow::array::{
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use metsuke_event::field::meta;
-use metsuke_event::{
-    Event, FIELDS, FieldId, FieldType, SourceFields, Text, Timestamp, Value, ValueRef,
-};
+use metsuke_event::{Event, FIELDS, FieldId, FieldType, SourceFields, Timestamp, Value, ValueRef};
 use serde_json::{Value as Json, json};
 
 use crate::schema::{schema, thrifty};
