@@ -21,6 +21,7 @@ mod e2e;
 mod fuzz;
 mod load;
 mod node;
+mod oracle;
 mod place;
 mod run;
 mod steps;
@@ -61,6 +62,8 @@ enum Command {
     Tables(tables::Options),
     /// Measure: sensor, detect, intake, ingest or search (docs/benchmarks.md).
     Bench(bench::Options),
+    /// The detection engine beside a public one: the same matches, and how fast.
+    Oracle(oracle::Options),
     /// Do the action of every shipped detection and ask whether the detection struck.
     Actions(actions::Options),
     /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Codegen(options) => codegen::main(&options),
         Command::Tables(options) => tables::main(&options),
         Command::Bench(options) => bench::main(&options),
+        Command::Oracle(options) => oracle::main(&options),
         Command::Actions(options) => actions::main(&options),
         Command::Atomics(options) => atomics::main(&options),
         Command::Load(options) => load::main(&options),

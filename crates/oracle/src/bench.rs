@@ -48,21 +48,18 @@ pub fn main(data: &Path) -> Result<()> {
     let mut raw = Vec::new();
     let mut by_category: BTreeMap<String, Vec<Both>> = BTreeMap::new();
     let mut number = 0_usize;
-    crate::support::windows::events(
-        &data.join("security-datasets/windows"),
-        &mut |sources, event| {
-            let category = sources.first().and_then(|source| source.category).unwrap_or_default();
-            let wanted = EDR_MIX.iter().any(|(name, _)| *name == category);
-            let pool = by_category.entry(category.to_owned()).or_default();
-            number += 1;
-            if wanted && pool.len() < 6_000 {
-                pool.push(Both::new(sources.clone(), event.clone()));
-            }
-            if number.is_multiple_of(EVERY) {
-                raw.push(Both::new(sources, event));
-            }
-        },
-    );
+    data::recorded(&data.join("security-datasets/windows"), &mut |both| {
+        let category = both.sources.first().and_then(|source| source.category).unwrap_or_default();
+        let wanted = EDR_MIX.iter().any(|(name, _)| *name == category);
+        let pool = by_category.entry(category.to_owned()).or_default();
+        number += 1;
+        if wanted && pool.len() < 6_000 {
+            pool.push(both.clone());
+        }
+        if number.is_multiple_of(EVERY) {
+            raw.push(both);
+        }
+    })?;
     let edr = edr(&by_category)?;
     println!(
         "\n{:<44} {:>8} {:>8} {:>12} {:>12} {:>7}",

@@ -5,9 +5,6 @@ mod data;
 mod differ;
 mod reference;
 
-#[path = "../../detect/tests/support/mod.rs"]
-mod support;
-
 use anyhow::{Result, bail};
 
 fn main() -> Result<()> {

@@ -2,11 +2,10 @@
 
 use anyhow::{Result, ensure};
 use metsuke_detect::Document;
+use metsuke_event::logsource::LogSource as OwnSource;
 use rsigma_eval::{Engine, JsonEvent};
 use rsigma_parser::{LogSource, SigmaCollection, parse_sigma_yaml};
 use serde_json::Value as Json;
-
-use crate::support::windows::Sources;
 
 /// The reference engine with all rules, and how to ask it.
 pub struct Reference {
@@ -39,9 +38,9 @@ impl Reference {
     }
 
     /// The log sources as it wants them.
-    pub fn sources(sources: &Sources) -> Vec<LogSource> {
+    pub fn sources(sources: &[OwnSource<'_>]) -> Vec<LogSource> {
         let text = |part: Option<&str>| part.map(str::to_owned);
-        let one = |source: &metsuke_event::logsource::LogSource<'_>| LogSource {
+        let one = |source: &OwnSource<'_>| LogSource {
             category: text(source.category),
             product: text(source.product),
             service: text(source.service),
