@@ -3,6 +3,7 @@
 //! A [`Matcher`] is scratch memory that is used again for every activity; it holds no state that
 //! a result depends on.
 
+use metsuke_event::field::meta;
 use metsuke_event::finding::Matched;
 use metsuke_event::{Event, Place, ValueRef};
 
@@ -48,13 +49,25 @@ pub(crate) struct Matcher {
     arena: String,
     /// Where those of the source's fields end.
     given_end: usize,
+    /// Where all values end, when all were taken.
+    all: Option<usize>,
     given: Vec<Given>,
+}
+
+/// Which typed fields are lower-cased at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those that any rule asks for.
+    Asked,
+    /// All, for keywords.
+    All,
 }
 
 impl Matcher {
     /// The filters of `plan` that match `event`, in the order of the rule set.
     pub(crate) fn run(&mut self, rules: &RuleSet, plan: &Plan, event: &Event) -> Vec<FilterIx> {
-        self.begin(rules, event);
+        let wanted = plan.watches.first().is_some_and(|watch| watch.field == ANY_TEXT);
+        self.begin(rules, event, if wanted { Wanted::All } else { Wanted::Asked });
         for watch in &plan.watches {
             let Some((start, end)) = self.lowered(rules, event, watch.field) else { continue };
             let Self { arena, woken_in, woken, round, .. } = self;
@@ -136,14 +149,14 @@ impl Matcher {
     }
 
     /// Makes ready for `event`.
-    pub(crate) fn begin(&mut self, rules: &RuleSet, event: &Event) {
+    pub(crate) fn begin(&mut self, rules: &RuleSet, event: &Event, wanted: Wanted) {
         self.slots.resize(rules.predicates.fields.len(), Slot::default());
         self.given.resize(rules.predicates.fields.len(), Given::default());
         self.answers.resize(rules.predicates.list.len(), (0, false));
         self.woken_in.resize(rules.compiled.len(), 0);
         let Some(round) = self.round.checked_add(1) else {
             *self = Self::default();
-            return self.begin(rules, event);
+            return self.begin(rules, event, wanted);
         };
         self.round = round;
         self.arena.clear();
@@ -152,6 +165,7 @@ impl Matcher {
             self.take_given(rules, event);
         }
         self.given_end = self.arena.len();
+        self.take_typed(rules, event, wanted);
     }
 
     /// Lower-cases all of the source's fields at once and notes those that are asked for.
@@ -187,6 +201,25 @@ impl Matcher {
         }
     }
 
+    /// Lower-cases the typed fields that are asked for, or all of them.
+    fn take_typed(&mut self, rules: &RuleSet, event: &Event, wanted: Wanted) {
+        let Self { arena, slots, round, .. } = self;
+        event.visit(&mut |id, value| {
+            let fields = rules.names.rows(id);
+            if fields.is_empty() && wanted == Wanted::Asked {
+                return;
+            }
+            let start = arena.len();
+            lower_into(arena, value);
+            let lowered = Some((at(start), at(arena.len())));
+            arena.push('\0');
+            for field in fields {
+                slots[field.0 as usize] = Slot { round: *round, lowered };
+            }
+        });
+        self.all = (wanted == Wanted::All).then_some(self.arena.len());
+    }
+
     fn original<'e>(
         &self,
         rules: &RuleSet,
@@ -213,13 +246,15 @@ impl Matcher {
         let lowered = if field == ANY_TEXT {
             Some(self.all_text(event))
         } else {
+            let given = self.given[field.0 as usize];
             let key = &rules.predicates.fields[field.0 as usize];
-            if let Some(value) = key.id.and_then(|id| event.get(id)) {
+            // Those of process and activity were all taken; what is left is the envelope's.
+            let envelope = key.id.filter(|id| id.0 <= meta::HOST.0);
+            if let Some(value) = envelope.and_then(|id| event.get(id)) {
                 let start = self.arena.len();
                 lower_into(&mut self.arena, value);
                 Some((at(start), at(self.arena.len())))
             } else {
-                let given = self.given[field.0 as usize];
                 (given.round == self.round).then_some(given.lowered)
             }
         };
@@ -229,18 +264,16 @@ impl Matcher {
 
     /// Where all values, lower-cased, stand in the arena, with a zero byte behind each.
     fn all_text(&mut self, event: &Event) -> (u32, u32) {
-        let mut start = 0;
-        // The source's fields stand first; when something stands behind them already, again.
-        if self.given_end < self.arena.len() {
-            start = self.arena.len();
-            self.arena.extend_from_within(..self.given_end);
+        if let Some(end) = self.all {
+            return (0, at(end));
         }
-        for spec in event.specs() {
-            if let Some(value) = event.get(spec.id) {
-                lower_into(&mut self.arena, value);
-                self.arena.push('\0');
-            }
-        }
+        let start = self.arena.len();
+        self.arena.extend_from_within(..self.given_end);
+        let arena = &mut self.arena;
+        event.visit(&mut |_, value| {
+            lower_into(arena, value);
+            arena.push('\0');
+        });
         (at(start), at(self.arena.len()))
     }
 
@@ -345,13 +378,34 @@ fn keyword_value(rules: &RuleSet, event: &Event, predicate: PredIx) -> String {
 }
 
 fn values(event: &Event) -> impl Iterator<Item = ValueRef<'_>> {
-    let known = event.specs().filter_map(|spec| event.get(spec.id));
-    known.chain(event.unmapped.iter().map(|(_, value)| value))
+    let mut known = Vec::new();
+    event.visit(&mut |_, value| known.push(value));
+    known.into_iter().chain(event.unmapped.iter().map(|(_, value)| value))
 }
 
 /// Adds the value in lower case, cut at [`bounds::VALUE_BYTES`].
 fn lower_into(arena: &mut String, value: ValueRef<'_>) {
-    lower_text_into(arena, &value.to_text());
+    match value {
+        ValueRef::Text(text) => lower_text_into(arena, text),
+        ValueRef::U64(number) => push_number(arena, number),
+        other => lower_text_into(arena, &other.to_text()),
+    }
+}
+
+/// Adds a number's digits.
+fn push_number(arena: &mut String, number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut left = number;
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    arena.extend(digits[from..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Adds `text` in lower case, cut at [`bounds::VALUE_BYTES`].

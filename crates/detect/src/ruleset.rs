@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use foldhash::HashMap;
 use metsuke_event::finding::DetectionRef;
 use metsuke_event::logsource::{self, LogSource};
-use metsuke_event::{Event, Kind, NameNumber};
+use metsuke_event::{Event, FieldId, Kind, NameNumber};
 
 use crate::bounds;
 use crate::class::Class;
@@ -50,8 +50,10 @@ impl Default for Classes {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     /// By the name's number.
-    by_number: Vec<Box<[FieldIx]>>,
-    by_text: HashMap<Box<str>, Box<[FieldIx]>>,
+    numbers: Vec<Box<[FieldIx]>>,
+    texts: HashMap<Box<str>, Box<[FieldIx]>>,
+    /// By the number of the field table's row.
+    rows: Vec<Box<[FieldIx]>>,
 }
 
 impl Names {
@@ -70,18 +72,30 @@ impl Names {
             }
             by_number[number] = fields.as_slice().into();
         }
+        let mut by_row: Vec<Vec<FieldIx>> = Vec::new();
+        for (index, key) in (0..).zip(fields) {
+            let Some(FieldId(row)) = key.id else { continue };
+            by_row.resize_with(by_row.len().max(usize::from(row) + 1), Vec::new);
+            by_row[usize::from(row)].push(FieldIx(index));
+        }
+        let by_row = by_row.into_iter().map(Vec::into_boxed_slice).collect();
         let by_text = by_text.into_iter().map(|(name, fields)| (name, fields.into())).collect();
-        Self { by_number, by_text }
+        Self { numbers: by_number, texts: by_text, rows: by_row }
     }
 
     /// The fields that `name` is asked for by.
     pub(crate) fn fields(&self, name: NameNumber) -> &[FieldIx] {
-        self.by_number.get(name.index()).map(|fields| &**fields).unwrap_or_default()
+        self.numbers.get(name.index()).map(|fields| &**fields).unwrap_or_default()
+    }
+
+    /// The fields that ask for the row `id` of the field table.
+    pub(crate) fn rows(&self, id: FieldId) -> &[FieldIx] {
+        self.rows.get(usize::from(id.0)).map(|fields| &**fields).unwrap_or_default()
     }
 
     /// The same for a name without number.
     pub(crate) fn fields_of(&self, name: &str) -> &[FieldIx] {
-        self.by_text.get(name).map(|fields| &**fields).unwrap_or_default()
+        self.texts.get(name).map(|fields| &**fields).unwrap_or_default()
     }
 }
 

@@ -124,6 +124,19 @@ macro_rules! activities {
                 }
             }
 
+            /// Calls `visit` for every field of its entity that is set.
+            pub fn visit<'s>(&'s self, visit: &mut impl FnMut(FieldId, ValueRef<'s>)) {
+                match self {
+                    Self::Process(_) => {}
+                    Self::Tls(network, tls) => {
+                        network.visit(visit);
+                        tls.visit(visit);
+                    }
+                    $(Self::$variant(_, entity) => entity.visit(visit),)+
+                    $(Self::$lone(entity) => entity.visit(visit),)+
+                }
+            }
+
             /// The value of field `id` of its entity; `None` when unset or not one of its fields.
             pub fn get(&self, id: FieldId) -> Option<ValueRef<'_>> {
                 match self {

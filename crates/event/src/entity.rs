@@ -89,6 +89,13 @@ macro_rules! entity {
                 }
             }
 
+            /// Calls `visit` for every field that is set.
+            pub fn visit<'s>(&'s self, visit: &mut impl FnMut(crate::field::FieldId, ValueRef<'s>)) {
+                $(if let Some(value) = &self.$field {
+                    visit(crate::field::FieldId($id), Held::as_value(value));
+                })+
+            }
+
             /// Sets field `id`; false when it is none of this entity's or the type is another.
             pub(crate) fn set(&mut self, id: crate::field::FieldId, value: &Value) -> bool {
                 match id.0 {

@@ -60,12 +60,12 @@ impl Event {
         crate::field::FIELDS.iter().filter_map(|spec| Some((*spec, self.get_owned(spec.id)?)))
     }
 
-    /// The rows of the field table that its process and its activity could have set; none of the
-    /// process when nothing is known of it.
-    pub fn specs(&self) -> impl Iterator<Item = &'static FieldSpec> + use<> {
-        let process = if Arc::ptr_eq(&self.process, &nobody()) { &[][..] } else { Process::SPECS };
-        let [one, other] = self.activity.specs();
-        process.iter().chain(one).chain(other)
+    /// Calls `visit` for every field of its process and its activity that is set.
+    pub fn visit<'s>(&'s self, visit: &mut impl FnMut(FieldId, ValueRef<'s>)) {
+        if !Arc::ptr_eq(&self.process, &nobody()) {
+            self.process.visit(visit);
+        }
+        self.activity.visit(visit);
     }
 
     /// Builds an event from fields, as they come from a store or the wire. Fields that the table
