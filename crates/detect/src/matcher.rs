@@ -184,7 +184,7 @@ impl Matcher {
                 name.map(|name| rules.names.fields_of(&name)).unwrap_or_default()
             };
             let (start, end) = if same {
-                (start, end.min(start + bounds::VALUE_BYTES))
+                (start, start + cut(&buffer[start..end], bounds::VALUE_BYTES).len())
             } else {
                 let start = self.arena.len();
                 lower_text_into(&mut self.arena, &buffer[start..end]);

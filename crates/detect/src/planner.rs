@@ -30,6 +30,8 @@ const UNSEEN: (f64, f64) = (0.5, 80.0);
 const UNSEEN_TEXT: (f64, f64) = (1.0, 800.0);
 /// Rounds of choosing anew after the shares changed.
 const ROUNDS: usize = 4;
+/// Places, those with fewest users, for which giving them up is tried: each try weighs all filters.
+const TRIES: usize = 8;
 /// Places that are told apart; further ones count as the last.
 const PLACES: usize = 128;
 
@@ -173,7 +175,7 @@ impl<'f> Planner<'f> {
         let mut order: Vec<usize> =
             (0..fixed.len()).filter(|place| best.users[*place] > 0).collect();
         order.sort_by_key(|place| best.users[*place]);
-        for place in order {
+        for place in order.into_iter().take(TRIES) {
             let share = std::mem::replace(&mut prices.shares[place], f64::INFINITY);
             let without = self.whole(prices, fixed);
             if without.cost < best.cost {

@@ -74,3 +74,17 @@ fn matching_is_bounded_by_length_and_pattern() {
     // It ends: a backtracking matcher would not in a lifetime.
     assert!(Engine::new(rules).filters_only_as(&event, &[source]).is_empty());
 }
+
+#[test]
+fn a_long_value_is_cut_at_a_character() {
+    let (rules, refused) = compile([document(
+        "  s: {F|startswith: 'aaa'}\n  t: {F|endswith: '®'}\n  condition: s and not t",
+    )]);
+    assert!(refused.is_empty(), "{}", refused[0]);
+    let mut event = Event::empty(Kind::SensorHealth);
+    // A sign of two bytes lies across the bound; it has no case, so the value is taken as it stands.
+    let value = format!("{}®®", "a".repeat(metsuke_detect::bounds::VALUE_BYTES - 1));
+    event.unmapped.push("F", ValueRef::Text(&value));
+    let source = LogSource { product: Some("test"), category: None, service: None };
+    assert_eq!(Engine::new(rules).filters_only_as(&event, &[source]).len(), 1);
+}
