@@ -17,6 +17,7 @@ use sea_orm::{
 
 use crate::alert::{AlertContext, AlertRecord, AlertTriage, Status, add_history};
 use crate::schema::{alert, watermark};
+use crate::sighting::NewSighting;
 use crate::{Catalog, Change, Result, database, from_text};
 
 /// Most processes of an alert whose names are kept.
@@ -50,6 +51,8 @@ pub struct Detected {
     pub alerts: Vec<(Alert, AlertContext)>,
     /// Watermarks to move forward.
     pub watermarks: Vec<Watermark>,
+    /// Indicators that were met.
+    pub sightings: Vec<NewSighting>,
 }
 
 /// What came of storing what detection found.
@@ -202,6 +205,7 @@ impl Catalog {
     pub async fn store_detected(&self, now: Timestamp, found: Detected) -> Result<Stored> {
         let tx = self.begin().await?;
         crate::hit::insert(&tx, &found.hits).await?;
+        crate::sighting::insert(&tx, now, &found.sightings).await?;
         let mut changed = Vec::new();
         for alert in found.alerts {
             if let Some(record) = store_alert(&tx, now, alert).await? {

@@ -12,12 +12,15 @@ mod endpoint;
 mod enrolment;
 mod health;
 mod hit;
+mod indicator;
 mod inventory;
+mod inventory_match;
 mod plan;
 mod proof;
 mod schema;
 mod session;
 mod setting;
+mod sighting;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -44,10 +47,16 @@ pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use health::HealthPoint;
 pub use hit::{HitFilter, HitGroup, HitRecord};
+pub use indicator::{
+    Added, Earliest, ImportRecord, ImportState, IndicatorFilter, IndicatorPatch, IndicatorRecord,
+    LookBack, NewImport, SourceRecord,
+};
 pub use inventory::{FileFilter, InventoryFilter, InventoryRecord, InventoryState};
+pub use inventory_match::FILES_ASKED;
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
 pub use proof::Proof;
 pub use session::{NewSession, SessionRecord};
+pub use sighting::{NewSighting, Place, SIGHTINGS_OF_INDICATOR, SightingFilter, SightingRecord};
 pub use token::{BOOTSTRAP_TOKEN, Credential, TokenRecord};
 
 /// Readers at once. SQLite in WAL mode lets them read beside the one writer.

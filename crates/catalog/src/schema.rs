@@ -17,7 +17,7 @@ use sea_orm::{
 use crate::{CatalogError, Result, database};
 
 /// The version this server writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 macro_rules! table {
     ($module:ident, $table:literal, { $($fields:tt)* }) => {
@@ -35,6 +35,9 @@ macro_rules! table {
         }
     };
 }
+
+mod indicator;
+pub(crate) use indicator::{import, indicator as indicator_row, sighting};
 
 table!(setting, "settings", {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -348,6 +351,9 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
         create_table(endpoint_health::Entity, db).await?;
         let by_minute = index("health_by_minute", endpoint_health::Entity, &["minute"]);
         db.execute(&by_minute).await.map_err(database("create its indexes"))?;
+    }
+    if found < 5 {
+        indicator::create(db).await?;
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

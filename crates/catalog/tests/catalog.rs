@@ -148,6 +148,7 @@ async fn findings_stored_twice_change_nothing() {
         hits: vec![hit(1), hit(2)],
         alerts: vec![alert(2, 40)],
         watermarks: vec![mark],
+        sightings: Vec::new(),
     };
     let changed = world.catalog.store_detected(at(5), found()).await.unwrap().changed;
     assert_eq!(changed.len(), 1);

@@ -31,6 +31,11 @@ macro_rules! kinds {
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
             }
+
+            /// The kind of this number.
+            pub fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
         }
     };
 }
@@ -96,6 +101,20 @@ impl Action {
             Self::Alert => "alert",
             Self::Block => "block",
         }
+    }
+
+    /// The name of the list that does this to what is seen: `allow`, `watch`, `block`.
+    pub const fn list(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Alert => "watch",
+            Self::Block => "block",
+        }
+    }
+
+    /// What the list called `name` does.
+    pub fn of_list(name: &str) -> Option<Self> {
+        [Self::Allow, Self::Alert, Self::Block].into_iter().find(|action| action.list() == name)
     }
 }
 
@@ -184,12 +203,14 @@ mod tests {
     fn names_lead_back() {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name()), Some(*kind));
+            assert_eq!(Kind::from_number(*kind as u8), Some(*kind));
         }
         for level in Severity::ALL {
             assert_eq!(Severity::from_name(&level.name().to_uppercase()), Some(level));
         }
         for action in [Action::Allow, Action::Alert, Action::Block] {
             assert_eq!(Action::from_name(action.name()), Some(action));
+            assert_eq!(Action::of_list(action.list()), Some(action));
         }
     }
 }

@@ -4,10 +4,13 @@
 //! everything it does: a process that runs a known-bad file is told once. Invariant: the fields come
 //! from the one field table; a test knows every field that names a path, hash or address.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use metsuke_event::{Event, EventId, FieldId, Text, Timestamp, Value, ValueRef, field};
+use metsuke_event::{
+    Event, EventId, FieldId, NameNumber, SourceFields, Text, Timestamp, Value, ValueRef, field,
+};
 use serde::Serialize;
 
 use crate::indicator::{Action, Context, Kind};
@@ -78,6 +81,31 @@ const UNMAPPED: &[(&str, Holds)] = &[
     ("PipeName", Holds::One(Kind::Name)),
 ];
 
+/// The same by number, so that no name of an event is read: that takes a lock for each field.
+static NUMBERED: LazyLock<Vec<(Option<NameNumber>, &'static str, Holds)>> = LazyLock::new(|| {
+    UNMAPPED.iter().map(|(name, holds)| (NameNumber::wanted(name), *name, *holds)).collect()
+});
+
+/// Fields that importers kept beside the table and that are looked at, with what they hold.
+fn unmapped(fields: &SourceFields, each: &mut dyn FnMut(&'static str, Holds, ValueRef<'_>)) {
+    if fields.is_empty() {
+        return;
+    }
+    let names = &*NUMBERED;
+    // A name gets no number only when there are too many different ones.
+    let by_name = names.iter().any(|(number, ..)| number.is_none());
+    for (index, place) in fields.places().enumerate() {
+        let found = if by_name || place.name.is_none() {
+            fields.name(index).and_then(|name| names.iter().find(|known| known.1 == &*name))
+        } else {
+            names.iter().find(|(number, ..)| *number == place.name)
+        };
+        if let (Some((_, name, holds)), Some(value)) = (found, fields.at(index)) {
+            each(name, *holds, value);
+        }
+    }
+}
+
 type Row = (FieldId, &'static str, Holds);
 
 /// What an event of a class can hold.
@@ -114,12 +142,17 @@ pub fn fields_of(class: metsuke_event::Kind) -> impl Iterator<Item = (&'static s
     rows.iter().map(|(_, name, holds)| (*name, *holds))
 }
 
+/// Every field of the table that is looked at, and what it holds.
+pub fn fields() -> impl Iterator<Item = (&'static field::FieldSpec, Holds)> {
+    FIELDS.iter().filter_map(|(name, holds)| Some((field::by_name(name)?, *holds)))
+}
+
 /// What one source says of a value that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Said {
     /// Kind of the indicator.
     pub kind: Kind,
-    /// The indicator: the value itself, or the domain or network it lies in.
+    /// The indicator in its canonical form: the value itself, or the domain or network it lies in.
     pub indicator: String,
     /// Who says what.
     pub context: Arc<Context>,
@@ -170,12 +203,15 @@ impl<'a> Matcher<'a> {
                 self.look(event, (name, *holds), value, &mut sightings);
             }
         }
-        for (name, value) in event.unmapped.iter() {
-            if let Some((_, holds)) = UNMAPPED.iter().find(|(known, _)| *known == &*name) {
-                self.look(event, (&name, *holds), value, &mut sightings);
-            }
-        }
+        unmapped(&event.unmapped, &mut |name, holds, value| {
+            self.look(event, (name, holds), value, &mut sightings);
+        });
         sightings
+    }
+
+    /// What is to be done about a value; `None` when nothing is said of it.
+    pub fn action(&self, kind: Kind, value: &str) -> Option<Action> {
+        self.answer(kind, value).0.action()
     }
 
     fn look(
@@ -186,7 +222,7 @@ impl<'a> Matcher<'a> {
         sightings: &mut Vec<Sighting>,
     ) {
         each_value(holds, value, &mut |kind, value| {
-            let answer = self.answer(kind, value);
+            let (answer, asked) = self.answer(kind, value);
             let Some(action) = answer.action() else { return };
             sightings.push(Sighting {
                 event: event.id,
@@ -195,35 +231,46 @@ impl<'a> Matcher<'a> {
                 kind,
                 value: value.into(),
                 action,
-                said: answer.matches.iter().map(|one| said(one, value)).collect(),
+                said: answer.matches.iter().map(|one| said(one, &asked)).collect(),
             });
         });
     }
 
-    fn answer(&self, kind: Kind, value: &str) -> Answer<'a> {
+    /// What is said of a value, and the form in which it was asked for.
+    fn answer<'v>(&self, kind: Kind, value: &'v str) -> (Answer<'a>, Cow<'v, str>) {
         match kind {
             // Their look-ups take either case, and names that are none find nothing.
-            Kind::Domain => self.set.look_up_domain(value.trim_end_matches('.'), self.now),
-            Kind::Ipv4 | Kind::Ipv6 => self.set.look_up(kind, value, self.now),
-            Kind::Path if is_canonical_path(value) => self.set.look_up(kind, value, self.now),
+            Kind::Domain => {
+                let value = value.trim_end_matches('.');
+                (self.set.look_up_domain(value, self.now), value.into())
+            }
+            Kind::Ipv4 | Kind::Ipv6 => (self.set.look_up(kind, value, self.now), value.into()),
+            Kind::Path if is_canonical_path(value) => {
+                (self.set.look_up(kind, value, self.now), value.into())
+            }
             kind if is_lower(value) && !matches!(kind, Kind::Url | Kind::Path | Kind::Email) => {
-                self.set.look_up(kind, value, self.now)
+                (self.set.look_up(kind, value, self.now), value.into())
             }
             kind => match kind.normalise(value) {
-                Ok(value) => self.set.look_up(kind, &value, self.now),
-                Err(_) => Answer::default(),
+                Ok(value) => (self.set.look_up(kind, &value, self.now), value.into()),
+                Err(_) => (Answer::default(), value.into()),
             },
         }
     }
 }
 
-fn said(one: &Match<'_>, value: &str) -> Said {
-    Said {
-        kind: one.kind,
-        indicator: one.value(value),
-        context: Arc::clone(one.context),
-        expires: one.expires(),
-    }
+/// `asked` is the form that was looked up: places of parts are places in it.
+fn said(one: &Match<'_>, asked: &str) -> Said {
+    let found = one.value(asked);
+    let indicator = match one.kind {
+        Kind::Domain => found.to_ascii_lowercase(),
+        // One written as IPv6 is met as what it is.
+        Kind::Ipv4 | Kind::Ipv6 => found
+            .parse::<std::net::IpAddr>()
+            .map_or(found, |address| address.to_canonical().to_string()),
+        _ => found,
+    };
+    Said { kind: one.kind, indicator, context: Arc::clone(one.context), expires: one.expires() }
 }
 
 /// The values in a field, with their kinds.

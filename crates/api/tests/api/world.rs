@@ -294,6 +294,7 @@ impl World {
             hits: events[1..].iter().map(hit).collect(),
             alerts: vec![(alert, context)],
             watermarks: Vec::new(),
+            sightings: Vec::new(),
         };
         *self.memory.events.lock().unwrap() = events;
         self.catalog.store_detected(now(), found).await.unwrap();
