@@ -5,7 +5,7 @@
 //! one that knows more). Invariant: a watermark never moves back. Invariant: of each endpoint at most
 //! [`MAX_BOOTS`] are known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metsuke_event::finding::{Alert, Highlight, Hit};
 use metsuke_event::{BootId, EndpointId, Timestamp};
@@ -108,6 +108,7 @@ async fn store_alert(
             .exec_without_returning(tx)
             .await
             .map_err(database("store an alert"))?;
+        crate::count::note_alert(tx, &record).await?;
         return Ok(Some(record));
     };
     if !knows_more(&alert, &stored.alert) {
@@ -126,6 +127,7 @@ async fn store_alert(
         .update(tx)
         .await
         .map_err(database("store an alert"))?;
+    crate::count::note_alert(tx, &record).await?;
     Ok(Some(record))
 }
 
@@ -197,15 +199,33 @@ async fn forget_boots(
     Ok(forgotten)
 }
 
+/// Those of `hits` that lie behind no watermark: the others were stored with it, and counted.
+async fn unseen(tx: &impl ConnectionTrait, hits: Vec<Hit>) -> Result<Vec<Hit>> {
+    let boots: BTreeSet<_> = hits.iter().map(|hit| (hit.event.endpoint, hit.event.boot)).collect();
+    let mut marks = BTreeMap::new();
+    for (endpoint, boot) in boots {
+        let key = (endpoint.to_string(), boot.to_string());
+        let row = watermark::Entity::find_by_id(key).one(tx).await;
+        if let Some(row) = row.map_err(database("read the detect watermark"))? {
+            marks.insert((endpoint, boot), row.seq.cast_unsigned());
+        }
+    }
+    let is_new = |hit: &Hit| {
+        let mark = marks.get(&(hit.event.endpoint, hit.event.boot));
+        mark.is_none_or(|mark| hit.event.seq > *mark)
+    };
+    Ok(hits.into_iter().filter(is_new).collect())
+}
+
 impl Catalog {
-    /// Stores what detection found.
+    /// Stores what detection found; hits on activities behind the watermark are passed over.
     ///
     /// # Errors
     /// When the catalog cannot be written; then nothing of it was stored.
     pub async fn store_detected(&self, now: Timestamp, found: Detected) -> Result<Stored> {
         let tx = self.begin().await?;
-        crate::hit::insert(&tx, &found.hits).await?;
         crate::sighting::insert(&tx, now, &found.sightings).await?;
+        crate::hit::insert(&tx, &unseen(&tx, found.hits).await?).await?;
         let mut changed = Vec::new();
         for alert in found.alerts {
             if let Some(record) = store_alert(&tx, now, alert).await? {

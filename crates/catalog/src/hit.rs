@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::schema::hit::{ActiveModel, Column, Entity, Model};
 use crate::{Catalog, CatalogError, Result, database, from_json, from_text, to_json};
 
-/// Rows per statement: 13 values each stay well below SQLite's 32,766 per statement.
+/// Rows per statement: 14 values each stay well below SQLite's 32,766 per statement.
 const INSERT_CHUNK: usize = 500;
 
 /// One stored hit.
@@ -32,6 +32,12 @@ pub struct HitFilter {
     pub storyline: Option<(EndpointId, String)>,
     /// Endpoint and processes.
     pub processes: Option<(EndpointId, Vec<String>)>,
+    /// The detection.
+    pub detection: Option<String>,
+    /// Only those an exception hid, or that none did.
+    pub excepted: Option<bool>,
+    /// When the activities happened: from, and before.
+    pub range: Option<(Timestamp, Timestamp)>,
     /// Only hits before this cursor.
     pub before: Option<i64>,
 }
@@ -66,7 +72,7 @@ fn read_layer(name: &str) -> Result<Layer> {
     }
 }
 
-fn read_level(number: i32) -> Result<Level> {
+pub(crate) fn read_level(number: i32) -> Result<Level> {
     [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical]
         .into_iter()
         .find(|level| *level as i32 == number)
@@ -88,6 +94,7 @@ fn row(hit: &Hit) -> Result<ActiveModel> {
         process: Set(hit.process.clone()),
         storyline: Set(hit.storyline.clone()),
         matched: Set(to_json("hit", &hit.matched)?),
+        excepted: Set(hit.excepted.clone()),
         ..Default::default()
     })
 }
@@ -117,12 +124,14 @@ impl TryFrom<Model> for HitRecord {
                 process: row.process,
                 storyline: row.storyline,
                 matched: from_json("hit", &row.matched)?,
+                excepted: row.excepted,
             },
         })
     }
 }
 
-/// Stores hits; those that are there already are passed over.
+/// Stores and counts hits. Those that are there already are not stored again, but counted: give
+/// none that lie behind the watermark.
 pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()> {
     for chunk in hits.chunks(INSERT_CHUNK) {
         let rows = chunk.iter().map(row).collect::<Result<Vec<_>>>()?;
@@ -134,7 +143,7 @@ pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()
             .await
             .map_err(database("store hits"))?;
     }
-    Ok(())
+    crate::count::count_hits(tx, hits).await
 }
 
 impl Catalog {
@@ -156,6 +165,17 @@ impl Catalog {
             all = all.add(Column::Endpoint.eq(endpoint.to_string()));
             all = all.add(Column::Process.is_in(processes.iter().map(String::as_str)));
         }
+        if let Some(detection) = &filter.detection {
+            all = all.add(Column::DetectionId.eq(detection.as_str()));
+        }
+        all = match filter.excepted {
+            Some(true) => all.add(Column::Excepted.is_not_null()),
+            Some(false) => all.add(Column::Excepted.is_null()),
+            None => all,
+        };
+        if let Some((from, to)) = filter.range {
+            all = all.add(Column::Time.gte(from.as_nanos())).add(Column::Time.lt(to.as_nanos()));
+        }
         if let Some(before) = filter.before {
             all = all.add(Column::Id.lt(before));
         }
@@ -169,12 +189,13 @@ impl Catalog {
         rows.into_iter().map(HitRecord::try_from).collect()
     }
 
-    /// Hits in `[from, to)` counted by detection and endpoint.
+    /// Hits in `[from, to)` that no exception hid, counted by detection and endpoint.
     pub async fn hit_groups(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HitGroup>> {
         type Row = (String, String, String, i32, String, String, String, i64, i64);
         let rows: Vec<Row> = Entity::find()
             .filter(Column::Time.gte(from.as_nanos()))
             .filter(Column::Time.lt(to.as_nanos()))
+            .filter(Column::Excepted.is_null())
             .select_only()
             .columns([
                 Column::DetectionId,

@@ -7,9 +7,12 @@ mod artifact;
 mod audit;
 mod change;
 pub mod clock;
+mod count;
 mod detected;
+mod document;
 mod endpoint;
 mod enrolment;
+mod exception;
 mod health;
 mod hit;
 mod indicator;
@@ -22,6 +25,7 @@ mod session;
 mod setting;
 mod sighting;
 mod token;
+mod tuning;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,9 +46,12 @@ pub use alert_list::{AlertFilter, AlertOrder, AlertPlace, AlertSlice, OpenCounts
 pub use artifact::{ArtifactFilter, ArtifactRecord, ArtifactsKept};
 pub use audit::{AuditEntry, ChainBroken};
 pub use change::Change;
+pub use count::{DayCount, DetectionStats, Findings};
 pub use detected::{Detected, MAX_BOOTS, Stored, Watermark};
+pub use document::{DocumentOrigin, DocumentRecord};
 pub use endpoint::{EndpointChange, EndpointRecord};
 pub use enrolment::{EnrolmentRecord, TokenRefused};
+pub use exception::ExceptionRecord;
 pub use health::HealthPoint;
 pub use hit::{HitFilter, HitGroup, HitRecord};
 pub use indicator::{
@@ -58,6 +65,7 @@ pub use proof::Proof;
 pub use session::{NewSession, SessionRecord};
 pub use sighting::{NewSighting, Place, SIGHTINGS_OF_INDICATOR, SightingFilter, SightingRecord};
 pub use token::{BOOTSTRAP_TOKEN, Credential, TokenRecord};
+pub use tuning::{DEFAULT_GROUP, TuningRecord};
 
 /// Readers at once. SQLite in WAL mode lets them read beside the one writer.
 const READ_CONNECTIONS: u32 = 4;

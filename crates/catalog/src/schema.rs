@@ -38,6 +38,7 @@ macro_rules! table {
 
 mod indicator;
 pub(crate) use indicator::{import, indicator as indicator_row, sighting};
+pub(crate) mod content;
 
 table!(setting, "settings", {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -165,6 +166,8 @@ table!(hit, "hits", {
     pub storyline: String,
     #[sea_orm(column_type = "Text")]
     pub matched: String,
+    /// Since version 5: the exception that hides it.
+    pub excepted: Option<String>,
 });
 
 table!(watermark, "detect_watermarks", {
@@ -300,6 +303,9 @@ pub(crate) async fn create(db: &DatabaseConnection) -> Result<()> {
         if found > VERSION {
             return Err(CatalogError::Newer { found, known: VERSION });
         }
+        if found < 5 {
+            content::hits_may_be_excepted(&tx).await?;
+        }
         upgrade(&tx, found).await?;
         return tx.commit().await.map_err(database("commit"));
     }
@@ -354,6 +360,7 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
     }
     if found < 5 {
         indicator::create(db).await?;
+        content::create(db).await?;
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

@@ -46,6 +46,7 @@ fn hit(seq: u64) -> Hit {
         process: "p".to_owned(),
         storyline: "s".to_owned(),
         matched: Vec::new(),
+        excepted: None,
     }
 }
 

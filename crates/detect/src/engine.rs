@@ -315,6 +315,7 @@ fn hit(rules: &RuleSet, detection: usize, event: &Event, matched: Vec<Matched>) 
         process: process.to_owned(),
         storyline: storyline.to_owned(),
         matched,
+        excepted: None,
     }
 }
 

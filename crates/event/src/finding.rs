@@ -79,6 +79,9 @@ pub struct Hit {
     pub storyline: String,
     /// Why.
     pub matched: Vec<Matched>,
+    /// The exception that hides it: it is collected, and nothing is alerted for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<String>,
 }
 
 /// One step of an alert, in order of time.

@@ -274,6 +274,7 @@ impl World {
             process: event.process.uid.as_deref().unwrap().to_owned(),
             storyline: "p1".into(),
             matched: Vec::new(),
+            excepted: None,
         };
         let alert = Alert {
             id: AlertId::from_u128(number),
