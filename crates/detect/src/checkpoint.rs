@@ -1,10 +1,11 @@
 //! State that survives a restart: an engine's windows, values, kinship and storylines as bytes.
 //!
-//! Layout, version 1: magic, version, then as [`crate::codec`] writes it the ids of detections and
+//! Layout, version 2: magic, version, then as [`crate::codec`] writes it the ids of detections and
 //! models, the rules with their digests, windows, first-seen values, kinship, storylines (each sorted
 //! by key, so that equal state gives equal bytes), and eight bytes of digest over all of it.
 //! Bounds are those of the state ([`crate::bounds`]); whatever exceeds them is damaged.
 
+mod inherit;
 mod storylines;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,7 +24,7 @@ use crate::ruleset::RuleSet;
 use crate::yaml::{SEED, mix};
 
 const MAGIC: &[u8] = b"MTKSTATE";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Detections of a rule set, as a bound on what a checkpoint may name.
 const MOST_IDS: usize = 1_000_000;
 
@@ -130,22 +131,28 @@ struct Names<'r> {
 
 impl<'r> Names<'r> {
     fn read(input: &mut Reader<'_>, rules: &'r RuleSet) -> Result<Self, Damaged> {
-        let known: HashMap<&String, usize> = ids(rules).zip(0..).collect();
-        let written = input.texts(MOST_IDS)?;
-        let detections: Vec<_> = written.iter().map(|id| known.get(id).copied()).collect();
-        let models = rules.models.iter().map(|meta| &meta.detection.id).zip(0..);
-        let known_models: HashMap<&String, usize> = models.collect();
+        let detections = input.texts(MOST_IDS)?;
         let models = input.texts(MOST_IDS)?;
-        let models = models.iter().map(|id| known_models.get(id).copied()).collect();
-        let count = input.count(written.len())?;
-        let first = written.len() - count;
-        let mut same = Vec::with_capacity(count);
-        for written in &detections[first..] {
-            let digest: u64 = input.number()?;
-            let rule = written.and_then(|index| index.checked_sub(rules.filters.len()));
-            same.push(rule.filter(|rule| rules.correlations[*rule].digest == digest));
-        }
-        Ok(Self { rules, detections, models, same })
+        let count = input.count(detections.len())?;
+        let digests = (0..count).map(|_| input.number()).collect::<Result<Vec<u64>, _>>()?;
+        Ok(Self::of(rules, &detections, &models, &digests))
+    }
+
+    /// Of what was written for the rules `digests`, which are the last of `detections`.
+    fn of(rules: &'r RuleSet, detections: &[String], models: &[String], digests: &[u64]) -> Self {
+        let known: HashMap<&String, usize> = ids(rules).zip(0..).collect();
+        let written = detections;
+        let detections: Vec<_> = written.iter().map(|id| known.get(id).copied()).collect();
+        let known = rules.models.iter().map(|meta| &meta.detection.id).zip(0..);
+        let known: HashMap<&String, usize> = known.collect();
+        let models = models.iter().map(|id| known.get(id).copied()).collect();
+        let first = written.len().saturating_sub(digests.len());
+        let says_the_same = |(written, digest): (&Option<usize>, &u64)| {
+            let rule = written.and_then(|index| index.checked_sub(rules.filters.len()))?;
+            (rules.correlations[rule].digest == *digest).then_some(rule)
+        };
+        let same = detections[first..].iter().zip(digests).map(says_the_same).collect();
+        Self { rules, detections, models, same }
     }
 
     /// The rule, when it is still there and says the same.

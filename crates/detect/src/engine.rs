@@ -1,25 +1,30 @@
 //! The engine: activities in, hits and alerts out.
 
+mod given;
+mod overlaid;
+
 use std::sync::Arc;
 
-use metsuke_event::finding::{Alert, Highlight, Hit, Matched};
+use metsuke_event::finding::{Alert, Hit};
 use metsuke_event::logsource::LogSource;
 use metsuke_event::{Event, EventId};
 
 use crate::bounds;
 use crate::class::{self, Class};
-use crate::correlate::{Correlator, Rule, Scope, Seen, Struck};
+use crate::correlate::{Correlator, Rule, Scope, Seen};
 use crate::kin::Kin;
-use crate::matcher::{Matcher, cut};
+use crate::matcher::Matcher;
+use crate::overlay::Laid;
 use crate::predicate::FieldIx;
 use crate::question::Question;
 use crate::ruleset::RuleSet;
-use crate::weigh::{Found, Weigher};
+use crate::weigh::Weigher;
 
 /// What one activity brought to light.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
-    /// Filters and rules that struck; `detection.layer` says which.
+    /// Filters and rules that struck; `detection.layer` says which. Those that an exception hides
+    /// are among them, with its id in `excepted`.
     pub hits: Vec<Hit>,
     /// Alerts that came to be or grew (same id, higher revision).
     pub alerts: Vec<Alert>,
@@ -30,10 +35,14 @@ pub struct Findings {
 pub struct Counters {
     /// Activities observed.
     pub events: u64,
-    /// Filter hits.
+    /// Filter hits, excepted ones too.
     pub filter_hits: u64,
-    /// Rule hits.
+    /// Rule hits, excepted ones too.
     pub rule_hits: u64,
+    /// Hits that exceptions hid; [`Engine::hidden`] says which exceptions.
+    pub excepted: u64,
+    /// Hits that were not given because their detection is switched off there.
+    pub switched_off: u64,
     /// Alerts and revisions of alerts.
     pub alerts: u64,
     /// What was dropped for want of room.
@@ -81,6 +90,7 @@ const RECENT: usize = 64;
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
+    laid: Laid,
     matcher: Matcher,
     pub(crate) correlator: Correlator,
     pub(crate) weigher: Weigher,
@@ -93,6 +103,8 @@ pub struct Engine {
 /// A hit with the number of its detection (filters first, then rules) and the events it stands on.
 struct Strike {
     detection: usize,
+    /// The filter that led to it.
+    filter: usize,
     hit: Hit,
     events: Vec<EventId>,
 }
@@ -102,6 +114,7 @@ impl Engine {
     pub fn new(rules: Arc<RuleSet>) -> Self {
         Self {
             rules,
+            laid: Laid::default(),
             matcher: Matcher::default(),
             correlator: Correlator::default(),
             weigher: Weigher::default(),
@@ -193,16 +206,20 @@ impl Engine {
         if class.is_sample() {
             class.learn(&rules, |plan, samples| self.matcher.sample(&rules, plan, event, samples));
         }
-        let strike = |index: u32| {
+        self.laid.next();
+        let mut strikes = Vec::with_capacity(matched.len());
+        for index in matched {
             let index = index as usize;
-            let matched = self.matcher.why(&rules, event, &rules.compiled[index]);
-            Strike {
-                detection: index,
-                hit: hit(&rules, index, event, matched),
-                events: vec![event.id],
+            if self.is_off(index, event.id.endpoint) {
+                self.counters.switched_off += 1;
+                continue;
             }
-        };
-        matched.into_iter().map(strike).collect()
+            let matched = self.matcher.why(&rules, event, &rules.compiled[index]);
+            let hit = given::hit(&rules, index, event, matched);
+            strikes.push(Strike { detection: index, filter: index, hit, events: vec![event.id] });
+        }
+        self.overlay_each(event, &mut strikes);
+        strikes
     }
 
     /// Gives the strikes to the rules that stand on them; rule strikes join the list and are given
@@ -211,23 +228,32 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let mut next = 0;
         while next < strikes.len() {
-            let detection = strikes[next].detection;
+            if strikes[next].hit.excepted.is_some() {
+                next += 1;
+                continue;
+            }
+            let Strike { detection, filter, .. } = strikes[next];
             for (rule, reference) in &rules.listeners[detection] {
+                if self.is_off(rules.filters.len() + rule, event.id.endpoint) {
+                    continue;
+                }
                 let correlation = &rules.correlations[*rule];
                 let Some(key) = self.key(&rules, correlation, *reference, event) else { continue };
                 let seen = self.seen(&rules, correlation, *reference, event);
                 let key = (*rule, event.id.tenant.0, key);
                 if let Some(struck) = self.correlator.take(&rules, key, seen) {
-                    let mut matched = explain(&rules, *rule, &struck);
+                    let mut matched = given::explain(&rules, *rule, &struck);
                     matched.extend(strikes[next].hit.matched.iter().cloned());
                     matched.truncate(bounds::MATCHED_CLAUSES);
-                    let detection = rules.filters.len() + rule;
                     let mut events: Vec<EventId> =
                         struck.hits.iter().map(|hit| hit.event).collect();
                     events.dedup();
                     events.truncate(bounds::HIGHLIGHT_EVENTS);
-                    let hit = hit(&rules, detection, event, matched);
-                    strikes.push(Strike { detection, hit, events });
+                    let detection = rules.filters.len() + rule;
+                    let hit = given::hit(&rules, detection, event, matched);
+                    let mut struck = [Strike { detection, filter, hit, events }];
+                    self.overlay_each(event, &mut struck);
+                    strikes.extend(struck);
                 }
             }
             next += 1;
@@ -282,75 +308,4 @@ impl Engine {
             Some(event.get_owned(id)?.as_ref().to_text().into_owned())
         })
     }
-
-    fn weigh(&mut self, event: &Event, strikes: &[Strike]) -> Vec<Alert> {
-        let found = strikes.iter().filter(|strike| !strike.hit.storyline.is_empty());
-        let found = found.map(|strike| Found {
-            tenant: event.id.tenant,
-            endpoint: event.id.endpoint,
-            storyline: strike.hit.storyline.clone(),
-            detection: strike.detection,
-            highlight: Highlight {
-                detection: strike.hit.detection.clone(),
-                events: strike.events.clone(),
-                time: strike.hit.time,
-                process: strike.hit.process.clone(),
-                matched: strike.hit.matched.clone(),
-                count: 1,
-            },
-        });
-        let found: Vec<Found> = found.collect();
-        self.weigher.take(&self.rules, found)
-    }
-}
-
-fn hit(rules: &RuleSet, detection: usize, event: &Event, matched: Vec<Matched>) -> Hit {
-    let process = event.process.uid.as_deref().unwrap_or_default();
-    // A process of unknown storyline is a storyline of its own.
-    let storyline = event.process.storyline.as_deref().unwrap_or(process);
-    Hit {
-        detection: rules.hit_meta(detection).detection.clone(),
-        event: event.id,
-        time: event.time,
-        process: process.to_owned(),
-        storyline: storyline.to_owned(),
-        matched,
-        excepted: None,
-    }
-}
-
-/// Why a rule struck: what was asked, then the detections that answered, each once.
-fn explain(rules: &RuleSet, rule: usize, struck: &Struck) -> Vec<Matched> {
-    let correlation = &rules.correlations[rule];
-    let millis = match (struck.hits.first(), struck.hits.last()) {
-        (Some(first), Some(last)) => last.time.nanos_since(first.time) / 1_000_000,
-        _ => 0,
-    };
-    let mut matched = vec![Matched {
-        field: "correlation".to_owned(),
-        value: format!("{} hits in {millis} ms", struck.hits.len()),
-        clause: correlation.shown.clone(),
-    }];
-    if let (Question::FirstSeen(_), Some(value)) =
-        (&correlation.question, struck.hits.last().and_then(|hit| hit.value(0)))
-    {
-        let value = value.replace('\u{1f}', " + ");
-        let value = cut(&value, bounds::MATCHED_VALUE_BYTES).to_owned();
-        matched.push(Matched { field: "value".to_owned(), value, clause: "first-seen".to_owned() });
-    }
-    for (reference, (layer, index)) in correlation.stands_on.iter().enumerate() {
-        let count = struck.hits.iter().filter(|hit| hit.reference == reference).count();
-        if count > 0 {
-            let meta = match layer {
-                metsuke_event::finding::Layer::Rule => &rules.rules[*index],
-                _ => &rules.filters[*index],
-            };
-            matched.push(Matched {
-                field: "hits".to_owned(),
-                value: format!("{count} × {}", meta.detection.title),
-                clause: format!("rules: {}", meta.detection.id),
-            });
-        }
-    }
-    matched
 }

@@ -19,6 +19,7 @@ mod kin;
 mod matcher;
 #[cfg(test)]
 mod naive;
+mod overlay;
 mod own;
 mod plan;
 mod planner;
@@ -39,5 +40,6 @@ pub use checkpoint::{RestoreError, Restored};
 pub use compile::{Options, compile, compile_with};
 pub use document::{Document, Position, Reason, Refused};
 pub use engine::{Counters, Engine, Evicted, Findings};
+pub use overlay::{DEFAULT_GROUP, Exception, Overlay, Scope, Site, Tuning};
 pub use reach::Reach;
 pub use ruleset::{Meta, RuleSet};

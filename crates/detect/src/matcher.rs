@@ -143,6 +143,11 @@ impl Matcher {
         reasons
     }
 
+    /// Whether `filter` holds for `event`; to be asked after [`Matcher::begin`].
+    pub(crate) fn meets(&mut self, rules: &RuleSet, event: &Event, filter: &Filter) -> bool {
+        filter.expr.holds(&mut |predicate| self.holds(rules, event, predicate))
+    }
+
     /// The text of a field that a rule asks for, as it is.
     pub(crate) fn value(&self, rules: &RuleSet, event: &Event, field: FieldIx) -> Option<String> {
         self.original(rules, event, field).map(|value| value.to_text().into_owned())

@@ -3,7 +3,7 @@
 //! Invariant: what is said not to fire cannot; what is said to may still lack a field there.
 
 use metsuke_event::Kind;
-use metsuke_event::finding::{DetectionRef, Layer};
+use metsuke_event::finding::{DetectionRef, Layer, Level};
 use metsuke_event::logsource;
 
 use crate::correlate::Rule;
@@ -55,8 +55,9 @@ impl RuleSet {
             reach.push(Reach { detection: meta.detection.clone(), can_fire, why });
         }
         let fires: Vec<bool> = reach.iter().map(|one| one.can_fire).collect();
+        let levels: Vec<Level> = reach.iter().map(|one| one.detection.level).collect();
         for (meta, model) in self.models.iter().zip(&self.weighings) {
-            let (can_fire, why) = model.reach(&fires);
+            let (can_fire, why) = model.reach(&levels, &fires);
             reach.push(Reach { detection: meta.detection.clone(), can_fire, why });
         }
         reach

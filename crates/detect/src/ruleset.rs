@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use foldhash::HashMap;
-use metsuke_event::finding::DetectionRef;
+use metsuke_event::finding::{DetectionRef, Layer};
 use metsuke_event::logsource::{self, LogSource};
 use metsuke_event::{Event, FieldId, Kind, NameNumber};
 
@@ -160,6 +160,21 @@ impl RuleSet {
             None => &self.filters[index],
             Some(rule) => &self.rules[rule],
         }
+    }
+
+    /// A filter that leads to hits of filter or rule number `index`: itself, or the first of what it
+    /// stands on. For a model there is none; then it is the number of no filter.
+    pub(crate) fn first_filter(&self, mut index: usize) -> usize {
+        while let Some(rule) = index.checked_sub(self.filters.len()) {
+            let first = self.correlations.get(rule).and_then(|rule| rule.stands_on.first());
+            match first {
+                // A rule stands on rules before it, so this ends.
+                Some((Layer::Rule, before)) => index = self.filters.len() + before,
+                Some((_, filter)) => index = *filter,
+                None => return usize::MAX,
+            }
+        }
+        index
     }
 
     /// The class of `event` by its kind.

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use metsuke_event::finding::{Highlight, Matched};
+use metsuke_event::finding::{Highlight, Level, Matched};
 use metsuke_event::{EndpointId, TenantId};
 
 use super::{Names, Restored, read_event, read_time, write_event, write_time};
 use crate::bounds;
 use crate::codec::{Damaged, Reader, Writer};
 use crate::weigh::{Held, Storyline, Weigher};
+
+/// Levels by their number.
+const LEVELS: [Level; 5] =
+    [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
 
 pub(super) fn write(out: &mut Writer, weigher: &Weigher) {
     let mut sorted: Vec<_> = weigher.storylines.iter().collect();
@@ -34,6 +38,11 @@ pub(super) fn write(out: &mut Writer, weigher: &Weigher) {
 fn write_held(out: &mut Writer, held: &Held) {
     let highlight = &held.highlight;
     out.count(held.detection);
+    out.count(highlight.detection.level as usize);
+    out.count(held.withheld.len());
+    for model in &held.withheld {
+        out.count(*model);
+    }
     write_time(out, held.newest);
     write_time(out, highlight.time);
     out.text(&highlight.process);
@@ -84,6 +93,12 @@ pub(super) fn read(
 /// One highlight; nothing when its detection is gone.
 fn read_held(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Option<Held>, Damaged> {
     let detection = *names.detections.get(input.number::<usize>()?).ok_or(Damaged)?;
+    let level = *LEVELS.get(input.number::<usize>()?).ok_or(Damaged)?;
+    let mut withheld = Vec::new();
+    for _ in 0..input.count(names.models.len())? {
+        withheld.extend(*names.models.get(input.number::<usize>()?).ok_or(Damaged)?);
+    }
+    withheld.sort_unstable();
     let newest = read_time(input)?;
     let time = read_time(input)?;
     let process = input.text()?;
@@ -96,8 +111,9 @@ fn read_held(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Option<Held>, 
         matched.push(Matched { field, value, clause });
     }
     Ok(detection.map(|detection| {
-        let meta = names.rules.hit_meta(detection).detection.clone();
+        let mut meta = names.rules.hit_meta(detection).detection.clone();
+        meta.level = level;
         let highlight = Highlight { detection: meta, events, time, process, matched, count };
-        Held { detection, highlight, newest }
+        Held { detection, withheld, highlight, newest }
     }))
 }

@@ -95,6 +95,15 @@ pub(crate) fn body(node: &Node, others: &[&str], place: Place<'_>) -> Result<Bod
     Ok(Body { names, clauses, condition, searches })
 }
 
+/// Compiles the one search at `node` for itself: a filter of no log source.
+pub(crate) fn search(node: &Node, place: Place<'_>) -> Result<Filter, Refusal> {
+    let (search, first_clause) = place.before;
+    let room = bounds::DOCUMENT_REGEX_BYTES;
+    let mut reader = Reader { place, search, first_clause, clauses: Vec::new(), used: 0, room };
+    let expr = reader.search(node)?;
+    Ok(Filter { source: Source::default(), expr, clauses: reader.clauses, names: Vec::new() })
+}
+
 fn shown(source: &Source) -> String {
     let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "*".to_owned());
     format!("{}/{}/{}", part(&source.product), part(&source.category), part(&source.service))

@@ -75,26 +75,27 @@ pub(crate) struct Selector {
 }
 
 impl Selector {
-    /// Whether it means the detection `meta`, also called `name`. `least` narrows what the lists
-    /// name; alone it means every detection of that level or above.
-    pub(crate) fn means(&self, meta: &Meta, name: Option<&str>) -> bool {
+    /// The level from which on it means the detection `meta`, also called `name`; nothing when its
+    /// lists do not name it. `least` narrows what the lists name; alone it means every detection of
+    /// that level or above.
+    pub(crate) fn means(&self, meta: &Meta, name: Option<&str>) -> Option<Level> {
         let detection = &meta.detection;
-        if self.least.is_some_and(|least| detection.level < least) {
-            return false;
-        }
+        let least = self.least.unwrap_or_default();
         if self.detections.is_empty() && self.techniques.is_empty() && self.tactics.is_empty() {
-            return self.least.is_some();
+            return self.least;
         }
         let technique = |wanted: &String| {
             detection.techniques.iter().any(|has| {
                 has == wanted || has.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
             })
         };
-        self.detections
+        let named = self
+            .detections
             .iter()
             .any(|wanted| *wanted == detection.id || Some(wanted.as_str()) == name)
             || self.techniques.iter().any(technique)
-            || self.tactics.iter().any(|wanted| detection.tactics.contains(wanted))
+            || self.tactics.iter().any(|wanted| detection.tactics.contains(wanted));
+        named.then_some(least)
     }
 }
 

@@ -1,0 +1,98 @@
+//! State that goes on when an engine is given other content: as a checkpoint would carry it, without
+//! the bytes.
+
+use std::sync::Arc;
+
+use super::{Names, Restored, ids};
+use crate::correlate::{Correlator, Key};
+use crate::engine::Engine;
+use crate::kin::Kin;
+use crate::ruleset::RuleSet;
+use crate::weigh::{Storyline, Weigher};
+
+impl Engine {
+    /// Takes over what an engine with the rules `old` held.
+    pub(crate) fn inherit(
+        &mut self,
+        old: &RuleSet,
+        correlator: Correlator,
+        kin: Kin,
+        weigher: Weigher,
+    ) -> Restored {
+        let rules = Arc::clone(self.rules());
+        let detections: Vec<String> = ids(old).cloned().collect();
+        let models: Vec<String> = old.models.iter().map(|meta| meta.detection.id.clone()).collect();
+        let digests: Vec<u64> = old.correlations.iter().map(|rule| rule.digest).collect();
+        let names = Names::of(&rules, &detections, &models, &digests);
+        let mut restored = Restored::default();
+        self.correlator = correlated(&names, correlator, &mut restored);
+        self.weigher = weighed(&names, weigher, &mut restored);
+        let processes = kin.entries().len() as u64;
+        if rules.asks_kinship {
+            self.kin = kin;
+            restored.taken += processes;
+        } else {
+            self.kin.evicted = kin.evicted;
+            restored.dropped += processes;
+        }
+        restored
+    }
+}
+
+fn correlated(names: &Names<'_>, old: Correlator, restored: &mut Restored) -> Correlator {
+    let mut moved = |key: Key| {
+        let rule = names.same.get(key.0).copied().flatten();
+        match rule {
+            Some(_) => restored.taken += 1,
+            None => restored.dropped += 1,
+        }
+        Some((rule?, key.1, key.2))
+    };
+    let mut correlator = Correlator {
+        evicted: old.evicted,
+        evicted_hits: old.evicted_hits,
+        ..Correlator::default()
+    };
+    for (key, window) in old.windows {
+        if let Some(key) = moved(key) {
+            correlator.windows.insert(key, window);
+        }
+    }
+    correlator.learned.evicted = old.learned.evicted;
+    for (key, known) in old.learned.keys {
+        if let Some(key) = moved(key) {
+            correlator.learned.values += known.values.len();
+            correlator.learned.keys.insert(key, known);
+        }
+    }
+    correlator
+}
+
+fn weighed(names: &Names<'_>, old: Weigher, restored: &mut Restored) -> Weigher {
+    let model = |model: usize| names.models.get(model).copied().flatten();
+    let mut weigher = Weigher { evicted: old.evicted, ..Weigher::default() };
+    for (key, storyline) in old.storylines {
+        let mut moved = Storyline { newest: storyline.newest, ..Storyline::default() };
+        for (number, revision) in storyline.revisions {
+            if let Some(number) = model(number) {
+                moved.revisions.insert(number, revision);
+            }
+        }
+        for mut held in storyline.held {
+            let Some(detection) = names.detections.get(held.detection).copied().flatten() else {
+                restored.dropped += 1;
+                continue;
+            };
+            restored.taken += 1;
+            held.detection = detection;
+            let level = held.highlight.detection.level;
+            held.highlight.detection = names.rules.hit_meta(detection).detection.clone();
+            held.highlight.detection.level = level;
+            held.withheld = held.withheld.into_iter().filter_map(model).collect();
+            held.withheld.sort_unstable();
+            moved.held.push(held);
+        }
+        weigher.storylines.insert(key, moved);
+    }
+    weigher
+}

@@ -1,0 +1,137 @@
+//! Where the overlay takes effect: hits marked or left out, detections that are off, what models
+//! are not given, and the change of overlay or content while an engine runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metsuke_event::finding::{Alert, Highlight};
+use metsuke_event::{EndpointId, Event};
+
+use super::{Engine, Strike};
+use crate::checkpoint::Restored;
+use crate::overlay::{Laid, Overlay, Tuned};
+use crate::ruleset::RuleSet;
+use crate::weigh::Found;
+
+impl Engine {
+    /// Lays `overlay` over the content, from the next activity on; what is held stays. Numbers of
+    /// [`Engine::hidden`] go on.
+    pub fn lay(&mut self, overlay: Arc<Overlay>) {
+        let hidden = std::mem::take(&mut self.laid.hidden);
+        self.laid = Laid::over(&self.rules, overlay);
+        self.laid.hidden = hidden;
+    }
+
+    /// What is laid over the content.
+    pub const fn overlay(&self) -> &Arc<Overlay> {
+        self.laid.overlay()
+    }
+
+    /// The same engine with other content: state of rules that say the same and of detections and
+    /// models that are still there goes on, the rest is dropped and counted. Counters and overlay
+    /// stay.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<RuleSet>) -> (Self, Restored) {
+        let mut engine = Self::new(rules);
+        let restored = engine.inherit(&self.rules, self.correlator, self.kin, self.weigher);
+        engine.counters = self.counters;
+        let overlay = Arc::clone(self.laid.overlay());
+        engine.laid = Laid::over(&engine.rules, overlay);
+        engine.laid.hidden = self.laid.hidden;
+        (engine, restored)
+    }
+
+    /// By exception id how many hits it hid since the engine was made.
+    pub const fn hidden(&self) -> &BTreeMap<String, u64> {
+        &self.laid.hidden
+    }
+
+    /// The exception that would hide a hit of `detection` (its id) on `event`: for a preview, over
+    /// hits that are stored. Nothing is counted. A rule's hit is judged by the activity it struck
+    /// at.
+    pub fn exception_for(&mut self, event: &Event, detection: &str) -> Option<String> {
+        let rules = Arc::clone(&self.rules);
+        let number = rules.all().position(|meta| meta.detection.id == detection)?;
+        self.laid.next();
+        // A rule strikes at a hit of a filter; of several, the first says what fields mean.
+        let filter = rules.first_filter(number);
+        self.laid.hides(&rules, event, number, filter)
+    }
+
+    /// Levels as tuned, and marks of exceptions, on strikes of detections that are not off.
+    pub(super) fn overlay_each(&mut self, event: &Event, strikes: &mut [Strike]) {
+        if self.laid.is_empty() {
+            return;
+        }
+        let rules = Arc::clone(&self.rules);
+        for Strike { detection, filter, hit, .. } in strikes {
+            if let Some(level) = self.laid.tuned(*detection, event.id.endpoint).level {
+                hit.detection.level = level;
+            }
+            hit.excepted = self.laid.hides(&rules, event, *detection, *filter);
+            if let Some(id) = &hit.excepted {
+                self.counters.excepted += 1;
+                self.laid.count(id);
+            }
+        }
+    }
+
+    /// Whether `detection` is switched off on `endpoint`.
+    pub(super) fn is_off(&self, detection: usize, endpoint: EndpointId) -> bool {
+        !self.laid.is_empty() && self.laid.tuned(detection, endpoint).off
+    }
+
+    /// Gives the strikes that nothing hides to the models.
+    pub(super) fn weigh(&mut self, event: &Event, strikes: &[Strike]) -> Vec<Alert> {
+        let mut found = Vec::new();
+        for strike in strikes {
+            if strike.hit.storyline.is_empty() || strike.hit.excepted.is_some() {
+                continue;
+            }
+            found.push(Found {
+                tenant: event.id.tenant,
+                endpoint: event.id.endpoint,
+                storyline: strike.hit.storyline.clone(),
+                detection: strike.detection,
+                withheld: self.withheld(event, strike),
+                highlight: Highlight {
+                    detection: strike.hit.detection.clone(),
+                    events: strike.events.clone(),
+                    time: strike.hit.time,
+                    process: strike.hit.process.clone(),
+                    matched: strike.hit.matched.clone(),
+                    count: 1,
+                },
+            });
+        }
+        let tuned = self.models_tuned(event.id.endpoint);
+        self.weigher.take(&self.rules, found, &tuned)
+    }
+
+    /// Per model what is tuned on `endpoint`; nothing when nothing is.
+    fn models_tuned(&self, endpoint: EndpointId) -> Vec<Tuned> {
+        if self.laid.is_empty() {
+            return Vec::new();
+        }
+        let hits = self.rules.filters.len() + self.rules.rules.len();
+        let models = 0..self.rules.models.len();
+        models.map(|model| self.laid.tuned(hits + model, endpoint)).collect()
+    }
+
+    /// The models that exceptions keep `strike` from.
+    fn withheld(&mut self, event: &Event, strike: &Strike) -> Vec<usize> {
+        if self.laid.is_empty() {
+            return Vec::new();
+        }
+        let rules = Arc::clone(&self.rules);
+        let hits = rules.filters.len() + rules.rules.len();
+        let mut withheld = Vec::new();
+        for model in 0..rules.models.len() {
+            if let Some(id) = self.laid.hides(&rules, event, hits + model, strike.filter) {
+                self.laid.count(&id);
+                withheld.push(model);
+            }
+        }
+        withheld
+    }
+}
