@@ -26,6 +26,7 @@ async function firstOf(page, path, selector, attribute) {
 async function views(page) {
   const alert = await firstOf(page, '/alerts', 'tr[data-alert]', 'data-alert');
   const endpoint = await firstOf(page, '/endpoints', 'tr[data-endpoint]', 'data-endpoint');
+  const detection = await firstOf(page, '/detections', '.drow[data-detection]', 'data-detection');
   const list = [
     ['overview', '/', '.tiles'],
     ['workbench', '/alerts', '.workbench .facet, .workbench .blank'],
@@ -33,6 +34,10 @@ async function views(page) {
     ['search', '/search', '.picture'],
     ['search-narrowed', '/search?q=class:process.exec&range=7d', '.picture'],
     ['techniques', '/techniques', '.table, .blank p'],
+    ['detections', '/detections', '.drow[data-detection], .blank p'],
+    ['detection-new', '/detections/new', '.document__foot [data-checked="fine"], .document__foot [data-checked="wrong"]'],
+    ['exceptions', '/exceptions', '.exception, .blank p'],
+    ['exception-new', '/exceptions?make=yes', '.excepting__form'],
   ];
   if (alert) {
     list.push(
@@ -41,6 +46,15 @@ async function views(page) {
       ['alert-timeline', `/alerts/${alert}?view=timeline&side=page`, '.timeline__row'],
     );
   } else notRun('alert pages', 'the server has no alert');
+  if (detection) {
+    const at = `/detections/${encodeURIComponent(detection)}`;
+    list.push(
+      ['detection', at, '.detection__side .panel'],
+      ['detection-document', `${at}?tab=document`, '.cm-content'],
+      ['detection-tuning', `${at}?tab=tuning`, '.tabs__panel button'],
+      ['detection-backtest', `${at}?tab=backtest`, '.backtest'],
+    );
+  } else notRun('detection pages', 'the server has no detection');
   if (endpoint) {
     list.push(
       ['endpoint', `/endpoints/${endpoint}`, '.chart, .endpoint .blank'],

@@ -3,6 +3,7 @@ import './csp';
 import '@mantine/core/styles.css';
 import './styles/tokens.css';
 import './styles/pages.css';
+import './styles/work.css';
 
 import { createRoot } from 'react-dom/client';
 

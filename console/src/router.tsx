@@ -59,10 +59,36 @@ const techniques = createRoute({
   component: lazyRouteComponent(() => import('./pages/Techniques'), 'TechniquesPage'),
 });
 
+const detections = createRoute({
+  getParentRoute: () => frame,
+  path: '/detections',
+  component: lazyRouteComponent(() => import('./pages/detections/DetectionsPage'), 'DetectionsPage'),
+});
+const newDetection = createRoute({
+  getParentRoute: () => frame,
+  path: '/detections/new',
+  component: lazyRouteComponent(() => import('./pages/detections/NewDetection'), 'NewDetectionPage'),
+});
+const detection = createRoute({
+  getParentRoute: () => frame,
+  path: '/detections/$id',
+  component: lazyRouteComponent(() => import('./pages/detections/DetectionPage'), 'DetectionPage'),
+});
+const exceptions = createRoute({
+  getParentRoute: () => frame,
+  path: '/exceptions',
+  component: lazyRouteComponent(() => import('./pages/exceptions/ExceptionsPage'), 'ExceptionsPage'),
+});
+const indicators = createRoute({
+  getParentRoute: () => frame,
+  path: '/indicators',
+  component: lazyRouteComponent(() => import('./pages/indicators/IndicatorsPage'), 'IndicatorsPage'),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    frame.addChildren([overview, alerts, alert, endpoints, endpoint, files, search, techniques]),
+    frame.addChildren([overview, alerts, alert, endpoints, endpoint, files, search, techniques, detections, newDetection, detection, exceptions, indicators]),
   ]),
   parseSearch,
   stringifySearch,

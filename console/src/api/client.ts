@@ -54,17 +54,19 @@ async function parse(response: Response): Promise<unknown> {
 }
 
 export async function call<T>(
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
-  options: { query?: Query; body?: unknown; signal?: AbortSignal } = {},
+  options: { query?: Query; body?: unknown; raw?: Blob; signal?: AbortSignal } = {},
 ): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (method !== 'GET') headers['X-CSRF'] = csrf;
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
+  else if (options.raw) headers['Content-Type'] = 'application/octet-stream';
   let response: Response;
   try {
     const init: RequestInit = { method, headers, signal: options.signal, credentials: 'same-origin' };
     if (options.body !== undefined) init.body = JSON.stringify(options.body);
+    else if (options.raw) init.body = options.raw;
     response = await fetch(withQuery(`/api/v1${path}`, options.query), init);
   } catch (cause) {
     if (options.signal?.aborted) throw cause;

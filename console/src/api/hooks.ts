@@ -36,7 +36,7 @@ import type {
   TimelinePage,
 } from './types';
 
-function useGet<T>(path: string, query: Query = {}, enabled: 'on' | 'off' = 'on') {
+export function useGet<T>(path: string, query: Query = {}, enabled: 'on' | 'off' = 'on') {
   return useQuery<T, Problem>({
     queryKey: [path.split('/')[1], path, query],
     queryFn: ({ signal }) => call<T>('GET', path, { query, signal }),
@@ -46,7 +46,7 @@ function useGet<T>(path: string, query: Query = {}, enabled: 'on' | 'off' = 'on'
 }
 
 /** A list that is loaded page by page, by the server's cursor. */
-function usePages<T extends { next?: string | null }>(path: string, query: Query) {
+export function usePages<T extends { next?: string | null }>(path: string, query: Query) {
   return useInfiniteQuery<T, Problem, InfiniteData<T>, unknown[], string | undefined>({
     queryKey: [path.split('/')[1], path, query],
     queryFn: ({ signal, pageParam }) =>
@@ -57,7 +57,7 @@ function usePages<T extends { next?: string | null }>(path: string, query: Query
   });
 }
 
-const orOff = (id: string | undefined): 'on' | 'off' => (id ? 'on' : 'off');
+export const orOff = (id: string | undefined): 'on' | 'off' => (id ? 'on' : 'off');
 
 export function useSession() {
   return useQuery<Session, Problem>({
@@ -168,11 +168,11 @@ export function useCancelPlan() {
 /** At most one refresh of each kind in this many ms, however fast the stream speaks. */
 const REFRESH_MS = 800;
 const TOUCHES: Record<string, string[]> = {
-  alert: ['alerts', 'overview', 'techniques'],
+  alert: ['alerts', 'overview', 'techniques', 'incidents'],
   endpoint: ['endpoints', 'overview'],
   plan: ['responses', 'artifacts', 'overview'],
   stats: [],
-  resync: ['alerts', 'overview', 'endpoints', 'responses', 'artifacts', 'techniques', 'status'],
+  resync: ['alerts', 'overview', 'endpoints', 'responses', 'artifacts', 'techniques', 'status', 'incidents', 'detections', 'exceptions', 'indicators', 'sightings'],
 };
 
 function refresher(client: QueryClient) {

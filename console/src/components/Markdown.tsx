@@ -64,13 +64,19 @@ function inline(text: string): ReactNode[] {
   });
 }
 
-export function Markdown({ source }: { source: string }) {
+interface Props {
+  source: string;
+  /** Which rank its headings have where it stands; the first rank is the page's own. */
+  rank?: 'h2' | 'h3';
+}
+
+export function Markdown({ source, rank: Heading = 'h3' }: Props) {
   return (
     <div className="prose">
       {blocks(source).map((block, index) => {
         switch (block.kind) {
           case 'heading':
-            return <h3 key={index}>{inline(block.text)}</h3>;
+            return <Heading key={index}>{inline(block.text)}</Heading>;
           case 'text':
             return <p key={index}>{inline(block.text)}</p>;
           case 'list':

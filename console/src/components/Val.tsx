@@ -15,6 +15,12 @@ export interface FilterTarget {
 }
 export const FilterContext = createContext<FilterTarget | undefined>(undefined);
 
+/** What a page knows of the detection that a value belongs to: then the value can be excepted from it. */
+export interface ExceptTarget {
+  detection: string;
+}
+export const ExceptContext = createContext<ExceptTarget | undefined>(undefined);
+
 export function SafeText({ text }: { text: string }) {
   const { t } = useTranslation();
   return (
@@ -48,6 +54,7 @@ const MONO: ReadonlySet<ValueType> = new Set(['hash', 'path', 'ip', 'domain', 'c
 export function Val({ field, value, shown, type, endpoint }: ValProps) {
   const { t } = useTranslation();
   const filter = useContext(FilterContext);
+  const except = useContext(ExceptContext);
   if (value === null || value === undefined || value === '') {
     return <span className="muted">–</span>;
   }
@@ -56,7 +63,7 @@ export function Val({ field, value, shown, type, endpoint }: ValProps) {
   const open = (event: MouseEvent<HTMLElement>) => {
     event.preventDefault();
     event.stopPropagation();
-    openValueMenu({ anchor: event.currentTarget, field, value: text, type: kind, endpoint, filter });
+    openValueMenu({ anchor: event.currentTarget, field, value: text, type: kind, endpoint, filter, except });
   };
   return (
     <button

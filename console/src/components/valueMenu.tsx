@@ -8,9 +8,10 @@ import { useFiles } from '../api/hooks';
 import { defang, isDefangable } from '../lib/defang';
 import type { ValueType } from '../lib/defang';
 import { clause, quote } from '../lib/query';
+import { condition } from '../lib/sigma';
 import { visible } from '../lib/safeText';
 import { toast } from './toast';
-import type { FilterTarget } from './Val';
+import type { ExceptTarget, FilterTarget } from './Val';
 
 export interface MenuRequest {
   anchor: HTMLElement;
@@ -19,9 +20,12 @@ export interface MenuRequest {
   type: ValueType;
   endpoint?: string;
   filter?: FilterTarget;
+  except?: ExceptTarget;
 }
 
 const SHA256 = /^[0-9a-f]{64}$/i;
+/** Values that can stand in a list of indicators. */
+const INDICATORS: ReadonlySet<ValueType> = new Set(['hash', 'ip', 'domain']);
 
 let current: MenuRequest | undefined;
 const listeners = new Set<() => void>();
@@ -53,7 +57,7 @@ function useItems(request: MenuRequest | undefined): Item[] {
   const hash = request?.type === 'hash' && SHA256.test(request.value) ? request.value : undefined;
   const files = useFiles({ sha256: hash, limit: 1000 }, hash ? 'on' : 'off');
   if (!request) return [];
-  const { field, value, type, endpoint, filter } = request;
+  const { field, value, type, endpoint, filter, except } = request;
   const copy = (text: string) => {
     navigator.clipboard.writeText(text).then(
       () => toast(t('val/copied')),
@@ -80,6 +84,13 @@ function useItems(request: MenuRequest | undefined): Item[] {
       label: t('val/endpoint'),
       run: () => void navigate({ to: '/endpoints/$id', params: { id: endpoint } }),
     });
+  }
+  if (except) {
+    const search = { make: 'yes', detection: except.detection, condition: field === 'keyword' ? '' : condition(field, value) };
+    items.push({ label: t('val/except'), run: () => void navigate({ to: '/exceptions', search: search as never }) });
+  }
+  if (INDICATORS.has(type)) {
+    items.push({ label: t('val/indicator'), run: () => void navigate({ to: '/indicators', search: { dialog: 'add', value } as never }) });
   }
   items.push({ label: t('val/copy'), run: () => copy(value) });
   if (isDefangable(type, value)) {

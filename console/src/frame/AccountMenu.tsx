@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useSignOut } from '../api/hooks';
 import type { Session } from '../api/types';
 import { Icon } from '../components/icons';
+import { speak } from '../i18n';
 import { setPrefs, usePrefs } from '../lib/prefs';
 import type { Language } from '../lib/prefs';
 
@@ -23,11 +24,9 @@ export function ThemeButton() {
 }
 
 export function useLanguage(): (language: Language) => void {
-  const { i18n } = useTranslation();
   return (language) => {
     setPrefs({ language });
-    document.documentElement.lang = language;
-    void i18n.changeLanguage(language);
+    void speak(language);
   };
 }
 

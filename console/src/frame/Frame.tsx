@@ -14,12 +14,15 @@ import { useKeys } from '../lib/keys';
 import { AccountMenu, ThemeButton } from './AccountMenu';
 import { StorageBanner } from './StorageBanner';
 
-const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques'; name: IconName; key: string }[] = [
+const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques' | '/detections' | '/exceptions' | '/indicators'; name: IconName; key: string }[] = [
   { to: '/', name: 'overview', key: 'g o' },
   { to: '/alerts', name: 'alerts', key: 'g a' },
   { to: '/search', name: 'search', key: 'g h' },
   { to: '/endpoints', name: 'endpoints', key: 'g e' },
   { to: '/techniques', name: 'techniques', key: 'g t' },
+  { to: '/detections', name: 'detections', key: 'g d' },
+  { to: '/exceptions', name: 'exceptions', key: 'g x' },
+  { to: '/indicators', name: 'indicators', key: 'g i' },
 ];
 
 export function Frame() {
@@ -107,7 +110,7 @@ const SHORTCUTS: [string, string][] = [
   ['s', 'status'],
   ['/', 'focus'],
   ['Esc', 'close'],
-  ['g o  g a  g h  g e  g t', 'go'],
+  ['g o  g a  g h  g e  g t  g d  g x  g i', 'go'],
   ['Shift+F10', 'menu'],
   ['?', 'help'],
 ];

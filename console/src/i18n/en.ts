@@ -1,4 +1,5 @@
 // The console's words in English. Every other language has the same keys (a test checks it).
+import { enDetections } from './en.detections';
 import { enHosts } from './en.hosts';
 import { enClasses } from './en.classes';
 
@@ -10,6 +11,9 @@ export const en = {
     search: 'Search',
     endpoints: 'Endpoints',
     techniques: 'Techniques',
+    detections: 'Detections',
+    exceptions: 'Exceptions',
+    indicators: 'Indicators',
     skip: 'Skip to content',
   },
   frame: {
@@ -129,6 +133,8 @@ export const en = {
     search: 'Search the fleet for this',
     filterIn: 'Filter in',
     filterOut: 'Filter out',
+    except: 'Except…',
+    indicator: 'Add to indicators…',
     copy: 'Copy',
     copyDefanged: 'Copy defanged',
     copied: 'Copied',
@@ -319,6 +325,7 @@ export const en = {
     short: 'Tier {{n}}',
   },
   ...enHosts,
+  ...enDetections,
   search: {
     title: 'Search',
     query: 'Query',
@@ -374,7 +381,7 @@ export const en = {
     assign: 'Assign to me',
     status: 'Change status',
     focus: 'Focus the search field',
-    go: 'Go to Overview, Workbench, Search, Endpoints, Techniques',
+    go: 'Go to Overview, Workbench, Search, Endpoints, Techniques, Detections, Exceptions, Indicators',
     help: 'This help',
     menu: 'Menu of a value',
     close: 'Close panel',

@@ -1,4 +1,5 @@
 // The console's words in Japanese.
+import { jaDetections } from './ja.detections';
 import { jaHosts } from './ja.hosts';
 import { jaClasses } from './ja.classes';
 import type { Words } from './en';
@@ -11,6 +12,9 @@ export const ja: Words = {
     search: '検索',
     endpoints: 'エンドポイント',
     techniques: '攻撃手法',
+    detections: '検知ルール',
+    exceptions: '例外',
+    indicators: '侵害指標',
     skip: '本文へ移動',
   },
   frame: {
@@ -124,6 +128,8 @@ export const ja: Words = {
     search: '全端末でこの値を検索',
     filterIn: 'この値で絞り込む',
     filterOut: 'この値を除外',
+    except: '例外にする…',
+    indicator: '侵害指標に追加…',
     copy: 'コピー',
     copyDefanged: '無害化してコピー',
     copied: 'コピーしました',
@@ -314,6 +320,7 @@ export const ja: Words = {
     short: '階層 {{n}}',
   },
   ...jaHosts,
+  ...jaDetections,
   search: {
     title: '検索',
     query: 'クエリー',
@@ -369,7 +376,7 @@ export const ja: Words = {
     assign: '自分に割り当て',
     status: '状態を変更',
     focus: '検索欄へ移動',
-    go: '概要、ワークベンチ、検索、エンドポイント、攻撃手法へ移動',
+    go: '概要、ワークベンチ、検索、エンドポイント、攻撃手法、検知ルール、例外、侵害指標へ移動',
     help: 'このヘルプ',
     menu: '値のメニュー',
     close: 'パネルを閉じる',

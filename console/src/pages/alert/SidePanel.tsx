@@ -1,5 +1,6 @@
 // Beside the tree: what is selected and why it fired, the score in parts, the guide, what was done.
 import { Button, Textarea } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -16,7 +17,7 @@ import { Severity } from '../../components/Severity';
 import { Tabs } from '../../components/Tabs';
 import { Stamp } from '../../components/Time';
 import { toast } from '../../components/toast';
-import { SafeText, Val } from '../../components/Val';
+import { ExceptContext, SafeText, Val } from '../../components/Val';
 import type { Lit } from '../../lib/selection';
 import { useUrl } from '../../lib/url';
 
@@ -78,7 +79,7 @@ function Fired({ highlight, names }: { highlight: Highlight; names: AlertDetail[
     <section className="fired">
       <h3>{t('alert/fired')}</h3>
       <p className="row wrap">
-        <strong><SafeText text={detection.title} /></strong>
+        <strong><Link to="/detections/$id" params={{ id: detection.id }}><SafeText text={detection.title} /></Link></strong>
         <Severity level={detection.level} />
         <span className="chip">{t(`layer/${detection.layer}`)}</span>
         {detection.techniques.map((one) => (
@@ -94,7 +95,7 @@ function Fired({ highlight, names }: { highlight: Highlight; names: AlertDetail[
           <dt>{t('alert/field')}</dt>
           <dd className="mono"><SafeText text={one.field} /></dd>
           <dt>{t('alert/value')}</dt>
-          <dd><Val field={one.field} value={one.value} type="cmdline" /></dd>
+          <dd><ExceptContext value={{ detection: detection.id }}><Val field={one.field} value={one.value} type="cmdline" /></ExceptContext></dd>
         </dl>
       ))}
     </section>

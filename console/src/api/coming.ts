@@ -1,0 +1,266 @@
+// Shapes of the server's answers about detections, exceptions, indicators and incidents, written by
+// hand after the agreed contract. Each goes away when schema.d.ts has it (then types.ts names it).
+import type { AlertSummary, Level, TechniqueHit } from './types';
+
+export type Layer = 'filter' | 'rule' | 'model';
+export type Origin = 'shipped' | 'own' | 'imported';
+
+export interface Tuning {
+  /** `null`: every endpoint. */
+  group: string | null;
+  enabled: boolean | null;
+  level: Level | null;
+}
+
+export interface DetectionStats {
+  hits_24h: number;
+  hits_7d: number;
+  hosts_7d: number;
+  excepted_7d: number;
+  alerts_7d: number;
+  findings: { true: number; benign: number; false: number };
+  noisy: boolean;
+  noisy_why?: string | null;
+}
+
+export interface Detection {
+  id: string;
+  title: string;
+  layer: Layer;
+  level: Level;
+  techniques: string[];
+  tactics: string[];
+  page?: string | null;
+  origin: Origin;
+  author?: string | null;
+  licence?: string | null;
+  path: string;
+  enabled: boolean;
+  level_in_force: Level;
+  tuning: Tuning[];
+  needs?: string[] | null;
+  stats: DetectionStats;
+}
+
+export interface DetectionDetail extends Detection {
+  document: string;
+  per_day: { day: string; hits: number; excepted: number }[];
+  tests: { name: string; kind: 'fires' | 'quiet' }[];
+  cost: { nanos_per_event?: number | null; share?: number | null };
+}
+
+export interface DetectionList {
+  items: Detection[];
+  refused: { path: string; reason: string }[];
+  content_version: string;
+}
+
+export interface TextProblem {
+  severity: 'error' | 'warning';
+  message: string;
+  line: number;
+  column: number;
+  length: number;
+  help?: string | null;
+}
+
+export interface CheckAnswer {
+  ok: boolean;
+  problems: TextProblem[];
+  detection?: Pick<Detection, 'id' | 'title' | 'layer' | 'level' | 'techniques' | 'tactics'> | null;
+}
+
+export interface TuningChange {
+  group: string | null;
+  enabled?: boolean | null;
+  level?: Level | null;
+  reason: string;
+}
+
+export interface Group {
+  name: string;
+  endpoints: number;
+}
+
+export interface DayCount {
+  day: string;
+  count: number;
+}
+
+export interface HostCount {
+  endpoint: string;
+  host: string;
+  count: number;
+}
+
+export interface BacktestRequest {
+  id?: string;
+  text?: string;
+  from: string;
+  to: string;
+}
+
+export interface Backtest {
+  id: string;
+  state: 'running' | 'done' | 'failed' | 'cancelled';
+  error?: string | null;
+  progress: number;
+  from: string;
+  to: string;
+  events: number;
+  hits: number;
+  alerts: number;
+  hosts: HostCount[];
+  per_day: DayCount[];
+  noise_per_host_day: number;
+  examples: TechniqueHit[];
+  seconds: number;
+  incomplete?: string | null;
+}
+
+export interface ExceptionScope {
+  /** Empty: every detection. */
+  detections: string[];
+  groups: string[];
+  endpoints: string[];
+  /** YAML mapping as in a Sigma selection; empty: whatever the detection matches. */
+  condition: string;
+}
+
+export interface ExceptionRequest extends ExceptionScope {
+  title: string;
+  reason: string;
+  expires: string;
+}
+
+export interface Exception extends ExceptionRequest {
+  id: string;
+  owner: string;
+  created: string;
+  expired: boolean;
+  hidden: { total: number; last?: string | null; per_day: DayCount[] };
+}
+
+export interface ExceptionPreview {
+  problems: TextProblem[];
+  hits_hidden: number;
+  hits_looked_at: number;
+  alerts_touched: { id: string; title: string; score_before: number; score_after: number }[];
+  hosts: HostCount[];
+  per_day: DayCount[];
+  examples: TechniqueHit[];
+  from: string;
+  to: string;
+  complete: boolean;
+}
+
+export type IndicatorUse = 'block' | 'allow' | 'watch';
+
+export interface Indicator {
+  id: string;
+  kind: string;
+  value: string;
+  list: IndicatorUse;
+  source: string;
+  confidence: number;
+  created: string;
+  expires?: string | null;
+  expired: boolean;
+  labels: string[];
+  note?: string | null;
+  sightings: number;
+  last_sighted?: string | null;
+}
+
+export interface Sighting {
+  time: string;
+  endpoint: string;
+  host: string;
+  field: string;
+  value: string;
+  event?: { id: string } | null;
+  where: 'stream' | 'history' | 'inventory';
+  /** In the list of all sightings: what was sighted. */
+  indicator?: string | null;
+}
+
+export interface IndicatorDetail extends Indicator {
+  provenance: { source: string; document: string; place: string; imported: string; actor: string }[];
+  /** At most 100, newest first; beside `Indicator.sightings`, the count. */
+  sighted: Sighting[];
+  earliest_seen?: { time: string; endpoint: string; host: string; where: Sighting['where'] } | null;
+}
+
+export interface IndicatorPreview {
+  format: string;
+  counts: Record<string, number>;
+  total: number;
+  new: number;
+  known: number;
+  allowed: number;
+  conflicts: { value: string; kind: string; why: string }[];
+  refused: { place: string; reason: string }[];
+  sample: { kind: string; value: string; defanged_from?: string | null }[];
+}
+
+export interface IndicatorImport {
+  imported: number;
+  known: number;
+  refused: { place: string; reason: string }[];
+  retro?: { id: string } | null;
+}
+
+export interface Retro {
+  state: 'running' | 'done' | 'failed';
+  progress: number;
+  looked_from: string;
+  looked_to: string;
+  sightings: number;
+  hosts: number;
+}
+
+export interface IndicatorRequest {
+  kind?: string;
+  value: string;
+  list: IndicatorUse;
+  source: string;
+  confidence: number;
+  expires?: string | null;
+  note?: string;
+}
+
+export interface IndicatorSource {
+  source: string;
+  count: number;
+  active: number;
+  sightings: number;
+  last_import?: string | null;
+}
+
+export interface Join {
+  kind: 'storyline' | 'process' | 'user' | 'hash' | 'address' | 'domain' | 'host-time';
+  value: string;
+  /** The two alerts it joins. */
+  alerts: [string, string];
+}
+
+export interface Incident {
+  id: string;
+  title: string;
+  score: number;
+  level: Level;
+  status: AlertSummary['status'];
+  alerts: number;
+  hosts: string[];
+  users: string[];
+  tactics: string[];
+  first: string;
+  last: string;
+  updated: string;
+  why: Join[];
+}
+
+export interface IncidentDetail extends Incident {
+  items: AlertSummary[];
+  history: { time: string; actor: string; what: string }[];
+}
