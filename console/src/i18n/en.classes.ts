@@ -60,6 +60,7 @@ export const enClasses = {
   'service.stop': 'Service stopped',
   'prevention.deny': 'Denied',
   'crossview.discrepancy': 'Views differ',
+  'imported.event': 'Imported record',
   'sensor.start': 'Sensor started',
   'sensor.stop': 'Sensor stopped',
   'sensor.tamper': 'Sensor tampered with',

@@ -62,6 +62,7 @@ export const jaClasses: Record<keyof typeof enClasses, string> = {
   'service.stop': 'サービス停止',
   'prevention.deny': '拒否',
   'crossview.discrepancy': '表示の食い違い',
+  'imported.event': '取り込んだ記録',
   'sensor.start': 'センサー開始',
   'sensor.stop': 'センサー停止',
   'sensor.tamper': 'センサーへの干渉',

@@ -124,6 +124,7 @@ fn a_match_is_a_line_of_json_and_the_summary_another() {
             "user": "EXAMPLE\\joe",
             "process": {
                 "pid": "4711",
+                "id": "00000000000000000000000000000001-4711-177235926000",
                 "executable": "C:\\Windows\\System32\\powershell.exe",
                 "command_line": "powershell -enc QQBB",
             },

@@ -4,8 +4,8 @@
 //! one variant and verb, and every variant and verb has a kind (a test goes through all).
 
 use crate::entity::{
-    Account, Denial, Discrepancy, Dns, File, Health, Kernel, Logon, Memory, Module, Network,
-    Persistence, Script, Service, Target, Tls, Transition,
+    Account, Denial, Discrepancy, Dns, File, Health, Imported, Kernel, Logon, Memory, Module,
+    Network, Persistence, Script, Service, Target, Tls, Transition,
 };
 pub use crate::event::Event;
 use crate::field::FieldId;
@@ -206,6 +206,8 @@ activities! {
         Denial(Denial) = Denial,
         /// A difference between two views of the host.
         Discrepancy(Discrepancy) = Discrepancy,
+        /// Something out of another product's log whose meaning is not known here.
+        Imported(Imported) = Imported,
         /// The sensor's own word.
         Health(Health) = SensorHealth,
     }

@@ -77,6 +77,8 @@ const fn category(kind: Kind) -> (&'static str, &'static str) {
         Kind::Denial => ("intrusion_detection", "denied"),
         Kind::Discrepancy | Kind::SensorTamper => ("intrusion_detection", "info"),
         Kind::SensorStart | Kind::SensorStop | Kind::SensorHealth => ("host", "info"),
+        // ECS wants a category; it has none for what is not known.
+        Kind::Imported => ("host", "info"),
     }
 }
 

@@ -119,4 +119,4 @@ mod system;
 
 pub use objects::{Dns, File, Health, Module, Network, Tls};
 pub use subjects::{Memory, Process, Script, Target, Transition};
-pub use system::{Account, Denial, Discrepancy, Kernel, Logon, Persistence, Service};
+pub use system::{Account, Denial, Discrepancy, Imported, Kernel, Logon, Persistence, Service};

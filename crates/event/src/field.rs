@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::entity::{
-    Account, Denial, Discrepancy, Dns, File, Health, Kernel, Logon, Memory, Module, Network,
-    Persistence, Process, Script, Service, Target, Tls, Transition,
+    Account, Denial, Discrepancy, Dns, File, Health, Imported, Kernel, Logon, Memory, Module,
+    Network, Persistence, Process, Script, Service, Target, Tls, Transition,
 };
 use crate::value::FieldType;
 
@@ -57,6 +57,8 @@ pub enum Group {
     Denial,
     /// What two views differ in.
     Discrepancy,
+    /// The record of another product's log.
+    Imported,
 }
 
 /// One row of the field table.
@@ -138,7 +140,7 @@ const META: &[FieldSpec] = &[
 
 /// Every field, ordered by number.
 pub static FIELDS: LazyLock<Vec<&'static FieldSpec>> = LazyLock::new(|| {
-    let tables: [&'static [FieldSpec]; 19] = [
+    let tables: [&'static [FieldSpec]; 20] = [
         META,
         Process::SPECS,
         File::SPECS,
@@ -158,6 +160,7 @@ pub static FIELDS: LazyLock<Vec<&'static FieldSpec>> = LazyLock::new(|| {
         Tls::SPECS,
         Denial::SPECS,
         Discrepancy::SPECS,
+        Imported::SPECS,
     ];
     let mut fields: Vec<_> = tables.into_iter().flatten().collect();
     fields.sort_by_key(|spec| spec.id);

@@ -160,4 +160,6 @@ kinds! {
     SensorStop = "sensor.stop", ocsf 0 99 "Sensor Stop";
     /// Something of the sensor's own was touched.
     SensorTamper = "sensor.tamper", ocsf 0 99 "Sensor Tamper";
+    /// Something out of another product's log whose meaning is not known here.
+    Imported = "imported.event", ocsf 0 99 "Imported";
 }

@@ -20,8 +20,8 @@ pub mod value;
 
 pub use activity::{Activity, Event, Kind};
 pub use entity::{
-    Account, Denial, Discrepancy, Dns, File, Health, Kernel, Logon, Memory, Module, Network,
-    Persistence, Process, Script, Service, Target, Tls, Transition,
+    Account, Denial, Discrepancy, Dns, File, Health, Imported, Kernel, Logon, Memory, Module,
+    Network, Persistence, Process, Script, Service, Target, Tls, Transition,
 };
 pub use field::{FIELDS, FieldId, FieldSpec};
 pub use id::{AlertId, BootId, EndpointId, EventId, ProcessKey, TenantId};

@@ -1,6 +1,7 @@
 //! Which Sigma log sources an activity belongs to: a set, for one activity may be several.
 
 use crate::activity::{Event, Kind};
+use crate::value::ValueRef;
 
 /// A Sigma log source: what a rule asks for, or one of those an activity has. In a rule an unset
 /// part asks for nothing; in an activity an unset part is simply not there.
@@ -30,7 +31,8 @@ const fn linux(category: &'static str) -> LogSource<'static> {
     LogSource { product: Some("linux"), category: Some(category), service: None }
 }
 
-/// The log sources of an activity of `kind` seen by the sensor on Linux. `network_connection`
+/// The log sources of an activity of `kind` seen by the sensor on Linux; an imported record has
+/// none by its kind, its reader knows them. `network_connection`
 /// includes accepted and listening sockets (`Initiated` tells them apart). Fork, exit and health
 /// are the product's own categories `process_fork`, `process_termination`, `sensor_health`.
 pub const fn of_kind(kind: Kind) -> &'static [LogSource<'static>] {
@@ -116,4 +118,54 @@ const fn of_wider_kind(kind: Kind) -> &'static [LogSource<'static>] {
 /// The log sources of `event`.
 pub fn of_event(event: &Event) -> &'static [LogSource<'static>] {
     of_kind(event.activity.kind())
+}
+
+/// The name under which an imported event keeps its log sources beside its fields, so that what is
+/// stored can be matched again.
+pub const KEPT: &str = "log_sources";
+
+/// `sources` as text: `product/category/service`, `*` for a part that is not there, joined by blanks.
+pub fn to_text(sources: &[LogSource<'_>]) -> String {
+    let one = |source: &LogSource<'_>| {
+        let parts = [source.product, source.category, source.service];
+        parts.map(|part| part.unwrap_or("*")).join("/")
+    };
+    sources.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// The log sources that `text` names, as [`to_text`] writes them; what is none is passed over.
+pub fn from_text(text: &str) -> impl Iterator<Item = LogSource<'_>> {
+    text.split(' ').filter_map(|source| {
+        let mut parts = source.split('/').map(|part| (part != "*").then_some(part));
+        let source =
+            LogSource { product: parts.next()?, category: parts.next()?, service: parts.next()? };
+        parts.next().is_none().then_some(source)
+    })
+}
+
+/// The log sources that an imported event kept; `None` when those of its kind are meant.
+pub fn kept(event: &Event) -> Option<Vec<LogSource<'_>>> {
+    match event.unmapped.get(KEPT)? {
+        ValueRef::Text(text) => Some(from_text(text).collect()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT, LogSource, kept, to_text};
+    use crate::activity::{Event, Kind};
+    use crate::value::ValueRef;
+
+    #[test]
+    fn log_sources_are_kept_and_read_again() {
+        let of = |category, service| LogSource { product: Some("windows"), category, service };
+        let sources = [of(Some("process_creation"), Some("sysmon")), of(None, None)];
+        let text = to_text(&sources);
+        assert_eq!(text, "windows/process_creation/sysmon windows/*/*");
+        let mut event = Event::empty(Kind::ProcessExec);
+        assert_eq!(kept(&event), None);
+        event.unmapped.push(KEPT, ValueRef::Text(&format!("{text} broken a/b/c/d")));
+        assert_eq!(kept(&event).as_deref(), Some(&sources[..]));
+    }
 }

@@ -65,6 +65,7 @@ fn object_group(kind: Kind) -> Option<Group> {
         Some("dns") => Some(Group::Dns),
         Some("module") => Some(Group::Module),
         Some("sensor") => Some(Group::Health),
+        Some("imported") => Some(Group::Imported),
         _ => None,
     }
 }

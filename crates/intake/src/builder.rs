@@ -6,7 +6,7 @@
 use metsuke_event::field::FieldSpec;
 use metsuke_event::time::Timestamp;
 use metsuke_event::value::{FieldType, Text};
-use metsuke_event::{Event, Kind, Value};
+use metsuke_event::{Activity, Event, Kind, Value};
 
 use crate::bounds;
 
@@ -61,6 +61,15 @@ impl Builder {
         match lenient(spec.ty, value) {
             Some(value) => fits(spec, &value) && self.0.set(spec.id, &value),
             None => false,
+        }
+    }
+
+    /// Says where a record of unknown meaning stood and what its source calls such; of other
+    /// records nothing, for their kind says it.
+    pub(crate) fn imported(&mut self, log: &str, kind: &str) {
+        if let Activity::Imported(imported) = &mut self.0.activity {
+            imported.log = (!log.is_empty()).then(|| log.into());
+            imported.kind = (!kind.is_empty()).then(|| kind.into());
         }
     }
 

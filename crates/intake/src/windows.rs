@@ -80,7 +80,7 @@ struct Class {
 impl Class {
     fn of(channel: &str, provider: &str, id: u64, variant: Variant) -> Self {
         let meaning = classes::of(channel, provider, id, variant);
-        let kind = meaning.kind.unwrap_or(Kind::SensorHealth);
+        let kind = meaning.kind.unwrap_or(Kind::Imported);
         let mut rows = HashMap::new();
         if meaning.sigma_names && meaning.kind.is_some() {
             let own = Activity::empty(kind);
@@ -134,6 +134,10 @@ impl Mapper {
         builder.time(raw.time);
         builder.host(raw.computer);
         builder.room(raw.fields.len());
+        if class.kind == Kind::Imported {
+            let log = raw.channel.as_deref().or(raw.provider.as_deref());
+            builder.imported(log.unwrap_or_default(), &raw.event_id.to_string());
+        }
         for (name, value) in raw.fields {
             if let Some((_, second)) = class.named.iter().find(|(first, _)| **first == *name) {
                 builder.keep(second, &value);

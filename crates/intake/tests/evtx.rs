@@ -164,6 +164,8 @@ fn data_without_names_is_one_field() {
     let record = one(&out);
     insta::assert_snapshot!(shown(&record.event), @r#"
     device.hostname = pc7.example
+    imported.log = Windows PowerShell
+    imported.type = 400
     + Provider_Name = PowerShell
     + EventID = 400
     + Channel = Windows PowerShell

@@ -16,7 +16,7 @@ const EVERY: usize = 6;
 /// The same event with its typed fields under the names that rules have for them.
 fn plain(record: &Record) -> Event {
     let typed = &record.event;
-    let mut event = Event::empty(Kind::SensorHealth);
+    let mut event = Event::empty(Kind::Imported);
     event.time = typed.time;
     event.unmapped.clone_from(&typed.unmapped);
     for spec in FIELDS.iter() {

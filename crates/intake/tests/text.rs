@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn read(format: Format, text: &str) -> Output {
+    read_lines(format, text.lines().map(str::as_bytes))
+}
+
+fn read_lines<'l>(format: Format, text: impl IntoIterator<Item = &'l [u8]>) -> Output {
     let mut lines = Lines::new(format);
     let mut out = Output::default();
-    for line in text.lines() {
-        lines.line(line.as_bytes(), &mut out);
+    for line in text {
+        lines.line(line, &mut out);
     }
     lines.end(&mut out);
     out
@@ -163,9 +167,11 @@ fn ecs_of_an_agent() {
     + host.os.type = linux
     + process.args = id
     -u
-    # 2 2026-03-01T10:00:00Z sensor.health [windows/registry_set/*, windows/registry_event/*]
+    # 2 2026-03-01T10:00:00Z imported.event [windows/registry_set/*, windows/registry_event/*]
     device.hostname = pc7
     process.file.path = C:\a.exe
+    imported.log = registry
+    imported.type = change
     + @timestamp = 2026-03-01T10:00:00Z
     + event.category = registry
     + event.type = change
@@ -249,7 +255,7 @@ type=SOCKADDR msg=audit(1772359200.260:12): saddr=020001BBC000020700000000000000
 type=PROCTITLE msg=audit(1772359200.250:11): proctitle=7368002D63
 type=EOE msg=audit(1772359200.260:12):";
     insta::assert_snapshot!(shown(&read(Format::Auto, text)), @r#"
-    # 1 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 1 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     process.pid = 7
     process.file.path = /bin/dash
     process.name = sh
@@ -258,6 +264,8 @@ type=EOE msg=audit(1772359200.260:12):";
     process.euid = 0
     process.tty = pts0
     process.parent_process.pid = 3
+    imported.log = auditd
+    imported.type = SYSCALL
     + type = SYSCALL
     + arch = c000003e
     + syscall = 59
@@ -290,7 +298,7 @@ type=EOE msg=audit(1772359200.260:12):";
     + a0 = sh
     + a1 = -c
     + a2 = id > /tmp/x
-    # 4 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 4 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     process.pid = 7
     process.file.path = /bin/dash
     process.name = sh
@@ -299,9 +307,11 @@ type=EOE msg=audit(1772359200.260:12):";
     process.euid = 0
     process.tty = pts0
     process.parent_process.pid = 3
+    imported.log = auditd
+    imported.type = CWD
     + type = CWD
     + cwd = /root
-    # 6 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 6 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     process.pid = 7
     process.file.path = /bin/dash
     process.name = sh
@@ -310,13 +320,17 @@ type=EOE msg=audit(1772359200.260:12):";
     process.euid = 0
     process.tty = pts0
     process.parent_process.pid = 3
+    imported.log = auditd
+    imported.type = PROCTITLE
     + type = PROCTITLE
     + proctitle = sh -c
-    # 3 2026-03-01T10:00:00.260Z sensor.health [linux/*/auditd]
+    # 3 2026-03-01T10:00:00.260Z imported.event [linux/*/auditd]
     process.pid = 8
     process.file.path = /bin/nc
     process.name = nc
     process.user.uid = 33
+    imported.log = auditd
+    imported.type = SYSCALL
     + type = SYSCALL
     + arch = c000003e
     + syscall = 42
@@ -352,13 +366,15 @@ type=USER_LOGIN msg=audit(1772359201.000:12): pid=9 uid=0 auid=1000 ses=4 msg='o
 type=NONSENSE
 nothing at all";
     insta::assert_snapshot!(shown(&read(Format::Auto, text)), @r#"
-    # 1 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 1 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     device.hostname = web
     process.pid = 7
     process.file.path = /bin/mv
     process.name = mv
     process.working_directory = /etc
     process.user.uid = 0
+    imported.log = auditd
+    imported.type = SYSCALL
     + type = SYSCALL
     + arch = c000003e
     + syscall = 264
@@ -368,22 +384,26 @@ nothing at all";
     + comm = mv
     + exe = /bin/mv
     + SYSCALL = renameat
-    # 2 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 2 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     device.hostname = web
     process.pid = 7
     process.file.path = /bin/mv
     process.name = mv
     process.working_directory = /etc
     process.user.uid = 0
+    imported.log = auditd
+    imported.type = CWD
     + type = CWD
     + cwd = /etc
-    # 3 2026-03-01T10:00:00.250Z sensor.health [linux/*/auditd]
+    # 3 2026-03-01T10:00:00.250Z imported.event [linux/*/auditd]
     device.hostname = web
     process.pid = 7
     process.file.path = /bin/mv
     process.name = mv
     process.working_directory = /etc
     process.user.uid = 0
+    imported.log = auditd
+    imported.type = PATH
     + type = PATH
     + item = 0
     + name = a
@@ -482,10 +502,7 @@ proptest! {
             let at = at % bytes.len();
             bytes[at] = byte;
         }
-        let mut lines = Lines::new(formats[format]);
-        let mut out = Output::default();
-        lines.line(&bytes, &mut out);
-        lines.end(&mut out);
+        let out = read_lines(formats[format], [&*bytes]);
         prop_assert!(out.records.len() + out.problems.len() <= 1);
     }
 }

@@ -26,6 +26,33 @@ const SESSION_DAEMONS: &[&str] = &[
     "xrdp-sesman",
 ];
 
+/// Programs of Windows that start services, sessions, tasks, and what people click.
+const WINDOWS_STARTERS: &[&str] = &[
+    "csrss.exe",
+    "explorer.exe",
+    "lsass.exe",
+    "services.exe",
+    "smss.exe",
+    "svchost.exe",
+    "system",
+    "taskeng.exe",
+    "taskhostw.exe",
+    "userinit.exe",
+    "wininit.exe",
+    "winlogon.exe",
+    "wmiprvse.exe",
+];
+
+/// Whether what a process starts begins a storyline, as far as a recording tells: by its number and
+/// the file name of its executable in lower case. Of sessions nothing is known there, so every child
+/// of a daemon that opens them counts.
+pub fn begins_below(pid: Option<u64>, name: &str) -> bool {
+    // 0 is the kernel; 1 and 2 are init and kthreadd, 4 is the system process of Windows.
+    matches!(pid, Some(0..=2 | 4))
+        || SESSION_DAEMONS.contains(&name)
+        || WINDOWS_STARTERS.contains(&name)
+}
+
 /// What is known of a process's parent when the process is first seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent<'a> {

@@ -33,7 +33,7 @@ the process is the actor and not the subject. A Sigma name with `@` means this f
 that log-source category.
 ";
 
-const GROUPS: [(Group, &str, &str); 19] = [
+const GROUPS: [(Group, &str, &str); 20] = [
     (Group::Meta, "Envelope", "Of every activity."),
     (Group::Process, "Process", "The process that acted; of every activity that has one."),
     (Group::File, "File", "The file acted upon."),
@@ -52,6 +52,11 @@ const GROUPS: [(Group, &str, &str); 19] = [
     (Group::Tls, "TLS", "A TLS client's greeting, beside its flow."),
     (Group::Denial, "Denial", "What was denied, or would have been."),
     (Group::Discrepancy, "Discrepancy", "What two views of the host differ in."),
+    (
+        Group::Imported,
+        "Imported record",
+        "A record of another product's log whose meaning is not known here.",
+    ),
     (Group::Health, "Sensor", "What the sensor says of itself: health and loss."),
 ];
 

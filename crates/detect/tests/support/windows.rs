@@ -2,13 +2,14 @@
 //!
 //! The fields keep their names in `unmapped`, as an importer leaves those the table has no row
 //! for. Of security event 4688 the fields are named as Sysmon names them, for rules of
-//! `process_creation`.
+//! `process_creation`. Which log sources an event has, the intake says.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use metsuke_event::logsource::LogSource;
 use metsuke_event::{Event, Kind, Value};
+use metsuke_intake::windows;
 use serde_json::Value as Json;
 
 /// The log sources of one kind of Windows event.
@@ -34,14 +35,15 @@ pub(crate) fn events(folder: &Path, take: &mut dyn FnMut(Sources, Event)) {
                 let id = fields.get("EventID").and_then(Json::as_u64).unwrap_or_default();
                 let channel = text("Channel").to_ascii_lowercase();
                 let kind = text("EventType").to_owned();
-                take(sources(&channel, id, &kind), event(id, &channel, fields));
+                let of = windows::sources(&channel, text("SourceName"), id, &kind);
+                take(of.to_vec(), event(id, &channel, fields));
             }
         }
     });
 }
 
 fn event(id: u64, channel: &str, fields: serde_json::Map<String, Json>) -> Event {
-    let mut event = Event::empty(Kind::SensorHealth);
+    let mut event = Event::empty(Kind::Imported);
     for (name, json) in fields {
         let name = match (channel, id, name.as_str()) {
             ("security", 4688, "NewProcessName") => "Image",
@@ -64,66 +66,4 @@ fn event(id: u64, channel: &str, fields: serde_json::Map<String, Json>) -> Event
         event.unmapped.push(name, value.as_ref());
     }
     event
-}
-
-fn sources(channel: &str, id: u64, kind: &str) -> Sources {
-    let of = |category, service| LogSource { product: Some("windows"), category, service };
-    let categories: &[&'static str] = match (channel, id) {
-        ("microsoft-windows-sysmon/operational", 1) | ("security", 4688) => &["process_creation"],
-        ("microsoft-windows-sysmon/operational", id) => sysmon(id, kind),
-        ("microsoft-windows-powershell/operational", 4103) => &["ps_module"],
-        ("microsoft-windows-powershell/operational", 4104) => &["ps_script"],
-        ("windows powershell", 400) => &["ps_classic_start"],
-        ("windows powershell", 600) => &["ps_classic_provider_start"],
-        _ => &[],
-    };
-    let service = match channel {
-        "microsoft-windows-sysmon/operational" => Some("sysmon"),
-        "security" => Some("security"),
-        "system" => Some("system"),
-        "application" => Some("application"),
-        "windows powershell" => Some("powershell-classic"),
-        "microsoft-windows-powershell/operational" => Some("powershell"),
-        "microsoft-windows-taskscheduler/operational" => Some("taskscheduler"),
-        "microsoft-windows-wmi-activity/operational" => Some("wmi"),
-        "microsoft-windows-bits-client/operational" => Some("bits-client"),
-        "microsoft-windows-windows firewall with advanced security/firewall" => Some("firewall-as"),
-        "microsoft-windows-terminalservices-localsessionmanager/operational" => {
-            Some("terminalservices-localsessionmanager")
-        }
-        _ => None,
-    };
-    let mut found: Sources = categories.iter().map(|one| of(Some(one), service)).collect();
-    if found.is_empty() {
-        found.push(of(None, service));
-    }
-    found
-}
-
-fn sysmon(id: u64, kind: &str) -> &'static [&'static str] {
-    match id {
-        2 => &["file_change"],
-        3 => &["network_connection"],
-        4 | 16 => &["sysmon_status"],
-        5 => &["process_termination"],
-        6 => &["driver_load"],
-        7 => &["image_load"],
-        8 => &["create_remote_thread"],
-        9 => &["raw_access_thread"],
-        10 => &["process_access"],
-        11 => &["file_event"],
-        12 if kind.starts_with("Delete") => &["registry_delete", "registry_event"],
-        12 => &["registry_add", "registry_event"],
-        13 => &["registry_set", "registry_event"],
-        14 => &["registry_rename", "registry_event"],
-        15 => &["create_stream_hash"],
-        17 | 18 => &["pipe_created"],
-        19..=21 => &["wmi_event"],
-        22 => &["dns_query"],
-        23 | 26 => &["file_delete"],
-        25 => &["process_tampering"],
-        27 => &["file_block_executable"],
-        29 => &["file_executable_detected"],
-        _ => &[],
-    }
 }

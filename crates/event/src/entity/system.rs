@@ -175,3 +175,13 @@ entity! {
         336 passes: U64 = "discrepancy.passes" @unfit;
     }
 }
+
+entity! {
+    /// A record of another product's log whose meaning is not known here.
+    Imported in Imported {
+        #[doc = "Log it stood in, as its source calls it: a channel of Windows, auditd, cloudtrail, kubernetes, registry."]
+        340 log: Text = "imported.log" @unfit;
+        #[doc = "What its source calls such records: an event id of Windows, a type of audit record, the name of a call."]
+        341 kind: Text = "imported.type" @unfit;
+    }
+}

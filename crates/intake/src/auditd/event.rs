@@ -62,7 +62,7 @@ pub(super) fn records(sources: &mut SourcesOf, lines: &[Line], out: &mut Vec<Rec
     let whole = Whole::of(lines);
     for line in lines.iter().filter(|line| *line.kind != *"EOE") {
         let kind = kind(line, &whole);
-        let mut builder = Builder::new(kind.unwrap_or(Kind::SensorHealth));
+        let mut builder = Builder::new(kind.unwrap_or(Kind::Imported));
         builder.time(Some(line.stamp.time));
         let host = line.stamp.node.as_ref();
         builder.host(host.cloned());
@@ -75,6 +75,7 @@ pub(super) fn records(sources: &mut SourcesOf, lines: &[Line], out: &mut Vec<Rec
             Some(_) => object(&mut builder, line),
             None => {}
         }
+        builder.imported("auditd", &line.kind);
         keep(&mut builder, line, &whole);
         let sources = of_kind(sources, kind);
         out.push(Record { event: builder.done(), sources, number: line.number });

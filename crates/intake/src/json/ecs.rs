@@ -69,7 +69,7 @@ pub(super) fn read(sources: &mut SourcesOf, number: u64, object: Object) -> Read
     let found = match what.kind() {
         Some(kind) => (kind, sources.get(kind, system)),
         None => match what.registry(system) {
-            Some(sources) => (Kind::SensorHealth, sources),
+            Some(sources) => (Kind::Imported, sources),
             None => {
                 return Err(format!(
                     "`event.category` ({}) and `event.type` ({}) name no activity that is known",
@@ -87,6 +87,8 @@ fn event(kind: Kind, fields: Vec<(Text, Value)>) -> metsuke_event::Event {
     builder.time(text(&fields, "@timestamp").and_then(|text| time(text)));
     let host = text(&fields, "host.hostname").or_else(|| text(&fields, "host.name"));
     builder.host(host.cloned());
+    builder
+        .imported("registry", text(&fields, "event.type").map(|name| &**name).unwrap_or_default());
     for (name, value) in fields {
         if let Some((_, sigma)) = SIGMA.iter().find(|(ecs, _)| **ecs == *name) {
             builder.keep(sigma, &value);

@@ -81,10 +81,12 @@ pub(super) fn read(number: u64, object: Object) -> Read {
         );
     };
     let fields = fields(object);
-    let mut builder = Builder::new(Kind::SensorHealth);
+    let mut builder = Builder::new(Kind::Imported);
     let at = ["eventTime", "@timestamp", "requestReceivedTimestamp"];
     builder.time(at.iter().find_map(|name| time(text(&fields, name)?)));
     builder.host(text(&fields, "recipientAccountId").cloned());
+    let called = text(&fields, "eventName").or_else(|| text(&fields, "verb"));
+    builder.imported(service, called.map(|name| &**name).unwrap_or_default());
     for (name, value) in fields {
         builder.keep(&name, &value);
     }

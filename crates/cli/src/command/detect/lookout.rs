@@ -8,6 +8,7 @@ use metsuke_detect::{Engine, RuleSet};
 use metsuke_event::finding::Alert;
 use metsuke_event::{AlertId, BootId, EndpointId, FieldId, Text, Timestamp, Value};
 use metsuke_intake::Record;
+use metsuke_lineage::Recorded;
 
 use crate::command::detect::finding::{Found, Writer};
 
@@ -20,7 +21,8 @@ const HOSTS: usize = 100_000;
 /// The engine, and what has to be known beside it.
 pub(super) struct Lookout {
     engine: Engine,
-    has_models: bool,
+    /// The processes of the recordings; nothing asks for them when only filters run.
+    recorded: Option<Recorded>,
     storyline: Option<FieldId>,
     span: (Option<Timestamp>, Option<Timestamp>),
     pub(super) writer: Writer,
@@ -48,7 +50,7 @@ impl Lookout {
     ) -> Self {
         Self {
             engine: Engine::new(Arc::clone(rules)),
-            has_models: rules.models().len() > 0,
+            recorded: (rules.models().len() + rules.rules().len() > 0).then(Recorded::default),
             storyline: metsuke_event::field::by_name("process.storyline").map(|spec| spec.id),
             span,
             writer,
@@ -70,7 +72,8 @@ impl Lookout {
     /// What the engine dropped for want of room.
     pub(super) fn evicted(&self) -> u64 {
         let evicted = self.engine.counters().evicted;
-        evicted.keys + evicted.storylines
+        let forgotten = self.recorded.as_ref().map_or(0, Recorded::forgotten);
+        evicted.keys + evicted.storylines + forgotten
     }
 
     /// Runs the detections on `record` of the file called `path`.
@@ -107,7 +110,8 @@ impl Lookout {
     }
 
     /// An imported event has no identity of ours: it gets one of its host, file and place, so that
-    /// what belongs to one host is weighed together and nothing is taken for another event.
+    /// nothing is taken for another event; its process and storyline as far as the recording tells
+    /// of processes, else its host stands for a storyline.
     fn identify(&mut self, record: &mut Record) {
         self.seq += 1;
         let event = &mut record.event;
@@ -119,8 +123,9 @@ impl Lookout {
             event.id.boot = BootId::from_u128(u128::from(self.file));
             event.id.seq = self.seq;
         }
-        if self.has_models
-            && event.process.storyline.is_none()
+        let Some(recorded) = &mut self.recorded else { return };
+        recorded.identify(event);
+        if event.process.storyline.is_none()
             && let Some(storyline) = self.storyline
         {
             let host = event.host.as_deref().unwrap_or("unknown");
