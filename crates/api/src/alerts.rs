@@ -54,8 +54,9 @@ async fn list_alerts(
     let slice = app.catalog.alerts(&filter, order, (after, page.fetch())).await?;
     let facets = app.catalog.alert_facets(&filter).await?;
     let (items, next) = page.cut(slice.items, |record| Place::of(record, order));
+    let incidents = app.catalog.incidents().await?;
     Ok(Json(AlertPage {
-        items: items.iter().map(summary).collect(),
+        items: items.iter().map(|record| summary(record, &incidents)).collect(),
         next,
         total: slice.total,
         facets: shape_facets(facets),
@@ -86,8 +87,9 @@ async fn get_alert(
     let detections = &app.facts.detections.items;
     let page = detections.iter().find(|known| known.detection.id == record.alert.detection.id);
     let name = |id: &str| Some((id.to_owned(), crate::attack::name(id)?.to_owned()));
+    let incidents = app.catalog.incidents().await?;
     Ok(Json(Alert {
-        core: core(&record),
+        core: core(&record, &incidents),
         technique_names: record.techniques().into_iter().filter_map(name).collect(),
         parts: record.alert.parts.iter().cloned().map(ScorePart::from).collect(),
         highlights: highlights(&record),
@@ -110,7 +112,7 @@ async fn patch_alert(
     let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
     let change = change(&app, &account, patch).await?;
     let record = app.catalog.triage(now(), account.name(), id, change).await?;
-    Ok(Json(summary(&record)))
+    Ok(Json(summary(&record, &*app.catalog.incidents().await?)))
 }
 
 /// Activities of the alert's storyline, by time.

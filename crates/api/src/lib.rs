@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod enrolment;
 pub mod health;
 mod hosts;
+pub mod incidents;
 pub mod inventory;
 mod metrics;
 pub mod openapi;

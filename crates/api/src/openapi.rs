@@ -19,6 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::overview::routes())
         .merge(crate::status::routes())
         .merge(crate::alerts::routes())
+        .merge(crate::incidents::routes())
         .merge(crate::tree::routes())
         .merge(crate::endpoints::routes())
         .merge(crate::health::routes())

@@ -119,6 +119,7 @@ async fn get_overview(State(app): State<App>, account: Account) -> Result<Json<O
     let open =
         AlertFilter { status: vec![Status::New, Status::InProgress], ..AlertFilter::default() };
     let attention = app.catalog.alerts(&open, AlertOrder::Score, (None, ATTENTION)).await?;
+    let incidents = app.catalog.incidents().await?;
     let counts = app.catalog.open_alerts(account.name()).await?;
     let hours = app.catalog.alerts_per_hour(day.from, day.to).await?;
     let techniques = by_technique(app.catalog.hit_groups(day.from, day.to).await?);
@@ -139,7 +140,7 @@ async fn get_overview(State(app): State<App>, account: Account) -> Result<Json<O
     Ok(Json(Overview {
         alerts: alert_counts(&counts),
         endpoints: endpoint_counts(&endpoints),
-        attention: attention.items.iter().map(summary).collect(),
+        attention: attention.items.iter().map(|record| summary(record, &incidents)).collect(),
         alerts_per_hour: fill(&hours, day.from, day.to),
         techniques: techniques.into_iter().take(TECHNIQUES).map(technique).collect(),
         running: running.collect::<Result<_, _>>()?,

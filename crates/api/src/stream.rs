@@ -154,7 +154,10 @@ impl Feed {
         Ok(match change {
             Change::Alert(id) => {
                 let record = app.catalog.alert(id).await?;
-                record.and_then(|record| self.event("alert", &crate::alerts::summary(&record)))
+                let incidents = app.catalog.incidents().await?;
+                record.and_then(|record| {
+                    self.event("alert", &crate::alerts::summary(&record, &incidents))
+                })
             }
             Change::Endpoint(id) => {
                 let loss = app.telemetry.loss(paging::last_day());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metsuke_event::finding::Alert;
 use metsuke_event::{AlertId, Timestamp};
+use metsuke_incident::Observable;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
@@ -91,6 +92,9 @@ pub struct AlertContext {
     pub host: Option<String>,
     /// The processes of its steps, by identity.
     pub processes: BTreeMap<String, ProcessBrief>,
+    /// What its steps touched that may tie it to other alerts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub observables: BTreeSet<Observable>,
 }
 
 /// The state of triage.

@@ -27,6 +27,9 @@ impl Catalog {
     }
 
     pub(crate) fn tell(&self, change: Change) {
+        if let Change::Alert(id) = change {
+            self.stale.add(id);
+        }
         // An error means that nobody listens.
         let _ = self.changes.send(change);
     }

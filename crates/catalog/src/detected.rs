@@ -120,6 +120,11 @@ async fn store_alert(
             context.processes.entry(uid).or_insert(process);
         }
     }
+    for observable in stored.context.observables {
+        if context.observables.len() < metsuke_incident::bounds::OBSERVABLES {
+            context.observables.insert(observable);
+        }
+    }
     context.host = context.host.or(stored.context.host);
     let record = AlertRecord { alert, context, updated: now, ..stored };
     alert::ActiveModel::from(record.row()?)

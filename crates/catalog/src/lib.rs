@@ -16,6 +16,7 @@ mod exception;
 mod health;
 mod hit;
 mod indicator;
+mod incident;
 mod inventory;
 mod inventory_match;
 mod plan;
@@ -58,6 +59,7 @@ pub use indicator::{
     Added, Earliest, ImportRecord, ImportState, IndicatorFilter, IndicatorPatch, IndicatorRecord,
     LookBack, NewImport, SourceRecord,
 };
+pub use incident::{Incident, IncidentEntry, Incidents};
 pub use inventory::{FileFilter, InventoryFilter, InventoryRecord, InventoryState};
 pub use inventory_match::FILES_ASKED;
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
@@ -146,6 +148,8 @@ pub struct Catalog {
     write: DatabaseConnection,
     hashing: Arc<Semaphore>,
     changes: broadcast::Sender<Change>,
+    incidents: Arc<tokio::sync::Mutex<incident::Held>>,
+    stale: Arc<incident::StaleAlerts>,
 }
 
 impl Catalog {
@@ -158,7 +162,8 @@ impl Catalog {
         let read = Database::connect(options(path, READ_CONNECTIONS)).await.map_err(open)?;
         let hashing = Arc::new(Semaphore::new(PASSWORD_HASHES_AT_ONCE));
         let (changes, _) = broadcast::channel(change::CHANGES_HELD);
-        Ok(Self { read, write, hashing, changes })
+        let (incidents, stale) = (Arc::default(), Arc::default());
+        Ok(Self { read, write, hashing, changes, incidents, stale })
     }
 
     /// Closes the connections; outstanding clones fail from then on.

@@ -39,6 +39,7 @@ macro_rules! table {
 mod indicator;
 pub(crate) use indicator::{import, indicator as indicator_row, sighting};
 pub(crate) mod content;
+pub(crate) mod incident;
 
 table!(setting, "settings", {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -361,6 +362,7 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
     if found < 5 {
         indicator::create(db).await?;
         content::create(db).await?;
+        incident::create(db).await?;
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

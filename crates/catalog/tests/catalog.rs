@@ -72,8 +72,11 @@ fn alert(steps: usize, score: u8) -> (Alert, AlertContext) {
         last: at(i64::try_from(steps).unwrap()),
     };
     let process = ProcessBrief { name: Some("sh".into()), exe: None, user: Some("u".into()) };
-    let context =
-        AlertContext { host: Some("h1".into()), processes: [("p".to_owned(), process)].into() };
+    let context = AlertContext {
+        host: Some("h1".into()),
+        processes: [("p".to_owned(), process)].into(),
+        ..AlertContext::default()
+    };
     (alert, context)
 }
 

@@ -159,6 +159,9 @@ impl State {
             *seen = seq;
             self.names.see(event);
             let findings = self.engine.observe(event);
+            if !findings.hits.is_empty() {
+                self.names.struck(event);
+            }
             found.hits.extend(findings.hits);
             for alert in findings.alerts {
                 let context = self.names.context(&alert);

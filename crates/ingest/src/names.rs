@@ -2,11 +2,12 @@
 //!
 //! Bounded by two generations: when the young one is full, the old one is forgotten.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use metsuke_catalog::{AlertContext, ProcessBrief};
 use metsuke_event::finding::Alert;
 use metsuke_event::{EndpointId, Event, Text};
+use metsuke_incident::{Observable, bounds, observables};
 
 /// Processes per generation; about 200 bytes each.
 const GENERATION: usize = 50_000;
@@ -19,6 +20,9 @@ pub(crate) struct Names {
     young: HashMap<Key, ProcessBrief>,
     old: HashMap<Key, ProcessBrief>,
     hosts: HashMap<EndpointId, Text>,
+    /// What hits were about, by the process that acted.
+    touched: HashMap<Key, BTreeSet<Observable>>,
+    touched_before: HashMap<Key, BTreeSet<Observable>>,
 }
 
 impl Names {
@@ -50,6 +54,20 @@ impl Names {
         self.young.insert(key, brief);
     }
 
+    /// Remembers what `event`, on which something struck, was about.
+    pub(crate) fn struck(&mut self, event: &Event) {
+        let Some(uid) = &event.process.uid else { return };
+        let found = observables(event);
+        if found.is_empty() {
+            return;
+        }
+        if self.touched.len() >= GENERATION {
+            self.touched_before = std::mem::take(&mut self.touched);
+        }
+        let known = self.touched.entry((event.id.endpoint, Text::clone(uid))).or_default();
+        known.extend(found.into_iter().take(bounds::OBSERVABLES.saturating_sub(known.len())));
+    }
+
     /// The names `alert` speaks of.
     pub(crate) fn context(&self, alert: &Alert) -> AlertContext {
         let steps = alert.highlights.iter().map(|step| step.process.as_str());
@@ -62,6 +80,13 @@ impl Names {
             })
             .collect();
         let host = self.hosts.get(&alert.endpoint).map(ToString::to_string);
-        AlertContext { host, processes }
+        let mut touched = BTreeSet::new();
+        for step in &alert.highlights {
+            let key = (alert.endpoint, Text::from(step.process.as_str()));
+            let known = [&self.touched, &self.touched_before].into_iter();
+            touched.extend(known.filter_map(|known| known.get(&key)).flatten().cloned());
+        }
+        let observables = touched.into_iter().take(bounds::OBSERVABLES).collect();
+        AlertContext { host, processes, observables }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use metsuke_catalog::{AlertRecord, HistoryEntry};
+use metsuke_catalog::{AlertRecord, HistoryEntry, Incidents};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -77,6 +77,8 @@ pub struct AlertCore {
     pub version: u32,
     /// The process that matters most.
     pub process: Option<ProcessRef>,
+    /// The incident it belongs to; null when it is too old to be put into one.
+    pub incident: Option<String>,
 }
 
 /// One alert in a list.
@@ -257,7 +259,7 @@ impl From<HistoryEntry> for AlertHistory {
 }
 
 /// What the list and the page of an alert have in common.
-pub(crate) fn core(record: &AlertRecord) -> AlertCore {
+pub(crate) fn core(record: &AlertRecord, incidents: &Incidents) -> AlertCore {
     let alert = &record.alert;
     let process = record.main_process().map(|(uid, process)| ProcessRef {
         uid: uid.to_owned(),
@@ -285,13 +287,14 @@ pub(crate) fn core(record: &AlertRecord) -> AlertCore {
         revision: alert.revision,
         version: record.triage.version,
         process,
+        incident: crate::incidents::of(incidents, alert.id),
     }
 }
 
 /// One alert in a list.
-pub(crate) fn summary(record: &AlertRecord) -> AlertSummary {
+pub(crate) fn summary(record: &AlertRecord, incidents: &Incidents) -> AlertSummary {
     let highlights = u32::try_from(record.alert.highlights.len()).unwrap_or(u32::MAX);
-    AlertSummary { core: core(record), highlights }
+    AlertSummary { core: core(record, incidents), highlights }
 }
 
 /// The steps, each with a key that does not change while the alert grows.

@@ -12,6 +12,7 @@
 
 mod artifacts;
 mod health;
+mod incidents;
 mod inventory;
 mod paging;
 mod status;

@@ -289,8 +289,11 @@ impl World {
             last: events[2].time,
         };
         let brief = ProcessBrief { name: Some("sh".into()), exe: None, user: Some("u".into()) };
-        let context =
-            AlertContext { host: Some("h1".into()), processes: [("p2".to_owned(), brief)].into() };
+        let context = AlertContext {
+            host: Some("h1".into()),
+            processes: [("p2".to_owned(), brief)].into(),
+            ..AlertContext::default()
+        };
         let found = Detected {
             hits: events[1..].iter().map(hit).collect(),
             alerts: vec![(alert, context)],
