@@ -285,6 +285,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents, the one with the newest step first. */
+        get: operations["list_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes one incident of several. */
+        post: operations["merge_incidents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One incident with its alerts. Any of its alerts' ids finds it. */
+        get: operations["get_incident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes alerts out of an incident; later ones do not bring them together again. Gives the parts. */
+        post: operations["split_incident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the last change back that was made by hand. Gives the incidents as they are then. */
+        post: operations["undo_incident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/inventory/files": {
         parameters: {
             query?: never;
@@ -674,6 +759,8 @@ export interface components {
             host: string | null;
             /** @description Identity. */
             id: string;
+            /** @description The incident it belongs to; null when it is too old to be put into one. */
+            incident: string | null;
             /** @description Time of the last step. */
             last: components["schemas"]["Time"];
             /** @description Level. */
@@ -1326,6 +1413,97 @@ export interface components {
             count: number;
             /** @description Start of the hour. */
             time: components["schemas"]["Time"];
+        };
+        /** @description One incident in a list. */
+        Incident: components["schemas"]["IncidentCore"] & {
+            /**
+             * Format: int64
+             * @description How many alerts it has.
+             */
+            alerts: number;
+        };
+        /** @description What the list and the page of an incident have in common. */
+        IncidentCore: {
+            /** @description First step of all. */
+            first: components["schemas"]["Time"];
+            /** @description Host names. */
+            hosts: string[];
+            /** @description Identity: that of its first alert. */
+            id: string;
+            /** @description Last step of all. */
+            last: components["schemas"]["Time"];
+            /** @description The highest level of its alerts. */
+            level: components["schemas"]["Level"];
+            /** @description The recording that it is, by name; null for what is live. */
+            recording: string | null;
+            /**
+             * Format: int32
+             * @description The highest score of its alerts.
+             */
+            score: number;
+            /** @description Closed when all its alerts are, new when nobody looked at any. */
+            status: components["schemas"]["AlertStatus"];
+            /** @description ATT&CK tactics. */
+            tactics: string[];
+            /** @description Title of its alert with the highest score; of a recording its name. */
+            title: string;
+            /** @description When one of its alerts last grew or was changed. */
+            updated: components["schemas"]["Time"];
+            /** @description Users. */
+            users: string[];
+            /** @description Why its alerts are together, the strongest reasons first. */
+            why: components["schemas"]["IncidentReason"][];
+        };
+        /** @description One incident with its alerts. */
+        IncidentDetail: components["schemas"]["IncidentCore"] & {
+            /** @description Its alerts, by first step; at most 500. */
+            alerts: components["schemas"]["AlertSummary"][];
+            /** @description What people changed about it by hand, oldest first. */
+            history: components["schemas"]["AlertHistory"][];
+        };
+        /** @description Incidents after a change. */
+        IncidentList: {
+            /** @description The incidents that the alerts concerned are in now. */
+            items: components["schemas"]["Incident"][];
+        };
+        /** @description Which incidents to make one. */
+        IncidentMergeRequest: {
+            /** @description Two incidents or more. */
+            incidents: string[];
+        };
+        /** @description A page of incidents. */
+        IncidentPage: {
+            /** @description The incidents. */
+            items: components["schemas"]["Incident"][];
+            /**
+             * Format: int64
+             * @description Alerts that are too old to be put into incidents.
+             */
+            left_out: number;
+            /** @description Cursor of the next page. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many match.
+             */
+            total: number;
+        };
+        /** @description A reason why alerts of an incident are together. */
+        IncidentReason: {
+            /** @description The alerts that share it, two or more. */
+            alerts: string[];
+            /**
+             * @description What they share: `hand` (people said so), `recording`, `storyline`, `process`, `hash`, `address`,
+             *     `domain`, `user`, `host-time`.
+             */
+            kind: string;
+            /** @description The value they share; empty for `hand`. */
+            value: string;
+        };
+        /** @description Which alerts to take out. */
+        IncidentSplitRequest: {
+            /** @description Alerts of the incident, not all of them. */
+            alerts: string[];
         };
         /** @description One thing on a host. */
         InventoryItem: {
@@ -2869,6 +3047,258 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_incidents: {
+        parameters: {
+            query?: {
+                /** @description `new`, `in_progress`, `closed`, or several, comma-separated. */
+                status?: string;
+                /** @description Host name. */
+                host?: string;
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 500; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    merge_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentMergeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Incident id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    split_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Incident id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentSplitRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Incident id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -15,8 +15,8 @@ mod enrolment;
 mod exception;
 mod health;
 mod hit;
-mod indicator;
 mod incident;
+mod indicator;
 mod inventory;
 mod inventory_match;
 mod plan;
@@ -55,11 +55,11 @@ pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use exception::ExceptionRecord;
 pub use health::HealthPoint;
 pub use hit::{HitFilter, HitGroup, HitRecord};
+pub use incident::{Incident, IncidentEntry, Incidents};
 pub use indicator::{
     Added, Earliest, ImportRecord, ImportState, IndicatorFilter, IndicatorPatch, IndicatorRecord,
     LookBack, NewImport, SourceRecord,
 };
-pub use incident::{Incident, IncidentEntry, Incidents};
 pub use inventory::{FileFilter, InventoryFilter, InventoryRecord, InventoryState};
 pub use inventory_match::FILES_ASKED;
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};

@@ -37,18 +37,13 @@ struct Brief {
 }
 
 /// Which alerts have changed since they were read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Stale {
     /// All of them: none was read.
+    #[default]
     All,
     /// These; at most [`MAX_ALERTS`].
     Some(BTreeSet<AlertId>),
-}
-
-impl Default for Stale {
-    fn default() -> Self {
-        Self::All
-    }
 }
 
 /// [`Stale`], shared by those who change alerts and those who look at incidents.
