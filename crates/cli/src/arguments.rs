@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 pub(crate) mod detect;
 pub(crate) mod evidence;
 pub(crate) mod indicators;
+pub(crate) mod replay;
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, damaged file, failed \
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Rules(Rules),
     /// Run detections over files of events, here, without a server.
     Detect(detect::Detect),
+    /// Replay recordings of an incident: what would have been detected, and what stopped.
+    Replay(replay::Replay),
     /// Indicators in feeds and reports, here, without a server.
     #[command(subcommand)]
     Indicators(indicators::Indicators),

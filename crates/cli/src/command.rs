@@ -8,6 +8,7 @@ mod indicators;
 mod login;
 mod plan;
 mod poc;
+mod replay;
 mod rules;
 mod search;
 mod status;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rules(rules) => rules::run(arguments, rules),
         Command::Detect(one) => detect::run(arguments, one),
+        Command::Replay(one) => replay::run(arguments, one),
         Command::Indicators(one) => indicators::run(arguments, one),
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
         Command::Completions { shell } => {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bounds;
+pub mod course;
 mod edit;
 mod group;
 mod link;

@@ -4,14 +4,14 @@
 //! bounded whatever the input's size: files are read in pieces, and what the engine holds has its
 //! own bounds.
 
-mod content;
+pub(crate) mod content;
 mod entities;
-mod files;
+pub(crate) mod files;
 mod finding;
 mod lookout;
 mod order;
 mod progress;
-mod summary;
+pub(crate) mod summary;
 
 use std::process::ExitCode;
 
@@ -39,14 +39,14 @@ pub(crate) fn run(arguments: &Arguments, detect: &Detect) -> Result<ExitCode, Fa
     let outcome = files.read(format, &mut lookout, &mut summary);
     // What was found before a closed pipe or a full disk is told of all the same.
     let ended = lookout.end();
-    summary.finish(&lookout);
+    summary.finish(lookout.numbers());
     summary.tell(json)?;
     outcome?;
     ended?;
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::from(BAD_NEWS) })
 }
 
-fn time(text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
+pub(crate) fn time(text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     full.parse()

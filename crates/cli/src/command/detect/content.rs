@@ -15,13 +15,13 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Detections ready to run.
 #[derive(Debug)]
-pub(super) struct Content {
-    pub(super) rules: Arc<RuleSet>,
+pub(crate) struct Content {
+    pub(crate) rules: Arc<RuleSet>,
     /// Path and reason of what cannot be run.
-    pub(super) refused: Vec<(String, String)>,
+    pub(crate) refused: Vec<(String, String)>,
 }
 
-pub(super) fn load(paths: &[PathBuf], shipped: bool) -> Result<Content, Failure> {
+pub(crate) fn load(paths: &[PathBuf], shipped: bool) -> Result<Content, Failure> {
     let mut found = Vec::new();
     for path in paths {
         collect(path, path, &mut found)?;

@@ -6,10 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use metsuke_intake::evtx::{self, CHUNK_BYTES, CHUNK_HEADER_BYTES, ChunkHeader, HEADER_BYTES};
-use metsuke_intake::{Format, Lines, Output, Place, Problem, bounds};
+use metsuke_intake::{Format, Lines, Output, Place, Problem, Record, bounds};
 use zip::ZipArchive;
 
-use crate::command::detect::lookout::Lookout;
 use crate::command::detect::order::Window;
 use crate::command::detect::progress::Progress;
 use crate::command::detect::summary::Summary;
@@ -31,8 +30,17 @@ struct Named {
     itself: bool,
 }
 
+/// What takes records: files one after the other, the records of each in order.
+pub(crate) trait Sink {
+    /// Begins another file.
+    fn begin(&mut self);
+
+    /// Takes a record of the file called `path`.
+    fn take(&mut self, path: &str, record: Record) -> io::Result<()>;
+}
+
 /// What to look through.
-pub(super) struct Files {
+pub(crate) struct Files {
     list: Vec<Named>,
     bytes: u64,
 }
@@ -40,7 +48,7 @@ pub(super) struct Files {
 /// Everything that reading needs.
 struct Reading<'r> {
     format: Format,
-    lookout: &'r mut Lookout,
+    lookout: &'r mut dyn Sink,
     summary: &'r mut Summary,
     progress: Progress,
     evtx: evtx::Reader,
@@ -49,7 +57,7 @@ struct Reading<'r> {
 }
 
 impl Files {
-    pub(super) fn below(paths: &[PathBuf]) -> Result<Self, Failure> {
+    pub(crate) fn below(paths: &[PathBuf]) -> Result<Self, Failure> {
         let mut files = Self { list: Vec::new(), bytes: 0 };
         for path in paths {
             files.collect(path, true)?;
@@ -94,10 +102,10 @@ impl Files {
     ///
     /// # Errors
     /// Only when the findings cannot be written.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         format: Format,
-        lookout: &mut Lookout,
+        lookout: &mut dyn Sink,
         summary: &mut Summary,
     ) -> io::Result<()> {
         let mut reading = Reading {

@@ -10,7 +10,9 @@ use metsuke_event::{AlertId, BootId, EndpointId, FieldId, Text, Timestamp, Value
 use metsuke_intake::Record;
 use metsuke_lineage::Recorded;
 
+use crate::command::detect::files::Sink;
 use crate::command::detect::finding::{Found, Writer};
+use crate::command::detect::summary::Numbers;
 
 /// Alerts held until the end, so that each is told once, as far as it grew. Past that the first to
 /// come is told as it is.
@@ -25,15 +27,15 @@ pub(super) struct Lookout {
     recorded: Option<Recorded>,
     storyline: Option<FieldId>,
     span: (Option<Timestamp>, Option<Timestamp>),
-    pub(super) writer: Writer,
+    writer: Writer,
     hosts: HashMap<Text, EndpointId>,
     alerts: HashMap<AlertId, (u64, Held)>,
     /// Number of the file at hand, from 1: two files can have records of one number.
     file: u64,
     seq: u64,
-    pub(super) events: u64,
-    pub(super) outside: u64,
-    pub(super) matches: u64,
+    events: u64,
+    outside: u64,
+    matches: u64,
 }
 
 /// An alert with the event that it grew by last.
@@ -64,49 +66,16 @@ impl Lookout {
         }
     }
 
-    /// Begins another file.
-    pub(super) fn begin(&mut self) {
-        self.file += 1;
-    }
-
-    /// What the engine dropped for want of room.
-    pub(super) fn evicted(&self) -> u64 {
+    /// What was counted.
+    pub(super) fn numbers(&self) -> Numbers {
         let evicted = self.engine.counters().evicted;
         let forgotten = self.recorded.as_ref().map_or(0, Recorded::forgotten);
-        evicted.keys + evicted.storylines + forgotten
-    }
-
-    /// Runs the detections on `record` of the file called `path`.
-    pub(super) fn take(&mut self, path: &str, mut record: Record) -> io::Result<()> {
-        let time = record.event.time;
-        if self.span.0.is_some_and(|since| time < since)
-            || self.span.1.is_some_and(|until| time >= until)
-        {
-            self.outside += 1;
-            return Ok(());
+        Numbers {
+            events: self.events,
+            outside: self.outside,
+            matches: self.matches,
+            evicted: evicted.keys + evicted.storylines + forgotten,
         }
-        self.events += 1;
-        self.identify(&mut record);
-        let findings = self.engine.observe_as(&record.event, &record.sources);
-        if findings.hits.is_empty() && findings.alerts.is_empty() {
-            return Ok(());
-        }
-        let found = Found::of(path, &record);
-        for hit in &findings.hits {
-            self.matches += 1;
-            self.writer.hit(hit, &found)?;
-        }
-        for alert in findings.alerts {
-            let held = Held { alert: Box::new(alert), found: found.clone() };
-            let first = self.alerts.get(&held.alert.id).map_or(self.seq, |(first, _)| *first);
-            self.alerts.insert(held.alert.id, (first, held));
-        }
-        while self.alerts.len() > HELD_ALERTS {
-            let oldest = self.alerts.iter().min_by_key(|(_, (first, _))| *first).map(|(id, _)| *id);
-            let Some((_, held)) = oldest.and_then(|id| self.alerts.remove(&id)) else { break };
-            self.tell(&held)?;
-        }
-        Ok(())
     }
 
     /// An imported event has no identity of ours: it gets one of its host, file and place, so that
@@ -161,5 +130,44 @@ impl Lookout {
             self.tell(held)?;
         }
         self.writer.flush()
+    }
+}
+
+impl Sink for Lookout {
+    fn begin(&mut self) {
+        self.file += 1;
+    }
+
+    /// Runs the detections on `record` of the file called `path`.
+    fn take(&mut self, path: &str, mut record: Record) -> io::Result<()> {
+        let time = record.event.time;
+        if self.span.0.is_some_and(|since| time < since)
+            || self.span.1.is_some_and(|until| time >= until)
+        {
+            self.outside += 1;
+            return Ok(());
+        }
+        self.events += 1;
+        self.identify(&mut record);
+        let findings = self.engine.observe_as(&record.event, &record.sources);
+        if findings.hits.is_empty() && findings.alerts.is_empty() {
+            return Ok(());
+        }
+        let found = Found::of(path, &record);
+        for hit in &findings.hits {
+            self.matches += 1;
+            self.writer.hit(hit, &found)?;
+        }
+        for alert in findings.alerts {
+            let held = Held { alert: Box::new(alert), found: found.clone() };
+            let first = self.alerts.get(&held.alert.id).map_or(self.seq, |(first, _)| *first);
+            self.alerts.insert(held.alert.id, (first, held));
+        }
+        while self.alerts.len() > HELD_ALERTS {
+            let oldest = self.alerts.iter().min_by_key(|(_, (first, _))| *first).map(|(id, _)| *id);
+            let Some((_, held)) = oldest.and_then(|id| self.alerts.remove(&id)) else { break };
+            self.tell(&held)?;
+        }
+        Ok(())
     }
 }

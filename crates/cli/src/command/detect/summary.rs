@@ -7,7 +7,6 @@ use metsuke_intake::Problem;
 use serde_json::{Value as Json, json};
 
 use crate::command::detect::content::Content;
-use crate::command::detect::lookout::Lookout;
 use crate::output::clean;
 
 /// Problems that are listed for one file; the rest is counted.
@@ -16,13 +15,13 @@ const PROBLEMS_OF_FILE: usize = 20;
 const LISTED: usize = 1_000;
 
 /// When the run began, by the wall and by this process's CPU time.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     wall: Instant,
     cpu: Duration,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { wall: Instant::now(), cpu: cpu() }
     }
 }
@@ -34,8 +33,17 @@ fn cpu() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
+/// What whoever took the records counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) events: u64,
+    pub(crate) outside: u64,
+    pub(crate) matches: u64,
+    pub(crate) evicted: u64,
+}
+
 /// A run in numbers.
-pub(super) struct Summary {
+pub(crate) struct Summary {
     clock: Clock,
     rules_loaded: usize,
     rules_refused: Vec<(String, String)>,
@@ -55,7 +63,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(content: &Content, clock: Clock) -> Self {
+    pub(crate) fn of(content: &Content, clock: Clock) -> Self {
         let loading = cpu().saturating_sub(clock.cpu).as_secs_f64();
         Self {
             clock,
@@ -102,22 +110,23 @@ impl Summary {
     }
 
     /// Takes the last numbers.
-    pub(super) fn finish(&mut self, lookout: &Lookout) {
-        self.events = lookout.events;
-        self.outside = lookout.outside;
-        self.matches = lookout.matches;
-        self.evicted = lookout.evicted();
+    pub(crate) fn finish(&mut self, numbers: Numbers) {
+        let Numbers { events, outside, matches, evicted } = numbers;
+        self.events = events;
+        self.outside = outside;
+        self.matches = matches;
+        self.evicted = evicted;
         self.seconds = self.clock.wall.elapsed().as_secs_f64();
         self.cpu_seconds = cpu().saturating_sub(self.clock.cpu).as_secs_f64();
     }
 
     /// Whether every detection was loaded and everything was read.
-    pub(super) fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.rules_refused.is_empty() && self.problem_count == 0
     }
 
     /// Writes it to standard error: one JSON object in a line, or lines for people.
-    pub(super) fn tell(&self, json: bool) -> io::Result<()> {
+    pub(crate) fn tell(&self, json: bool) -> io::Result<()> {
         let mut err = io::stderr().lock();
         if json {
             serde_json::to_writer(&mut err, &self.json())?;
