@@ -27,6 +27,7 @@ async function views(page) {
   const alert = await firstOf(page, '/alerts', 'tr[data-alert]', 'data-alert');
   const endpoint = await firstOf(page, '/endpoints', 'tr[data-endpoint]', 'data-endpoint');
   const detection = await firstOf(page, '/detections', '.drow[data-detection]', 'data-detection');
+  const indicator = await firstOf(page, '/indicators', 'tr[data-indicator]', 'data-indicator');
   const list = [
     ['overview', '/', '.tiles'],
     ['workbench', '/alerts', '.workbench .facet, .workbench .blank'],
@@ -37,6 +38,11 @@ async function views(page) {
     ['detections', '/detections', '.drow[data-detection], .blank p'],
     ['detection-new', '/detections/new', '.document__foot [data-checked="fine"], .document__foot [data-checked="wrong"]'],
     ['exceptions', '/exceptions', '.exception, .blank p'],
+    ['indicators', '/indicators', 'tr[data-indicator], .blank p'],
+    ['indicators-sightings', '/indicators?tab=sightings', '.tabs__panel tr, .blank p'],
+    ['indicators-sources', '/indicators?tab=sources', '.tabs__panel tr, .blank p'],
+    ['indicators-add', '/indicators?dialog=add', '[role="dialog"] form'],
+    ['indicators-import', '/indicators?dialog=import', '[role="dialog"] form'],
     ['exception-new', '/exceptions?make=yes', '.excepting__form'],
   ];
   if (alert) {
@@ -46,6 +52,8 @@ async function views(page) {
       ['alert-timeline', `/alerts/${alert}?view=timeline&side=page`, '.timeline__row'],
     );
   } else notRun('alert pages', 'the server has no alert');
+  if (indicator) list.push(['indicator', `/indicators?open=${indicator}`, '.search__panel .facts']);
+  else notRun('indicator page', 'the server has no indicator');
   if (detection) {
     const at = `/detections/${encodeURIComponent(detection)}`;
     list.push(

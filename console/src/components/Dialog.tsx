@@ -6,14 +6,15 @@ import { useTranslation } from 'react-i18next';
 interface Props {
   state: 'open' | 'closed';
   title: string;
+  size?: 'md' | 'lg';
   onClose: () => void;
   children: ReactNode;
 }
 
-export function Dialog({ state, title, onClose, children }: Props) {
+export function Dialog({ state, title, size = 'md', onClose, children }: Props) {
   const { t } = useTranslation();
   return (
-    <Modal.Root opened={state === 'open'} onClose={onClose} size="md" centered transitionProps={{ duration: 0 }}>
+    <Modal.Root opened={state === 'open'} onClose={onClose} size={size} centered transitionProps={{ duration: 0 }}>
       <Modal.Overlay />
       <Modal.Content>
         {/* Not Modal.Header: that is a <header>, which would be a second banner of the page. */}

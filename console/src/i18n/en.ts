@@ -1,6 +1,7 @@
 // The console's words in English. Every other language has the same keys (a test checks it).
 import { enDetections } from './en.detections';
 import { enHosts } from './en.hosts';
+import { enIntel } from './en.intel';
 import { enClasses } from './en.classes';
 
 export const en = {
@@ -326,6 +327,7 @@ export const en = {
   },
   ...enHosts,
   ...enDetections,
+  ...enIntel,
   search: {
     title: 'Search',
     query: 'Query',

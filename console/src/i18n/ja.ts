@@ -1,6 +1,7 @@
 // The console's words in Japanese.
 import { jaDetections } from './ja.detections';
 import { jaHosts } from './ja.hosts';
+import { jaIntel } from './ja.intel';
 import { jaClasses } from './ja.classes';
 import type { Words } from './en';
 
@@ -321,6 +322,7 @@ export const ja: Words = {
   },
   ...jaHosts,
   ...jaDetections,
+  ...jaIntel,
   search: {
     title: '検索',
     query: 'クエリー',

@@ -1,0 +1,83 @@
+// Indicators: a pasted report is previewed with its defanged values, imported, looked back for; one is added
+// by hand, its list changed, and removed.
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+
+import { launch, open, shot, signIn, sound, target } from './support.mjs';
+
+let site;
+let browser;
+let page;
+let faults;
+before(async () => {
+  site = await target();
+  browser = await launch();
+  ({ page, faults } = await open(browser, site));
+  await signIn(page, site);
+});
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+const clean = (name) => sound(page, faults, name);
+const REPORT = `The loader fetches hxxps[:]//drill[.]browser-tests[.]example/stage and then
+speaks with 192[.]0[.]2[.]201. Its file has the hash
+${'ab12'.repeat(16)}.
+`;
+
+it('a pasted report shows what would be taken, as it is and as it was written', async () => {
+  await page.keyboard.press('g');
+  await page.keyboard.press('i');
+  await page.getByRole('button', { name: 'Import…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Or paste').fill(REPORT);
+  await dialog.getByRole('button', { name: 'Preview' }).click();
+  await dialog.getByText('3 indicators').waitFor();
+  const row = dialog.locator('tr', { hasText: '192[.]0[.]2[.]201' });
+  await row.getByText('192.0.2.201', { exact: true }).waitFor();
+  await dialog.getByRole('button', { name: 'Import 3' }).click();
+  await dialog.getByText('Name the source.').waitFor();
+  await clean('import');
+  await shot(page, 'work-import');
+  await dialog.getByLabel('Source').fill('browser tests');
+  await dialog.getByRole('button', { name: 'Import 3' }).click();
+  await dialog.getByText('3 indicators are now looked for.').waitFor();
+  await dialog.getByText('History and disks were looked through').waitFor();
+  await clean('imported');
+  await shot(page, 'work-imported');
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByLabel('Source').selectOption('browser tests');
+  await page.waitForFunction(() => document.querySelectorAll('tr[data-indicator]').length === 3);
+});
+
+it('an indicator opens beside the list, by keyboard, and says where it came from', async () => {
+  await page.locator('h1').click();
+  await page.keyboard.press('j');
+  await page.locator('.search__panel .facts').first().waitFor();
+  await page.waitForFunction(() => new URLSearchParams(location.search).has('open'));
+  await page.locator('.search__panel').getByText('Where it came from').waitFor();
+  await page.locator('.search__panel').getByLabel('List').selectOption('block');
+  await page.locator('tr[data-focus="true"] .chip[data-list="block"]').waitFor();
+  await clean('an indicator');
+  await page.keyboard.press('Escape');
+});
+
+it('one by hand is recognised, and removed again with its source', async () => {
+  await page.getByRole('button', { name: 'Add one…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Value').fill('drill2.browser-tests.example.com');
+  await dialog.getByLabel('Source').fill('browser tests');
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const row = page.locator('tr[data-indicator]', { hasText: 'drill2' });
+  await row.getByText('Domain').waitFor();
+  await page.getByRole('tab', { name: 'Sources' }).click();
+  const source = page.locator('tr', { hasText: 'browser tests' });
+  assert.equal(await source.locator('td').nth(1).innerText(), '4');
+  await source.getByRole('button', { name: 'Remove…' }).click();
+  await clean('remove a source');
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await source.waitFor({ state: 'detached' });
+});

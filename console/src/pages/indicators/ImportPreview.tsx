@@ -1,0 +1,56 @@
+// What an import would take, by kind; what contradicts what is known; what was not understood.
+import { useTranslation } from 'react-i18next';
+
+import type { IndicatorPreview } from '../../api/coming';
+import { SafeText } from '../../components/Val';
+import { count } from '../../lib/format';
+
+export function ImportPreview({ preview }: { preview: IndicatorPreview }) {
+  const { t, i18n } = useTranslation();
+  const number = (value: number) => count(value, i18n.language);
+  return (
+    <section className="preview" aria-label={t('exceptions/preview')} role="status">
+      <p>
+        <strong>{t('indicators/found', { count: preview.total, number: number(preview.total) })}</strong>{' '}
+        <span className="muted">{t([`indicators/formatIs/${preview.format}`, preview.format])} · {t('indicators/foundHow', { fresh: number(preview.new), known: number(preview.known), allowed: number(preview.allowed) })}</span>
+      </p>
+      <p className="row wrap">
+        {Object.entries(preview.counts).map(([kind, many]) => <span key={kind} className="chip">{t([`indicators/kindIs/${kind}`, kind])} <strong>{number(many)}</strong></span>)}
+      </p>
+      {preview.sample.length > 0 && (
+        <div className="preview__scroll" tabIndex={0} role="group" aria-label={t('indicators/sample')}>
+          <table className="table table--wrap">
+            <thead><tr><th>{t('indicators/kind')}</th><th>{t('indicators/value')}</th><th>{t('indicators/defanged')}</th></tr></thead>
+            <tbody>
+              {preview.sample.map((one, index) => (
+                <tr key={index}>
+                  <td className="nowrap">{t([`indicators/kindIs/${one.kind}`, one.kind])}</td>
+                  <td className="mono"><SafeText text={one.value} /></td>
+                  <td className="mono">{one.defanged_from ? <SafeText text={one.defanged_from} /> : <span className="muted">–</span>}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {preview.conflicts.length > 0 && (
+        <details className="warn">
+          <summary>{t('indicators/conflicts', { count: preview.conflicts.length })}</summary>
+          <ul>{preview.conflicts.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.value} /></span> · <SafeText text={one.why} /></li>)}</ul>
+        </details>
+      )}
+      <Refused refused={preview.refused} />
+    </section>
+  );
+}
+
+export function Refused({ refused }: { refused: IndicatorPreview['refused'] }) {
+  const { t } = useTranslation();
+  if (refused.length === 0) return null;
+  return (
+    <details className="warn">
+      <summary>{t('indicators/refused', { count: refused.length })}</summary>
+      <ul>{refused.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.place} /></span> · <SafeText text={one.reason} /></li>)}</ul>
+    </details>
+  );
+}
