@@ -64,3 +64,13 @@ pub const IMPORTED_PLANS: usize = 512;
 pub const EXCEPTIONS: usize = 10_000;
 /// Tunings of a site: each of 5,000 detections in twenty groups.
 pub const TUNINGS: usize = 100_000;
+/// Hosts whose hits are remembered to tell what is common in a fleet: ten thousand of ten tenants.
+pub const FLEET_HOSTS: usize = 100_000;
+/// Pairs of host and detection remembered for that: some 40 MB.
+pub const FLEET_SHOWN: usize = 500_000;
+/// Hosts remembered of one detection: with more it is common in any fleet.
+pub const FLEET_EACH: usize = 1_024;
+/// Alerts remembered that others may be like.
+pub const RAISED: usize = 50_000;
+/// What the importance of a host may be, least and most: a score stays the detections' first.
+pub const IMPORTANCE: (f64, f64) = (0.25, 4.0);

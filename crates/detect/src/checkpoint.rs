@@ -1,10 +1,12 @@
 //! State that survives a restart: an engine's windows, values, kinship and storylines as bytes.
 //!
 //! Layout, version 2: magic, version, then as [`crate::codec`] writes it the ids of detections and
-//! models, the rules with their digests, windows, first-seen values, kinship, storylines (each sorted
+//! models, the rules with their digests, windows, first-seen values, kinship, storylines, alerts that others may be
+//! like, hosts of the fleet (each sorted
 //! by key, so that equal state gives equal bytes), and eight bytes of digest over all of it.
 //! Bounds are those of the state ([`crate::bounds`]); whatever exceeds them is damaged.
 
+mod fleet;
 mod inherit;
 mod storylines;
 
@@ -77,6 +79,7 @@ impl Engine {
             out.text(parent);
         }
         storylines::write(&mut out, &self.weigher);
+        fleet::write(&mut out, &self.fleet);
         let digest = mix(SEED, &out.0);
         out.0.extend_from_slice(&digest.to_be_bytes());
         out.0
@@ -110,6 +113,7 @@ impl Engine {
         };
         engine.kin = read_kin(&mut input, names.rules, &mut restored)?;
         engine.weigher = storylines::read(&mut input, &names, &mut restored)?;
+        engine.fleet = fleet::read(&mut input, &names, &mut restored)?;
         if input.0.is_empty() { Ok((engine, restored)) } else { Err(RestoreError::Damaged) }
     }
 }

@@ -12,6 +12,7 @@ use metsuke_event::{Event, EventId};
 use crate::bounds;
 use crate::class::{self, Class};
 use crate::correlate::{Correlator, Rule, Scope, Seen};
+use crate::fleet::Fleet;
 use crate::kin::Kin;
 use crate::matcher::Matcher;
 use crate::overlay::Laid;
@@ -45,6 +46,8 @@ pub struct Counters {
     pub switched_off: u64,
     /// Alerts and revisions of alerts.
     pub alerts: u64,
+    /// Storylines that raised no alert of their own, because another's stands for them.
+    pub suppressed: u64,
     /// What was dropped for want of room.
     pub evicted: Evicted,
 }
@@ -64,6 +67,10 @@ pub struct Evicted {
     pub kin: u64,
     /// Storylines, because [`crate::bounds::STORYLINES`] were held.
     pub storylines: u64,
+    /// Hosts, pairs of host and detection, and alerts that others may be like, because
+    /// [`crate::bounds::FLEET_HOSTS`], [`crate::bounds::FLEET_SHOWN`] or
+    /// [`crate::bounds::RAISED`] were held.
+    pub fleet: u64,
 }
 
 impl std::ops::Add for Evicted {
@@ -76,6 +83,7 @@ impl std::ops::Add for Evicted {
             values: self.values + other.values,
             kin: self.kin + other.kin,
             storylines: self.storylines + other.storylines,
+            fleet: self.fleet + other.fleet,
         }
     }
 }
@@ -95,6 +103,7 @@ pub struct Engine {
     pub(crate) correlator: Correlator,
     pub(crate) weigher: Weigher,
     pub(crate) kin: Kin,
+    pub(crate) fleet: Fleet,
     counters: Counters,
     /// The classes that imported events had last.
     recent: Vec<Arc<Class>>,
@@ -119,6 +128,7 @@ impl Engine {
             correlator: Correlator::default(),
             weigher: Weigher::default(),
             kin: Kin::default(),
+            fleet: Fleet::default(),
             counters: Counters::default(),
             recent: Vec::new(),
         }
@@ -162,7 +172,9 @@ impl Engine {
                 values: self.correlator.learned.evicted,
                 kin: self.kin.evicted,
                 storylines: self.weigher.evicted,
+                fleet: self.fleet.evicted + self.weigher.suppressed.evicted,
             },
+            suppressed: self.weigher.suppressed.count,
             ..self.counters
         }
     }

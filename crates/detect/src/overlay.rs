@@ -1,4 +1,4 @@
-//! What a site lays over the content: exceptions and tuning.
+//! What a site lays over the content: exceptions, tuning, past findings, what hosts are worth.
 //!
 //! An [`Overlay`] knows detections by id and belongs to no rule set, so both can be changed apart
 //! while an engine runs ([`crate::Engine::lay`], [`crate::Engine::with_rules`]). An excepted hit is
@@ -20,6 +20,7 @@ use crate::compile::Options;
 use crate::document::{Reason, Refusal, Refused};
 use crate::predicate::Predicates;
 use crate::sigma::filter::{self, Place};
+use crate::weigh::Judged;
 use crate::yaml::{self, Kind, Node, cut};
 
 pub(crate) use laid::{Laid, Tuned};
@@ -78,6 +79,11 @@ pub struct Site {
     pub tunings: Vec<Tuning>,
     /// The groups of endpoints; an endpoint that is not here is in [`DEFAULT_GROUP`].
     pub groups: HashMap<EndpointId, BTreeSet<String>>,
+    /// Past findings of analysts, by the detection's id: what was often wrong counts less.
+    pub findings: HashMap<String, Judged>,
+    /// What endpoints are worth, 1 when not said, within [`crate::bounds::IMPORTANCE`]: points of
+    /// models are multiplied by it.
+    pub importance: HashMap<EndpointId, f64>,
     /// Values of placeholders in conditions, as in [`Options`].
     pub placeholders: BTreeMap<String, Vec<String>>,
 }
@@ -88,6 +94,8 @@ pub struct Overlay {
     exceptions: Vec<Compiled>,
     tunings: Vec<Tuning>,
     groups: HashMap<EndpointId, BTreeSet<String>>,
+    findings: HashMap<String, Judged>,
+    importance: HashMap<EndpointId, f64>,
     options: Options,
 }
 
@@ -101,8 +109,8 @@ struct Compiled {
 impl Overlay {
     /// Compiles what a site says. An exception that cannot be compiled is named (its id stands for
     /// path and id) and hides nothing.
-    pub fn compile(site: Site) -> (Arc<Self>, Vec<Refused>) {
-        let options = Options { placeholders: site.placeholders };
+    pub fn compile(mut site: Site) -> (Arc<Self>, Vec<Refused>) {
+        let options = Options { placeholders: std::mem::take(&mut site.placeholders) };
         let mut refused = Vec::new();
         let mut refuse = |id: &str, (reason, position): Refusal| {
             refused.push(Refused {
@@ -113,7 +121,7 @@ impl Overlay {
             });
         };
         let mut exceptions: Vec<Compiled> = Vec::with_capacity(site.exceptions.len());
-        for written in site.exceptions {
+        for written in std::mem::take(&mut site.exceptions) {
             let known = |other: &Compiled| other.written.id == written.id;
             let outcome = if exceptions.len() >= bounds::EXCEPTIONS {
                 Err((Reason::TooLarge("exceptions of a site"), None))
@@ -127,11 +135,12 @@ impl Overlay {
                 Err(refusal) => refuse(&written.id, refusal),
             }
         }
-        let mut tunings = site.tunings;
+        let mut tunings = std::mem::take(&mut site.tunings);
         for tuning in tunings.drain(tunings.len().min(bounds::TUNINGS)..) {
             refuse(&tuning.detection, (Reason::TooLarge("tunings of a site"), None));
         }
-        (Arc::new(Self { exceptions, tunings, groups: site.groups, options }), refused)
+        let Site { groups, findings, importance, .. } = site;
+        (Arc::new(Self { exceptions, tunings, groups, findings, importance, options }), refused)
     }
 
     /// Whether `scope` holds on `endpoint`, and how closely it names it.

@@ -144,7 +144,8 @@ fn right() -> Vec<Value> {
             json!({"timespan": "6h", "threshold": 50, "weights": {"low": 3}, "detections": {"a": 30},
                 "counts": {"tactics": ["discovery"]}, "breadth": {"from": 3, "points": 6, "limit": 30},
                 "require": [{"label": "l", "level": "medium", "techniques": ["T1059"], "detections": ["a"]}],
-                "in-order": "required", "levels": {"critical": 85}}),
+                "in-order": "required", "levels": {"critical": 85}, "half-life": "6h", "reach": "ignored",
+                "suppress": "1d"}),
         ),
     ]
 }

@@ -5,9 +5,11 @@
 //! [`bounds::STORYLINES`] storylines and [`bounds::HIGHLIGHTS`] highlights of each; storylines
 //! that are dropped are counted.
 
+mod factor;
 mod model;
+mod suppress;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use metsuke_event::finding::{Alert, Highlight, Level};
 use metsuke_event::{AlertId, EndpointId, TenantId, Timestamp};
@@ -16,8 +18,12 @@ use sha2::{Digest, Sha256};
 use crate::bounds;
 use crate::overlay::Tuned;
 use crate::ruleset::RuleSet;
+use crate::yaml::{SEED, mix};
 
+pub use factor::Judged;
+pub(crate) use factor::{Factor, Factors};
 pub(crate) use model::Model;
+pub(crate) use suppress::{Like, Raised, Suppressed};
 
 /// A hit on its way into the models.
 pub(crate) struct Found {
@@ -45,12 +51,24 @@ pub(crate) struct Held {
 /// A hit that makes alerts grow: detection, level, models it is kept from.
 type Grown = (usize, Level, Vec<usize>);
 
+/// What a site says that models take into account.
+pub(crate) struct Said<'s> {
+    /// Per model what is tuned on the endpoint; empty, nothing is.
+    pub(crate) tuned: &'s [Tuned],
+    /// What the points of these detections are multiplied by.
+    pub(crate) factors: &'s mut dyn FnMut(&BTreeSet<usize>) -> Factors,
+}
+
 /// What struck on one storyline.
 #[derive(Debug, Default)]
 pub(crate) struct Storyline {
     pub(crate) held: Vec<Held>,
     /// Revision of the alert of each model that has one.
     pub(crate) revisions: BTreeMap<usize, u32>,
+    /// Per model how many storylines like this one its alert stands for.
+    pub(crate) stands_for: BTreeMap<usize, u32>,
+    /// Models by which another storyline's alert stands for this one.
+    pub(crate) suppressed: BTreeSet<usize>,
     pub(crate) newest: Timestamp,
 }
 
@@ -60,24 +78,25 @@ type StorylineKey = (TenantId, EndpointId, String);
 #[derive(Debug, Default)]
 pub(crate) struct Weigher {
     pub(crate) storylines: HashMap<StorylineKey, Storyline>,
+    pub(crate) suppressed: Suppressed,
     /// Storylines dropped since the beginning.
     pub(crate) evicted: u64,
 }
 
 impl Weigher {
     /// Takes the hits of one activity (of one storyline); the alerts that came to be or grew.
-    /// `tuned` says per model what is tuned on its endpoint; empty, nothing is.
     pub(crate) fn take(
         &mut self,
         rules: &RuleSet,
         found: Vec<Found>,
-        tuned: &[Tuned],
+        site: &mut Said<'_>,
     ) -> Vec<Alert> {
         let Some(first) = found.first() else { return Vec::new() };
         if rules.weighings.is_empty() {
             return Vec::new();
         }
         let key = (first.tenant, first.endpoint, first.storyline.clone());
+        let time = first.highlight.time;
         if !self.storylines.contains_key(&key) {
             self.make_room();
         }
@@ -85,20 +104,71 @@ impl Weigher {
         let grown: Vec<Grown> =
             found.into_iter().filter_map(|found| storyline.hold(rules, found)).collect();
         let mut alerts = Vec::new();
+        let mut factors = None;
         for (index, model) in rules.weighings.iter().enumerate() {
-            let tuned = tuned.get(index).copied().unwrap_or_default();
+            let tuned = site.tuned.get(index).copied().unwrap_or_default();
             let counts = |(detection, level, withheld): &Grown| {
                 model.counts(*detection, *level) && !withheld.contains(&index)
             };
-            if !tuned.off && grown.iter().any(counts) {
-                let mut alert = storyline.weigh(rules, index, &key);
-                if let (Some(alert), Some(level)) = (&mut alert, tuned.level) {
-                    alert.detection.level = level;
-                }
-                alerts.extend(alert);
+            if tuned.off || !grown.iter().any(counts) {
+                continue;
             }
+            let Some(storyline) = self.storylines.get_mut(&key) else { continue };
+            let factors = factors.get_or_insert_with(|| (site.factors)(&storyline.detections()));
+            let alert = storyline.weigh(rules, index, &key, factors);
+            let alert =
+                alert.and_then(|alert| self.once(rules, index, (alert, time), site.factors));
+            alerts.extend(alert.map(|mut alert| {
+                alert.detection.level = tuned.level.unwrap_or(alert.detection.level);
+                alert
+            }));
         }
         alerts
+    }
+
+    /// `alert` itself, or, where the model asks to alert once and another storyline's alert stands
+    /// for it, perhaps that one, grown.
+    fn once(
+        &mut self,
+        rules: &RuleSet,
+        index: usize,
+        (alert, time): (Alert, Timestamp),
+        factors: &mut dyn FnMut(&BTreeSet<usize>) -> Factors,
+    ) -> Option<Alert> {
+        let Some(nanos) = rules.weighings[index].suppress_nanos.filter(|_| alert.revision == 1)
+        else {
+            return Some(alert);
+        };
+        let ids: BTreeSet<&str> =
+            alert.highlights.iter().map(|one| one.detection.id.as_str()).collect();
+        let digest = ids.iter().fold(SEED, |digest, id| mix(digest, id.as_bytes()));
+        let tenant = alert.highlights.first()?.events.first()?.tenant;
+        let like = (tenant, alert.endpoint, index, digest);
+        let other = self.suppressed.stands_for(&like, time, nanos);
+        let other = other.map(|other| (tenant, alert.endpoint, other.to_owned()));
+        let Some(other) = other.filter(|other| {
+            let held = self.storylines.get(other);
+            other.2 != alert.storyline
+                && held.is_some_and(|held| held.revisions.contains_key(&index))
+        }) else {
+            self.suppressed.remember(like, time, &alert.storyline);
+            return Some(alert);
+        };
+        let own = self.storylines.get_mut(&(tenant, alert.endpoint, alert.storyline))?;
+        own.revisions.remove(&index);
+        if !own.suppressed.insert(index) {
+            return None;
+        }
+        self.suppressed.count += 1;
+        let storyline = self.storylines.get_mut(&other)?;
+        let more = storyline.stands_for.entry(index).or_default();
+        *more += 1;
+        // As for hits: told when the count reaches a power of two.
+        if !more.is_power_of_two() {
+            return None;
+        }
+        let factors = factors(&storyline.detections());
+        storyline.weigh(rules, index, &other, &factors)
     }
 
     /// Drops the eighth of the storylines that were touched longest ago, when there are too many.
@@ -116,6 +186,11 @@ impl Weigher {
 }
 
 impl Storyline {
+    /// What struck on it.
+    fn detections(&self) -> BTreeSet<usize> {
+        self.held.iter().map(|held| held.detection).collect()
+    }
+
     /// Holds a hit; what it is when that makes an alert grow: a new highlight, or one whose
     /// count reached a power of two.
     fn hold(&mut self, rules: &RuleSet, found: Found) -> Option<Grown> {
@@ -179,7 +254,13 @@ impl Storyline {
         self.held.retain(|held| held.newest >= oldest);
     }
 
-    fn weigh(&mut self, rules: &RuleSet, index: usize, key: &StorylineKey) -> Option<Alert> {
+    fn weigh(
+        &mut self,
+        rules: &RuleSet,
+        index: usize,
+        key: &StorylineKey,
+        factors: &Factors,
+    ) -> Option<Alert> {
         let model = &rules.weighings[index];
         let had = self.revisions.get(&index).copied();
         let oldest = self.newest.plus_nanos(-model.timespan_nanos);
@@ -194,7 +275,10 @@ impl Storyline {
         if !model.required(&counted) {
             return None;
         }
-        let parts = model.parts(rules, &counted);
+        let mut parts = model.parts(rules, &counted, (self.newest, factors));
+        if let Some(more) = self.stands_for.get(&index) {
+            parts.push(model::stands_for(*more));
+        }
         let total: f64 = parts.iter().map(|part| part.points).sum();
         if total < model.threshold && had.is_none() {
             return None;

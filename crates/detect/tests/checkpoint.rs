@@ -60,7 +60,7 @@ const MODEL: &str = "
 title: Model
 id: model
 level: high
-model: {timespan: 30s, threshold: 20, weights: {low: 3, medium: 8, high: 15}, detections: {steps: 9}, levels: {critical: 40}}
+model: {timespan: 30s, threshold: 20, weights: {low: 3, medium: 8, high: 15}, detections: {steps: 9}, levels: {critical: 40}, half-life: 20s, suppress: 15s}
 ";
 
 fn rules(parts: &[&str]) -> Arc<RuleSet> {

@@ -109,8 +109,9 @@ impl Detector {
             (state, found, events.len())
         });
         let (state, found, count) = work.await?;
-        let Evicted { keys, hits, values, kin, storylines } = state.engine.counters().evicted;
-        set(&self.metrics.evicted_keys, keys + hits + values + kin);
+        let Evicted { keys, hits, values, kin, storylines, fleet } =
+            state.engine.counters().evicted;
+        set(&self.metrics.evicted_keys, keys + hits + values + kin + fleet);
         set(&self.metrics.evicted_storylines, storylines);
         self.state = Some(state);
         add(&self.metrics.detected, count);

@@ -341,10 +341,10 @@ impl Running {
     /// Counts what this thread's tables let go; all of the sensor's.
     fn evictions(&self) -> Evictions {
         let shared = &self.parts.shared;
-        let Evicted { keys, hits, values, kin, storylines } =
+        let Evicted { keys, hits, values, kin, storylines, fleet } =
             self.dropped + self.engine.counters().evicted;
         set(&shared.counters.storylines, self.parts.live.evicted());
-        set(&shared.counters.detection_keys, keys + hits + values + kin);
+        set(&shared.counters.detection_keys, keys + hits + values + kin + fleet);
         set(&shared.counters.detection_storylines, storylines);
         shared.evictions()
     }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use super::{Names, Restored, ids};
 use crate::correlate::{Correlator, Key};
 use crate::engine::Engine;
+use crate::fleet::Fleet;
 use crate::kin::Kin;
 use crate::ruleset::RuleSet;
-use crate::weigh::{Storyline, Weigher};
+use crate::weigh::{Like, Raised, Storyline, Suppressed, Weigher};
 
 impl Engine {
     /// Takes over what an engine with the rules `old` held.
     pub(crate) fn inherit(
         &mut self,
         old: &RuleSet,
-        correlator: Correlator,
-        kin: Kin,
+        (correlator, kin): (Correlator, Kin),
+        fleet: Fleet,
         weigher: Weigher,
     ) -> Restored {
         let rules = Arc::clone(self.rules());
@@ -27,6 +28,7 @@ impl Engine {
         let mut restored = Restored::default();
         self.correlator = correlated(&names, correlator, &mut restored);
         self.weigher = weighed(&names, weigher, &mut restored);
+        self.fleet = moved_fleet(&names, fleet, &mut restored);
         let processes = kin.entries().len() as u64;
         if rules.asks_kinship {
             self.kin = kin;
@@ -71,13 +73,17 @@ fn correlated(names: &Names<'_>, old: Correlator, restored: &mut Restored) -> Co
 fn weighed(names: &Names<'_>, old: Weigher, restored: &mut Restored) -> Weigher {
     let model = |model: usize| names.models.get(model).copied().flatten();
     let mut weigher = Weigher { evicted: old.evicted, ..Weigher::default() };
+    let Suppressed { raised, count, evicted } = old.suppressed;
+    let moved =
+        |(like, raised): (Like, Raised)| Some(((like.0, like.1, model(like.2)?, like.3), raised));
+    let raised = raised.into_iter().filter_map(moved).collect();
+    weigher.suppressed = Suppressed { raised, count, evicted };
     for (key, storyline) in old.storylines {
         let mut moved = Storyline { newest: storyline.newest, ..Storyline::default() };
-        for (number, revision) in storyline.revisions {
-            if let Some(number) = model(number) {
-                moved.revisions.insert(number, revision);
-            }
-        }
+        let numbered = |(number, value)| Some((model(number)?, value));
+        moved.revisions = storyline.revisions.into_iter().filter_map(numbered).collect();
+        moved.stands_for = storyline.stands_for.into_iter().filter_map(numbered).collect();
+        moved.suppressed = storyline.suppressed.into_iter().filter_map(model).collect();
         for mut held in storyline.held {
             let Some(detection) = names.detections.get(held.detection).copied().flatten() else {
                 restored.dropped += 1;
@@ -95,4 +101,20 @@ fn weighed(names: &Names<'_>, old: Weigher, restored: &mut Restored) -> Weigher 
         weigher.storylines.insert(key, moved);
     }
     weigher
+}
+
+fn moved_fleet(names: &Names<'_>, old: Fleet, restored: &mut Restored) -> Fleet {
+    let mut fleet = Fleet::default();
+    (fleet.hosts, fleet.evicted) = (old.hosts, old.evicted);
+    for ((tenant, detection), hosts) in old.shown {
+        match names.detections.get(detection).copied().flatten() {
+            Some(detection) => {
+                restored.taken += hosts.len() as u64;
+                fleet.pairs += hosts.len();
+                fleet.shown.insert((tenant, detection), hosts);
+            }
+            None => restored.dropped += hosts.len() as u64,
+        }
+    }
+    fleet
 }

@@ -1,6 +1,6 @@
 //! The part of a checkpoint that models have: storylines with their highlights.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use metsuke_event::finding::{Highlight, Level, Matched};
 use metsuke_event::{EndpointId, TenantId};
@@ -8,7 +8,7 @@ use metsuke_event::{EndpointId, TenantId};
 use super::{Names, Restored, read_event, read_time, write_event, write_time};
 use crate::bounds;
 use crate::codec::{Damaged, Reader, Writer};
-use crate::weigh::{Held, Storyline, Weigher};
+use crate::weigh::{Held, Like, Raised, Storyline, Suppressed, Weigher};
 
 /// Levels by their number.
 const LEVELS: [Level; 5] =
@@ -28,10 +28,30 @@ pub(super) fn write(out: &mut Writer, weigher: &Weigher) {
             out.count(*model);
             out.number(u128::from(*revision));
         }
+        out.count(storyline.stands_for.len());
+        for (model, more) in &storyline.stands_for {
+            out.count(*model);
+            out.number(u128::from(*more));
+        }
+        out.count(storyline.suppressed.len());
+        for model in &storyline.suppressed {
+            out.count(*model);
+        }
         out.count(storyline.held.len());
         for held in &storyline.held {
             write_held(out, held);
         }
+    }
+    let mut sorted: Vec<_> = weigher.suppressed.raised.iter().collect();
+    sorted.sort_by_key(|(like, _)| *like);
+    out.count(sorted.len());
+    for ((tenant, endpoint, model, digest), raised) in sorted {
+        out.number(u128::from(tenant.0));
+        out.number(endpoint.as_u128());
+        out.count(*model);
+        out.number(u128::from(*digest));
+        write_time(out, raised.time);
+        out.text(&raised.storyline);
     }
 }
 
@@ -69,13 +89,11 @@ pub(super) fn read(
         let tenant = TenantId(input.number()?);
         let key = (tenant, EndpointId::from_u128(input.number()?), input.text()?);
         let newest = read_time(input)?;
-        let mut revisions = BTreeMap::new();
+        let revisions = read_models(input, names)?;
+        let stands_for = read_models(input, names)?;
+        let mut suppressed = BTreeSet::new();
         for _ in 0..input.count(names.models.len())? {
-            let model = *names.models.get(input.number::<usize>()?).ok_or(Damaged)?;
-            let revision = input.number()?;
-            if let Some(model) = model {
-                revisions.insert(model, revision);
-            }
+            suppressed.extend(*names.models.get(input.number::<usize>()?).ok_or(Damaged)?);
         }
         let mut held = Vec::new();
         for _ in 0..input.count(bounds::HIGHLIGHTS)? {
@@ -85,9 +103,39 @@ pub(super) fn read(
             }
         }
         restored.taken += held.len() as u64;
-        storylines.insert(key, Storyline { held, revisions, newest });
+        let storyline = Storyline { held, revisions, stands_for, suppressed, newest };
+        storylines.insert(key, storyline);
     }
-    Ok(Weigher { storylines, ..Weigher::default() })
+    let raised = read_raised(input, names)?;
+    let suppressed = Suppressed { raised, ..Suppressed::default() };
+    Ok(Weigher { storylines, suppressed, ..Weigher::default() })
+}
+
+/// Numbers of models; those of models that are gone are left.
+fn read_models(input: &mut Reader<'_>, names: &Names<'_>) -> Result<BTreeMap<usize, u32>, Damaged> {
+    let mut found = BTreeMap::new();
+    for _ in 0..input.count(names.models.len())? {
+        let model = *names.models.get(input.number::<usize>()?).ok_or(Damaged)?;
+        let number = input.number()?;
+        found.extend(model.map(|model| (model, number)));
+    }
+    Ok(found)
+}
+
+fn read_raised(
+    input: &mut Reader<'_>,
+    names: &Names<'_>,
+) -> Result<HashMap<Like, Raised>, Damaged> {
+    let mut found = HashMap::new();
+    for _ in 0..input.count(bounds::RAISED)? {
+        let (tenant, endpoint) = (TenantId(input.number()?), input.number()?);
+        let model = *names.models.get(input.number::<usize>()?).ok_or(Damaged)?;
+        let digest = input.number()?;
+        let raised = Raised { time: read_time(input)?, storyline: input.text()? };
+        let like = model.map(|model| (tenant, EndpointId::from_u128(endpoint), model, digest));
+        found.extend(like.map(|like| (like, raised)));
+    }
+    Ok(found)
 }
 
 /// One highlight; nothing when its detection is gone.

@@ -1,7 +1,7 @@
 //! Where the overlay takes effect: hits marked or left out, detections that are off, what models
 //! are not given, and the change of overlay or content while an engine runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use metsuke_event::finding::{Alert, Highlight};
@@ -11,7 +11,7 @@ use super::{Engine, Strike};
 use crate::checkpoint::Restored;
 use crate::overlay::{Laid, Overlay, Tuned};
 use crate::ruleset::RuleSet;
-use crate::weigh::Found;
+use crate::weigh::{Factor, Factors, Found, Said};
 
 impl Engine {
     /// Lays `overlay` over the content, from the next activity on; what is held stays. Numbers of
@@ -33,7 +33,8 @@ impl Engine {
     #[must_use]
     pub fn with_rules(self, rules: Arc<RuleSet>) -> (Self, Restored) {
         let mut engine = Self::new(rules);
-        let restored = engine.inherit(&self.rules, self.correlator, self.kin, self.weigher);
+        let restored =
+            engine.inherit(&self.rules, (self.correlator, self.kin), self.fleet, self.weigher);
         engine.counters = self.counters;
         let overlay = Arc::clone(self.laid.overlay());
         engine.laid = Laid::over(&engine.rules, overlay);
@@ -104,8 +105,27 @@ impl Engine {
                 },
             });
         }
-        let tuned = self.models_tuned(event.id.endpoint);
-        self.weigher.take(&self.rules, found, &tuned)
+        let (tenant, endpoint) = (event.id.tenant, event.id.endpoint);
+        let tuned = self.models_tuned(endpoint);
+        let Self { rules, laid, fleet, weigher, .. } = self;
+        if !rules.weighings.is_empty() {
+            for one in &found {
+                fleet.learn((tenant, endpoint), one.detection, one.highlight.time);
+            }
+        }
+        let factors = &mut |detections: &BTreeSet<usize>| Factors {
+            judged: detections.iter().filter_map(|one| Some((*one, laid.judged(*one)?))).collect(),
+            reach: detections
+                .iter()
+                .filter_map(|one| {
+                    let (by, hosts, of) = fleet.weight(tenant, *one, event.time)?;
+                    let why = format!("{hosts} of {of} hosts have long shown it");
+                    Some((*one, Factor { by, why }))
+                })
+                .collect(),
+            importance: laid.importance(endpoint),
+        };
+        weigher.take(rules, found, &mut Said { tuned: &tuned, factors })
     }
 
     /// Per model what is tuned on `endpoint`; nothing when nothing is.

@@ -7,8 +7,10 @@ use metsuke_event::finding::Level;
 use metsuke_event::{EndpointId, Event, field};
 
 use super::{Closeness, Compiled, Overlay, compiled};
+use crate::bounds;
 use crate::matcher::{Matcher, Wanted};
 use crate::ruleset::{Names, RuleSet};
+use crate::weigh::Factor;
 
 /// Categories in which a field's name can mean something of its own.
 static CATEGORIES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -37,6 +39,8 @@ pub(crate) struct Laid {
     numbers: HashMap<(usize, Option<&'static str>), usize>,
     /// By detection its tunings.
     tunings: HashMap<usize, Vec<usize>>,
+    /// By detection what past findings multiply its points by.
+    judged: HashMap<usize, Factor>,
     /// Filters and rules.
     hits: usize,
     matcher: Matcher,
@@ -55,6 +59,11 @@ impl Laid {
         for (number, tuning) in overlay.tunings.iter().enumerate() {
             if let Some(detection) = ids.get(tuning.detection.as_str()) {
                 laid.tunings.entry(*detection).or_default().push(number);
+            }
+        }
+        for (id, judged) in &overlay.findings {
+            if let (Some(detection), Some(factor)) = (ids.get(id.as_str()), judged.factor()) {
+                laid.judged.insert(*detection, factor);
             }
         }
         let categories: HashSet<Option<&'static str>> = rules
@@ -128,6 +137,19 @@ impl Laid {
             }
         }
         tuned
+    }
+
+    /// What past findings multiply the points of `detection` by.
+    pub(crate) fn judged(&self, detection: usize) -> Option<Factor> {
+        self.judged.get(&detection).cloned()
+    }
+
+    /// What `endpoint` is worth, when that is not 1.
+    pub(crate) fn importance(&self, endpoint: EndpointId) -> Option<Factor> {
+        let (least, most) = bounds::IMPORTANCE;
+        let by = self.overlay.importance.get(&endpoint)?.clamp(least, most);
+        let why = || "importance of the host".to_owned();
+        (by.is_finite() && by.total_cmp(&1.0).is_ne()).then(|| Factor { by, why: why() })
     }
 
     /// The exception that hides a hit of `detection` on `event`, as filter number `filter` of

@@ -16,6 +16,9 @@
 //!       tactics: [credential-access]
 //!   in-order: required                 # their first hits come in this order
 //!   levels: {critical: 85}             # level of the alert from so many points on
+//!   half-life: 6h                      # points halve in this time; they stay when left out
+//!   reach: ignored                     # what is common in the fleet counts in full
+//!   suppress: 24h                      # an alert stands for others like it on its host
 //! ```
 
 use metsuke_event::finding::Level;
@@ -43,6 +46,16 @@ pub(crate) struct Model {
     pub(crate) in_order: Order,
     /// Levels from so many points on, in rising order.
     pub(crate) levels: Vec<(f64, Level)>,
+    pub(crate) half_life_nanos: Option<i64>,
+    pub(crate) reach: Reach,
+    pub(crate) suppress_nanos: Option<i64>,
+}
+
+/// Whether what is common in the fleet counts less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Weighed,
+    Ignored,
 }
 
 /// Whether the required hits have to come in the order they are listed.
@@ -112,6 +125,9 @@ pub(crate) fn parse(node: &Node) -> Result<Model, Refusal> {
         require: Vec::new(),
         in_order: Order::Any,
         levels: Vec::new(),
+        half_life_nanos: None,
+        reach: Reach::Weighed,
+        suppress_nanos: None,
     };
     for (key, value) in model.entries() {
         found.read(key, value).map_err(|reason| value.refuse_key(reason, 0))?;
@@ -128,7 +144,7 @@ pub(crate) fn parse(node: &Node) -> Result<Model, Refusal> {
 impl Model {
     fn read(&mut self, key: &str, value: &Node) -> Result<(), Reason> {
         match key {
-            "timespan" => self.timespan_nanos = header::duration(value.text().unwrap_or(""))?,
+            "timespan" => self.timespan_nanos = duration(value)?,
             "threshold" => self.threshold = number(key, value)?,
             "weights" => {
                 for (name, points) in value.mapping(key)? {
@@ -152,10 +168,26 @@ impl Model {
                 }
                 self.levels.sort_by(|left, right| left.0.total_cmp(&right.0));
             }
+            "half-life" => self.half_life_nanos = Some(duration(value)?),
+            "suppress" => self.suppress_nanos = Some(duration(value)?),
+            "reach" => {
+                self.reach = match value.text() {
+                    Some("weighed") => Reach::Weighed,
+                    Some("ignored") => Reach::Ignored,
+                    _ => {
+                        let expected = "weighed or ignored";
+                        return Err(Reason::WrongType { field: cut(key), expected });
+                    }
+                }
+            }
             other => return Err(Reason::UnknownKey(format!("model.{}", cut(other)))),
         }
         Ok(())
     }
+}
+
+fn duration(value: &Node) -> Result<i64, Reason> {
+    header::duration(value.text().unwrap_or_default())
 }
 
 fn order(value: &Node) -> Result<Order, Reason> {

@@ -1,13 +1,15 @@
 //! A compiled model: which hits it counts, and what score they come to, in parts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use metsuke_event::Timestamp;
 use metsuke_event::finding::{DetectionRef, Highlight, Layer, Level, ScorePart};
 
 use super::Held;
+use super::factor::{Factor, Factors, Reckoning, rounded};
 use crate::ruleset::{Meta, RuleSet};
-use crate::sigma::model::{self, Breadth, Order};
+use crate::sigma::model::{self, Breadth, Order, Reach};
 
 /// The highest score: certainty is for people.
 const HIGHEST: f64 = 99.0;
@@ -28,6 +30,12 @@ pub(crate) struct Model {
     meets: Vec<Vec<(usize, Level)>>,
     in_order: Order,
     levels: Vec<(f64, Level)>,
+    /// Nanoseconds in which points halve.
+    half_life_nanos: Option<i64>,
+    /// Whether what is common in the fleet counts less.
+    reach: Reach,
+    /// Nanoseconds for which an alert stands for others like it.
+    pub(super) suppress_nanos: Option<i64>,
 }
 
 /// How a detection is counted.
@@ -71,6 +79,9 @@ impl Model {
             meets,
             in_order: written.in_order,
             levels: written.levels.clone(),
+            half_life_nanos: written.half_life_nanos,
+            reach: written.reach,
+            suppress_nanos: written.suppress_nanos,
         }
     }
 
@@ -178,53 +189,85 @@ impl Model {
         true
     }
 
-    /// What the score is made of.
-    pub(super) fn parts(&self, rules: &RuleSet, counted: &[&Held]) -> Vec<ScorePart> {
-        let mut seen: BTreeMap<usize, (u32, Level)> = BTreeMap::new();
+    /// What the score is made of: each detection's points times what is known of it, of the host
+    /// and of how long ago, by `now`, it struck.
+    pub(super) fn parts(
+        &self,
+        rules: &RuleSet,
+        counted: &[&Held],
+        (now, factors): (Timestamp, &Factors),
+    ) -> Vec<ScorePart> {
+        let mut seen: BTreeMap<usize, Struck> = BTreeMap::new();
         let mut tactics = BTreeSet::new();
         for held in counted {
             let level = held.highlight.detection.level;
-            let (count, highest) = seen.entry(held.detection).or_default();
-            *count += held.highlight.count;
-            *highest = level.max(*highest);
+            let struck = seen.entry(held.detection).or_default();
+            struck.count += held.highlight.count;
+            struck.level = level.max(struck.level);
+            struck.last = struck.last.max(Some(held.newest));
             if self.points_of(held.detection, level).is_some_and(|(points, _)| points > 0.0) {
                 tactics.extend(held.highlight.detection.tactics.iter());
             }
         }
-        let part = |(detection, (count, level)): (usize, (u32, Level))| {
-            let (points, why) = self.points_of(detection, level)?;
+        let part = |(detection, struck): (usize, Struck)| {
+            let (points, why) = self.points_of(detection, struck.level)?;
+            let reach = factors.reach.get(&detection).filter(|_| self.reach == Reach::Weighed);
+            let age = struck.last.map_or(0, |last| now.nanos_since(last));
+            let reckoned = Reckoning { points, why }
+                .times(factors.judged.get(&detection))
+                .times(reach)
+                .times(factors.importance.as_ref())
+                .times(self.decay(age).as_ref());
             let meta = rules.hit_meta(detection);
-            let times = if count > 1 { format!("; struck {count} times") } else { String::new() };
+            let times = match struck.count {
+                0 | 1 => String::new(),
+                count => format!("; struck {count} times"),
+            };
             (points > 0.0).then(|| ScorePart {
                 label: meta.detection.title.clone(),
                 detection: Some(meta.detection.id.clone()),
-                points,
-                why: format!("{why}{times}"),
+                points: rounded(reckoned.points),
+                why: format!("{}{times}", reckoned.why),
             })
         };
         let mut parts: Vec<ScorePart> = seen.into_iter().filter_map(part).collect();
         parts.sort_by(|left, right| {
             right.points.total_cmp(&left.points).then_with(|| left.label.cmp(&right.label))
         });
-        if let Some(breadth) = self.breadth
-            && tactics.len() >= breadth.from
-        {
-            let many = u32::try_from(tactics.len() + 1 - breadth.from.max(1)).unwrap_or(u32::MAX);
-            let names: Vec<&str> = tactics.iter().map(|tactic| tactic.as_str()).collect();
-            parts.push(ScorePart {
-                label: format!("{} tactics on one storyline", tactics.len()),
-                detection: None,
-                points: (f64::from(many) * breadth.points).min(breadth.limit),
-                why: format!(
-                    "{} for each tactic from number {} on, at most {}: {}",
-                    breadth.points,
-                    breadth.from,
-                    breadth.limit,
-                    names.join(", ")
-                ),
-            });
-        }
+        parts.extend(self.breadth_part(&tactics, factors));
         parts
+    }
+
+    /// The points for many tactics.
+    fn breadth_part(&self, tactics: &BTreeSet<&String>, factors: &Factors) -> Option<ScorePart> {
+        let breadth = self.breadth.filter(|breadth| tactics.len() >= breadth.from)?;
+        let many = u32::try_from(tactics.len() + 1 - breadth.from.max(1)).unwrap_or(u32::MAX);
+        let names: Vec<&str> = tactics.iter().map(|tactic| tactic.as_str()).collect();
+        let points = (f64::from(many) * breadth.points).min(breadth.limit);
+        let why = format!(
+            "{} for each tactic from number {} on, at most {}: {}",
+            breadth.points,
+            breadth.from,
+            breadth.limit,
+            names.join(", ")
+        );
+        let reckoned = Reckoning { points, why }.times(factors.importance.as_ref());
+        Some(ScorePart {
+            label: format!("{} tactics on one storyline", tactics.len()),
+            detection: None,
+            points: rounded(reckoned.points),
+            why: reckoned.why,
+        })
+    }
+
+    /// What is left of points after so many nanoseconds.
+    fn decay(&self, age_nanos: i64) -> Option<Factor> {
+        let half = self.half_life_nanos?;
+        let minutes = |nanos: i64| Duration::from_nanos(nanos.max(0).unsigned_abs()).as_secs() / 60;
+        let lives = Duration::from_nanos(age_nanos.max(0).unsigned_abs())
+            .div_duration_f64(Duration::from_nanos(half.unsigned_abs()));
+        let why = format!("{} min ago, half in {} min", minutes(age_nanos), minutes(half));
+        (minutes(age_nanos) > 0).then(|| Factor { by: (-lives).exp2(), why })
     }
 
     /// The model's identity with the techniques and tactics of what it was raised on, and the
@@ -251,6 +294,25 @@ impl Model {
             techniques: gather(|detection| &detection.techniques),
             tactics: gather(|detection| &detection.tactics),
         }
+    }
+}
+
+/// Hits of one detection.
+#[derive(Debug, Default)]
+struct Struck {
+    count: u32,
+    level: Level,
+    last: Option<Timestamp>,
+}
+
+/// The part, without points, that tells of other storylines.
+pub(super) fn stands_for(more: u32) -> ScorePart {
+    let s = if more == 1 { "" } else { "s" };
+    ScorePart {
+        label: format!("{more} more storyline{s} like this on the host"),
+        detection: None,
+        points: 0.0,
+        why: "the model alerts once for the same detections, then counts".to_owned(),
     }
 }
 
