@@ -31,6 +31,7 @@ async function views(page) {
   const list = [
     ['overview', '/', '.tiles'],
     ['workbench', '/alerts', '.workbench .facet, .workbench .blank'],
+    ['incidents', '/alerts?view=incidents', 'tr[data-incident], .blank p'],
     ['endpoints', '/endpoints', '.table, .blank p'],
     ['search', '/search', '.picture'],
     ['search-narrowed', '/search?q=class:process.exec&range=7d', '.picture'],
@@ -47,6 +48,7 @@ async function views(page) {
   ];
   if (alert) {
     list.push(
+      ['incident', `/alerts?view=incidents&open=${alert}`, '.together li'],
       ['alert', `/alerts/${alert}`, '.outline__row'],
       ['alert-graph', `/alerts/${alert}?view=graph`, '.gnode'],
       ['alert-timeline', `/alerts/${alert}?view=timeline&side=page`, '.timeline__row'],

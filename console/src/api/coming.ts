@@ -1,6 +1,6 @@
-// Shapes of the server's answers about detections, exceptions, indicators and incidents, written by
+// Shapes of the server's answers about detections, exceptions and indicators, written by
 // hand after the agreed contract. Each goes away when schema.d.ts has it (then types.ts names it).
-import type { AlertSummary, Level, TechniqueHit } from './types';
+import type { Level, TechniqueHit } from './types';
 
 export type Layer = 'filter' | 'rule' | 'model';
 export type Origin = 'shipped' | 'own' | 'imported';
@@ -235,32 +235,4 @@ export interface IndicatorSource {
   active: number;
   sightings: number;
   last_import?: string | null;
-}
-
-export interface Join {
-  kind: 'storyline' | 'process' | 'user' | 'hash' | 'address' | 'domain' | 'host-time';
-  value: string;
-  /** The two alerts it joins. */
-  alerts: [string, string];
-}
-
-export interface Incident {
-  id: string;
-  title: string;
-  score: number;
-  level: Level;
-  status: AlertSummary['status'];
-  alerts: number;
-  hosts: string[];
-  users: string[];
-  tactics: string[];
-  first: string;
-  last: string;
-  updated: string;
-  why: Join[];
-}
-
-export interface IncidentDetail extends Incident {
-  items: AlertSummary[];
-  history: { time: string; actor: string; what: string }[];
 }

@@ -3,10 +3,10 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { call } from './client';
 import type { Problem, Query } from './client';
-import type { Incident, IncidentDetail } from './coming';
-import { orOff, useGet } from './hooks';
+import { orOff, useGet, usePages } from './hooks';
+import type { IncidentDetail, IncidentPage } from './types';
 
-export const useIncidents = (query: Query) => useGet<{ items: Incident[] }>('/incidents', query);
+export const useIncidents = (query: Query) => usePages<IncidentPage>('/incidents', query);
 export const useIncident = (id: string | undefined) =>
   useGet<IncidentDetail>(`/incidents/${id ?? ''}`, {}, orOff(id));
 

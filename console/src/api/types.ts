@@ -51,3 +51,7 @@ export type TechniqueRow = Schemas['Technique'];
 export type TechniqueList = Schemas['TechniqueList'];
 export type TechniqueHit = Schemas['Hit'];
 export type HitPage = Schemas['HitPage'];
+export type Incident = Schemas['Incident'];
+export type IncidentDetail = Schemas['IncidentDetail'];
+export type IncidentPage = Schemas['IncidentPage'];
+export type IncidentReason = Schemas['IncidentReason'];

@@ -19,6 +19,8 @@ import { useFollowing } from '../lib/following';
 import { useKeys } from '../lib/keys';
 import { useUrl } from '../lib/url';
 import type { UrlState } from '../lib/url';
+import { Incidents } from './incidents/Incidents';
+import { ViewSwitch } from './incidents/ViewSwitch';
 
 const FACETS = ['status', 'level', 'host', 'tactic', 'detection'] as const;
 const LIMIT = 100;
@@ -41,6 +43,11 @@ function request(url: UrlState) {
 }
 
 export function WorkbenchPage() {
+  const [url] = useUrl();
+  return <div className="page page--fill">{url['view'] === 'incidents' ? <Incidents /> : <Alerts />}</div>;
+}
+
+function Alerts() {
   const { t } = useTranslation();
   const [url, change] = useUrl();
   const session = useSession();
@@ -51,9 +58,10 @@ export function WorkbenchPage() {
   const items = useMemo(() => answer.data?.pages.flatMap((page) => page.items) ?? [], [answer.data]);
   const total = first?.total;
   return (
-    <div className="page page--fill">
+    <>
       <div className="page__head">
         <h1>{t('alerts/title')}</h1>
+        <ViewSwitch />
         <FindField field={field} value={url['q'] ?? ''} onFind={(q) => change({ q, at: undefined })} />
         <NativeSelect
           aria-label={t('alerts/sort')}
@@ -94,7 +102,7 @@ export function WorkbenchPage() {
           </Ready>
         </section>
       </div>
-    </div>
+    </>
   );
 }
 

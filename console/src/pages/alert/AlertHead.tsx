@@ -57,6 +57,7 @@ export function AlertHead({ alert, onTerminate }: { alert: AlertDetail; onTermin
             <Link key={tactic} className="chip" to="/alerts" search={{ tactic } as never}>{t([`tactic/${tactic}`, tactic])}</Link>
           ))}
         </span>
+        {alert.incident && <Link to="/alerts" search={{ view: 'incidents', open: alert.incident } as never}>{t('incidents/one')}</Link>}
         <span>{t('alert/revision', { revision: alert.revision })}</span>
       </div>
     </header>
