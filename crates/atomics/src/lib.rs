@@ -4,4 +4,5 @@
 //! Leaves the atomics themselves to `main.rs`.
 
 pub mod actions;
+pub mod group;
 pub mod watch;

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use metsuke_atomics::group::Group;
 
 use crate::document::Atomic;
 
@@ -43,8 +44,8 @@ pub(crate) enum Ending {
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
+    group: Group,
     work: tempfile::TempDir,
-    group: PathBuf,
 }
 
 impl Room {
@@ -54,9 +55,8 @@ impl Room {
         for folder in ["room", "room/truth", "mnt", "atomics"] {
             fs::create_dir(work.path().join(folder))?;
         }
-        let group = parent.join(format!("t{number}"));
-        fs::create_dir(&group).context("cannot make a control group")?;
-        let room = Self { work, group };
+        let group = Group::new(parent.join(format!("t{number}")))?;
+        let room = Self { group, work };
         room.write("room.sh", include_str!("room.sh"))?;
         room.write("inner.sh", include_str!("inner.sh"))?;
         room.write("command", &atomic.command)?;
@@ -89,13 +89,13 @@ impl Room {
 
     /// The control group's folder.
     pub(crate) fn group(&self) -> &Path {
-        &self.group
+        self.group.path()
     }
 
     /// Runs `atomic` over `base`.
     pub(crate) fn run(&self, base: &Path, folder: &Path, atomic: &Atomic) -> Result<Ending> {
         copy_files(folder, &self.work.path().join("atomics"))?;
-        let join = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.group.display());
+        let join = format!("echo $$ > {} && exec \"$@\"", self.group.processes().display());
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &join, "room", "unshare", "--mount", "--pid", "--fork"]);
         command.args(["--kill-child=KILL", "/bin/sh"]).arg(self.file("room.sh"));
@@ -114,7 +114,7 @@ impl Room {
             }
             std::thread::sleep(LOOK);
         }
-        self.end_processes();
+        self.group.end_processes();
         Ok(self.ending(atomic))
     }
 
@@ -143,28 +143,6 @@ impl Room {
             // timeout's own: it ended the test, or had to kill it.
             Some(124 | 137) | None => Ending::CutOff,
             Some(code) => Ending::Ran(code),
-        }
-    }
-
-    /// Ends what is left of the room's processes, by their pids, all in our own control group.
-    fn end_processes(&self) {
-        let kill = self.group.join("cgroup.kill");
-        if fs::write(&kill, "1").is_ok() {
-            return;
-        }
-        let pids = fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default();
-        for pid in pids.lines() {
-            let _ = Command::new("kill").args(["-KILL", pid]).status();
-        }
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.end_processes();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while fs::remove_dir(&self.group).is_err() && Instant::now() < deadline {
-            std::thread::sleep(LOOK);
         }
     }
 }

@@ -3,7 +3,7 @@
 set -eu
 work=$1
 mount --make-rprivate /
-mount -t tmpfs -o size=256m,mode=755 room "$work/mnt"
+mount -t tmpfs -o size="$(cat "$work/room/space")m",mode=755 room "$work/mnt"
 upper=$work/mnt/upper root=$work/mnt/root
 mkdir -p "$upper/var" "$work/mnt/work" "$root"
 # Of this machine only its programs and configuration: everything else is covered.

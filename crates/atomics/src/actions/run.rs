@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use metsuke_detect::{Engine, RuleSet};
-use metsuke_event::Event;
 use metsuke_event::finding::Layer;
+use metsuke_event::{Event, Kind};
 
-use super::room::Room;
+use super::room::{Room, Script};
 use super::{Deed, Detection};
 use crate::watch::Watch;
 
@@ -20,6 +20,13 @@ const PAUSES: [u64; 3] = [0, 1, 5];
 /// How long what is summed up or read later (writes at close, files of the system) may take to be
 /// told after an action's end. Only a detection that did not strike waits this long.
 const LATE: Duration = Duration::from_secs(6);
+/// Seconds that an action may take, and MiB of memory for what it writes.
+const SECONDS: u64 = 30;
+const SPACE: u64 = 256;
+/// What an action calls when days are to have passed (`days_pass` of `kit.sh`), before their number.
+const DAYS_PASS: &str = "metsuke-days-pass ";
+/// A day in nanoseconds.
+const DAY_NANOS: i64 = 86_400_000_000_000;
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -32,6 +39,8 @@ pub struct Outcome {
     pub name: String,
     /// The class of the activity on which it struck; `None` when it did not strike.
     pub struck: Option<&'static str>,
+    /// How often it was done: more than once when it did not strike at first.
+    pub tries: usize,
     /// What went wrong in the action, where something did.
     pub trouble: Option<String>,
     /// Titles of whatever else struck.
@@ -64,15 +73,21 @@ pub fn run(
     let mut report = Report::default();
     for (number, detection) in detections.iter().enumerate() {
         let Deed::Action(action) = &detection.deed else { continue };
-        let mut outcome = attempt(watch, rules, detection, (&format!("a{number}"), action, 0))?;
-        for pause in PAUSES.into_iter().skip(1) {
-            if outcome.struck.is_none() {
-                let group = format!("a{number}-{pause}");
-                outcome = attempt(watch, rules, detection, (&group, action, pause))?;
+        let mut done = None;
+        for (tries, pause) in (1..).zip(PAUSES) {
+            let group = format!("a{number}-{pause}");
+            let mut outcome = attempt(watch, rules, detection, (&group, action, pause))?;
+            outcome.tries = tries;
+            let struck = outcome.struck.is_some();
+            done = Some(outcome);
+            if struck {
+                break;
             }
         }
-        tell(&outcome);
-        report.outcomes.push(outcome);
+        if let Some(outcome) = done {
+            tell(&outcome);
+            report.outcomes.push(outcome);
+        }
     }
     report.lost = watch.lost();
     Ok(report)
@@ -85,8 +100,9 @@ fn attempt(
     detection: &Detection,
     (group, action, pause): (&str, &str, u64),
 ) -> Result<Outcome> {
-    let room = Room::new(&watch.group().join(group), action, pause)?;
-    let trouble = room.act()?;
+    let script = Script { text: action, pause, seconds: SECONDS, space: SPACE };
+    let room = Room::new(&watch.group().join(group), script)?;
+    let trouble = room.act(|| ())?;
     let mut told = watch.of(room.group())?;
     let mut outcome = judge(rules, detection, &told);
     let deadline = Instant::now() + LATE;
@@ -108,16 +124,22 @@ fn judge(rules: &Arc<RuleSet>, detection: &Detection, told: &[Event]) -> Outcome
         layer: detection.layer,
         name: detection.name.clone(),
         struck: None,
+        tries: 0,
         trouble: None,
         others: BTreeSet::new(),
         sample: Vec::new(),
         told: Vec::new(),
     };
     let mut engine = Engine::new(Arc::clone(rules));
+    let mut later = 0_i64;
     for (number, event) in (1..).zip(told) {
         // The probe leaves numbering to the sensor; without a number all were the same activity.
         let mut event = event.clone();
         event.id.seq = number;
+        if event.activity.kind() == Kind::ProcessExec {
+            later = later.saturating_add(days(&event).saturating_mul(DAY_NANOS));
+        }
+        event.time = event.time.plus_nanos(later);
         let findings = engine.observe(&event);
         let alerts = findings.alerts.iter().map(|alert| &alert.detection);
         let struck: Vec<_> = findings.hits.iter().map(|hit| &hit.detection).chain(alerts).collect();
@@ -135,4 +157,10 @@ fn judge(rules: &Arc<RuleSet>, detection: &Detection, told: &[Event]) -> Outcome
         outcome.others.extend(others.map(|one| one.title.clone()));
     }
     outcome
+}
+
+/// How many days pass with `event`.
+fn days(event: &Event) -> i64 {
+    let line = event.process.cmd_line.as_deref().unwrap_or_default();
+    line.split_once(DAYS_PASS).and_then(|(_, days)| days.parse().ok()).unwrap_or(0)
 }

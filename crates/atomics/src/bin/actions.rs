@@ -75,9 +75,11 @@ fn run(args: &Args) -> Result<ExitCode> {
     let silent: Vec<_> =
         report.outcomes.iter().filter(|one| one.struck.is_none()).map(|one| &one.name).collect();
     println!(
-        "{} actions, {} fired their detection; {} records lost; {} documents refused",
+        "{} actions, {} fired their detection ({} not at the first try); {} records lost; {} documents \
+         refused",
         report.outcomes.len(),
         report.outcomes.len() - silent.len(),
+        report.outcomes.iter().filter(|one| one.tries > 1 && one.struck.is_some()).count(),
         report.lost,
         refused.len()
     );
@@ -91,7 +93,9 @@ fn run(args: &Args) -> Result<ExitCode> {
 fn tell(args: &Args, outcome: &Outcome) {
     let struck = outcome.struck.unwrap_or("NOT FIRED");
     let others: Vec<_> = outcome.others.iter().map(String::as_str).collect();
-    println!("{}: {struck}; also: {}", outcome.name, others.join(", "));
+    let tries =
+        if outcome.tries > 1 { format!(" ({} tries)", outcome.tries) } else { String::new() };
+    println!("{}: {struck}{tries}; also: {}", outcome.name, others.join(", "));
     if let Some(trouble) = &outcome.trouble {
         println!("    trouble: {trouble}");
     }
