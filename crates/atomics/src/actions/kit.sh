@@ -76,7 +76,8 @@ if [ "${1:-}" = prepare ]; then
     prepare
     echo 0 >&9
     exec 9>&-
-    exec timeout -k 2 "$(cat /room/seconds)" /bin/bash /room/kit.sh
+    read -r seconds </room/seconds || :
+    exec timeout -k 2 "$seconds" /bin/bash /room/kit.sh
 fi
 read -r pause </room/pause || :
 [ "$pause" = 0 ] || sleep "$pause"

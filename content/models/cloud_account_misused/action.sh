@@ -1,0 +1,11 @@
+# Credentials are asked of the metadata service and read from a file, then the account listed and a token made (harmless programs).
+prepare() {
+    stand_in curl aws
+    mkdir -p /home/ana/.aws && echo '[default]' >/home/ana/.aws/credentials
+}
+act() {
+    curl -s http://169.254.169.254/latest/meta-data/iam/security-credentials/web
+    cat /home/ana/.aws/credentials
+    aws sts get-caller-identity
+    aws iam create-access-key --user-name backup
+}

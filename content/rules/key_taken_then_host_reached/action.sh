@@ -1,0 +1,9 @@
+# cat opens a private key, then ssh (a harmless program) is told to keep no trace.
+prepare() {
+    stand_in ssh
+    mkdir -p /home/ana/.ssh && echo key >/home/ana/.ssh/id_ed25519
+}
+act() {
+    cat /home/ana/.ssh/id_ed25519 >/tmp/k
+    ssh -i /tmp/k -o UserKnownHostsFile=/dev/null root@127.0.0.2 true
+}
