@@ -11,6 +11,7 @@
 mod actions;
 mod atomics;
 mod bench;
+mod benign;
 mod build;
 mod check;
 mod ci;
@@ -24,6 +25,7 @@ mod node;
 mod oracle;
 mod place;
 mod run;
+mod scenarios;
 mod steps;
 mod tables;
 mod tally;
@@ -66,6 +68,10 @@ enum Command {
     Oracle(oracle::Options),
     /// Do the action of every shipped detection and ask whether the detection struck.
     Actions(actions::Options),
+    /// Do ordinary work under the sensor's eyes and ask what the shipped detections say about it.
+    Benign(benign::Options),
+    /// Do the invented intrusions and ask which layer caught what.
+    Scenarios(scenarios::Options),
     /// Run a folder of ATT&CK atomics harmlessly and ask whether the sensor saw what they did.
     Atomics(atomics::Options),
     /// Flood, soak or idle the real product: what is lost, what memory and the wire cost.
@@ -93,6 +99,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::main(&options),
         Command::Oracle(options) => oracle::main(&options),
         Command::Actions(options) => actions::main(&options),
+        Command::Benign(options) => benign::main(&options),
+        Command::Scenarios(options) => scenarios::main(&options),
         Command::Atomics(options) => atomics::main(&options),
         Command::Load(options) => load::main(&options),
         Command::Fuzz(options) => fuzz::main(&options),

@@ -5,14 +5,16 @@
 //! Invariant: a folder has exactly one of the two files.
 
 mod page;
-mod room;
+pub(crate) mod room;
 mod run;
 mod sample;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use metsuke_detect::{Document, Refused, RuleSet, compile};
 use metsuke_event::finding::Layer;
 
 pub use page::page;
@@ -63,6 +65,19 @@ pub fn load(content: &Path) -> Result<Vec<Detection>> {
     }
     found.sort_by(|a, b| (a.layer, &a.name).cmp(&(b.layer, &b.name)));
     Ok(found)
+}
+
+/// The documents below `content` as they stand there now, compiled; and what was refused.
+///
+/// # Errors
+/// As [`load`].
+pub fn rules(content: &Path) -> Result<(Arc<RuleSet>, Vec<Refused>)> {
+    let documents = load(content)?.into_iter().map(|one| {
+        let path = one.folder.join("detection.yml");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        Document { path: path.display().to_string(), text }
+    });
+    Ok(compile(documents))
 }
 
 fn detection(layer: Layer, folder: PathBuf) -> Result<Detection> {

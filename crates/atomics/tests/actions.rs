@@ -6,7 +6,6 @@ use std::path::Path;
 
 use metsuke_atomics::actions::{self, Deed};
 use metsuke_atomics::watch::Watch;
-use metsuke_detect::{Document, compile};
 
 #[test]
 fn every_shipped_detection_is_fired_by_its_action() {
@@ -22,12 +21,7 @@ fn every_shipped_detection_is_fired_by_its_action() {
             Deed::NotFired(reason) => assert!(reason.len() > 20, "{}: {reason}", one.name),
         }
     }
-    let documents = all.iter().map(|one| {
-        let path = one.folder.join("detection.yml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        Document { path: path.display().to_string(), text }
-    });
-    let (rules, refused) = compile(documents);
+    let (rules, refused) = actions::rules(&root.join("content")).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     let watch = match Watch::start() {
         Ok(watch) => watch,

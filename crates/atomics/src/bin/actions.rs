@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use metsuke_atomics::actions::{self, Deed, Outcome};
 use metsuke_atomics::watch::Watch;
-use metsuke_detect::{Document, compile};
 use metsuke_event::ecs;
 
 /// Does the action of every shipped detection and asks whether the detection struck.
@@ -49,12 +48,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     let chosen: Vec<_> =
         all.iter().filter(|one| wanted(&one.name) && matches!(one.deed, Deed::Action(_))).collect();
     ensure!(args.table.is_none() || args.only.is_empty(), "a table needs a run over everything");
-    let documents = all.iter().map(|one| {
-        let path = one.folder.join("detection.yml");
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        Document { path: path.display().to_string(), text }
-    });
-    let (rules, refused) = compile(documents);
+    let (rules, refused) = actions::rules(&args.content)?;
     for one in &refused {
         println!("refused: {one}");
     }
