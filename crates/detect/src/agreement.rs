@@ -16,17 +16,24 @@ mod support;
 use crate::class::Class;
 use crate::matcher::Matcher;
 use crate::plan::Plan;
+use crate::program::Programs;
 use crate::{Document, RuleSet, compile};
 
 /// The class, and a plan that looks at everything.
 type Plans = (Arc<Class>, Plan);
 
-/// A plan that looks at every filter of the class.
+/// A plan that looks at every filter of the class, as it is written.
 fn everything(rules: &RuleSet, sources: &[LogSource<'_>]) -> Plan {
     let wanted = (0..).zip(&rules.compiled).filter(|(_, filter)| {
         sources.iter().any(|source| filter.source.as_log_source().accepts(source))
     });
-    Plan { always: wanted.map(|(index, _)| index).collect(), ..Plan::default() }
+    let filters: Vec<u32> = wanted.map(|(index, _)| index).collect();
+    Plan {
+        always: (0..).zip(&filters).map(|(number, _)| number).collect(),
+        programs: Programs::trees(filters.len()),
+        filters,
+        ..Plan::default()
+    }
 }
 
 fn agree(rules: &RuleSet, plans: &Plans, matcher: &mut Matcher, event: &Event) {

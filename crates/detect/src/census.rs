@@ -7,7 +7,7 @@ use foldhash::HashMap;
 use crate::grams::{self, Seen};
 use crate::matcher::cut;
 use crate::predicate::FieldIx;
-use crate::watch::Watch;
+use crate::watch::{Sought, Watch};
 use crate::witness::{Anchor, Literal};
 
 /// Bytes of one value that a sample keeps: command lines are hardly ever longer.
@@ -68,9 +68,12 @@ impl Samples {
     /// Per literal the part of the activities it is seen in. What was never seen has the rate that
     /// its length lets expect, at most one in as many as were looked at.
     pub(crate) fn rates(&self, literals: &[Literal]) -> Vec<f64> {
-        let mut by_field: BTreeMap<FieldIx, BTreeMap<Literal, Vec<u32>>> = BTreeMap::new();
+        let mut by_field: BTreeMap<FieldIx, BTreeMap<Literal, Sought>> = BTreeMap::new();
         for (index, literal) in (0..).zip(literals) {
-            by_field.entry(literal.field).or_default().insert(literal.clone(), vec![index]);
+            by_field
+                .entry(literal.field)
+                .or_default()
+                .insert(literal.clone(), Sought { wakes: vec![index], tells: None });
         }
         let mut counts = vec![0_u32; literals.len()];
         let mut counted_in = vec![0_u32; literals.len()];
@@ -83,7 +86,7 @@ impl Samples {
             let watch = Watch::build(field, set, &self.grams(field));
             for value in values {
                 value_number += 1;
-                watch.look(value, &mut |woken| {
+                watch.look(value, &mut |woken, _| {
                     for index in woken.iter().map(|index| *index as usize) {
                         counts[index] += u32::from(counted_in[index] != value_number);
                         counted_in[index] = value_number;

@@ -108,10 +108,11 @@ impl Expr {
             Self::Any(parts) => parts.iter().any(|part| part.holds(holds)),
             Self::AtLeast(number, parts) => {
                 let mut left = *number;
-                parts.iter().any(|part| {
-                    left -= usize::from(left > 0 && part.holds(holds));
-                    left == 0
-                })
+                left == 0
+                    || parts.iter().any(|part| {
+                        left -= usize::from(left > 0 && part.holds(holds));
+                        left == 0
+                    })
             }
             Self::Not(inner) => !inner.holds(holds),
         }

@@ -76,10 +76,42 @@ struct Literal {
 /// Few or short literals.
 #[derive(Debug)]
 enum Few {
-    /// Vector instructions find the next place where one begins; all are compared there.
-    Vector { search: packed::Searcher, literals: Vec<(Box<[u8]>, u32)> },
+    /// Vector instructions find the next place where one's rarest gram stands; all are compared
+    /// there.
+    Vector { search: packed::Searcher, literals: Vec<Known> },
     /// More than vector instructions take.
     Automaton { search: Box<AhoCorasick>, numbers: Vec<u32> },
+}
+
+/// A literal that is known by a part of it.
+#[derive(Debug)]
+struct Known {
+    bytes: Box<[u8]>,
+    number: u32,
+    /// Where in it that part stands.
+    offset: usize,
+}
+
+impl Known {
+    /// `text`, known by its rarest gram: beginnings are what literals and values have in common.
+    fn new(text: String, number: u32, seen: &Seen) -> Self {
+        let times = |window: &[u8]| seen.get(&gram::<GRAM>(window)).copied().unwrap_or(0);
+        let windows = text.as_bytes().windows(GRAM).enumerate();
+        let rarest = windows.rev().min_by_key(|(_, window)| times(window));
+        let offset = rarest.map_or(0, |(offset, _)| offset);
+        Self { bytes: text.into_bytes().into(), number, offset }
+    }
+
+    /// The part it is known by.
+    fn part(&self) -> &[u8] {
+        &self.bytes[self.offset..self.bytes.len().min(self.offset + GRAM)]
+    }
+
+    /// Whether it stands in `text`, its part at `place`.
+    fn stands(&self, text: &[u8], place: usize) -> bool {
+        let from = place.checked_sub(self.offset);
+        from.and_then(|from| text.get(from..)).is_some_and(|here| here.starts_with(&self.bytes))
+    }
 }
 
 impl Substrings {
@@ -105,7 +137,7 @@ impl Substrings {
             middle: Grams::build(&middle, seen),
             short: Grams::build(&short, &Seen::default()),
             single: singles,
-            few: Few::build(left),
+            few: Few::build(left, seen),
         }
     }
 
@@ -132,20 +164,21 @@ impl Substrings {
 }
 
 impl Few {
-    fn build(literals: Vec<(String, u32)>) -> Option<Self> {
+    fn build(literals: Vec<(String, u32)>, seen: &Seen) -> Option<Self> {
         if literals.is_empty() {
             return None;
         }
-        let texts = || literals.iter().map(|(text, _)| text);
-        if let Some(search) = packed::Searcher::new(texts()) {
-            let bytes = |(text, number): (String, u32)| (text.into_bytes().into(), number);
-            return Some(Self::Vector {
-                search,
-                literals: literals.into_iter().map(bytes).collect(),
-            });
+        let known = |(text, number)| Known::new(text, number, seen);
+        let literals: Vec<Known> = literals.into_iter().map(known).collect();
+        let mut parts: Vec<&[u8]> = literals.iter().map(Known::part).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        if let Some(search) = packed::Searcher::new(parts) {
+            return Some(Self::Vector { search, literals });
         }
-        let search = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts()).ok()?;
-        let numbers = literals.iter().map(|(_, number)| *number).collect();
+        let texts = literals.iter().map(|literal| &literal.bytes);
+        let search = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts).ok()?;
+        let numbers = literals.iter().map(|literal| literal.number).collect();
         Some(Self::Automaton { search: Box::new(search), numbers })
     }
 
@@ -154,10 +187,9 @@ impl Few {
             Self::Vector { search, literals } => {
                 let mut at = 0;
                 while let Some(found) = search.find_in(text, Span::from(at..text.len())) {
-                    let here = &text.as_bytes()[found.start()..];
-                    for (literal, number) in literals {
-                        if here.starts_with(literal) {
-                            wake(*number);
+                    for literal in literals {
+                        if literal.stands(text.as_bytes(), found.start()) {
+                            wake(literal.number);
                         }
                     }
                     at = found.start() + 1;

@@ -42,9 +42,9 @@ pub(crate) struct Matcher {
     slots: Vec<Slot>,
     /// Per predicate the round it was answered in and the answer.
     answers: Vec<(u32, bool)>,
-    /// Per filter the round it was woken in.
+    /// Per filter of a plan the round it was woken in.
     woken_in: Vec<u32>,
-    woken: Vec<FilterIx>,
+    woken: Vec<u32>,
     /// Lower-cased values: first those of the source's fields, with a zero byte behind each.
     arena: String,
     /// Where those of the source's fields end.
@@ -70,8 +70,11 @@ impl Matcher {
         self.begin(rules, event, if wanted { Wanted::All } else { Wanted::Asked });
         for watch in &plan.watches {
             let Some((start, end)) = self.lowered(rules, event, watch.field) else { continue };
-            let Self { arena, woken_in, woken, round, .. } = self;
-            watch.look(&arena[start as usize..end as usize], &mut |filters| {
+            let Self { arena, answers, woken_in, woken, round, .. } = self;
+            watch.look(&arena[start as usize..end as usize], &mut |filters, tells| {
+                if let Some(predicate) = tells {
+                    answers[predicate.0 as usize] = (*round, true);
+                }
                 for filter in filters {
                     let seen = &mut woken_in[*filter as usize];
                     if *seen != *round {
@@ -84,9 +87,14 @@ impl Matcher {
         let woken = std::mem::take(&mut self.woken);
         let mut matched = Vec::new();
         for index in woken.iter().chain(&plan.always) {
-            let filter = &rules.compiled[*index as usize];
-            if filter.expr.holds(&mut |predicate| self.holds(rules, event, predicate)) {
-                matched.push(*index);
+            let filter = plan.filters[*index as usize];
+            let told = |matcher: &Self, predicate: PredIx| {
+                matcher.answers[predicate.0 as usize] == (matcher.round, true)
+            };
+            let ask = |matcher: &mut Self, predicate| matcher.holds(rules, event, predicate);
+            let tree = &rules.compiled[filter as usize].expr;
+            if plan.programs.holds(*index, self, told, ask, tree) {
+                matched.push(filter);
             }
         }
         matched.sort_unstable();
@@ -312,9 +320,7 @@ impl Matcher {
             Op::Set => field == ANY_TEXT || value_of(self).is_some(),
             Op::Unset => field != ANY_TEXT && value_of(self).is_none(),
             Op::Cased(test) => self.any_value(rules, event, field, &|value| test.matches(value)),
-            Op::Regex(regex, _) => {
-                self.any_value(rules, event, field, &|value| regex.is_match(value))
-            }
+            Op::Regex(regex) => self.any_value(rules, event, field, &|value| regex.is_match(value)),
             Op::Cidr(network, bits) => value_of(self).is_some_and(|value| match value {
                 ValueRef::Ip(address) => in_network(address, *network, *bits),
                 other => other
@@ -373,7 +379,7 @@ fn keyword_value(rules: &RuleSet, event: &Event, predicate: PredIx) -> String {
     let found_in = |text: &str| match &rules.predicates.get(predicate).op {
         Op::Text(test) => test.matches(&lower(text)),
         Op::Cased(test) => test.matches(text),
-        Op::Regex(regex, _) => regex.is_match(text),
+        Op::Regex(regex) => regex.is_match(text),
         _ => true,
     };
     values(event)

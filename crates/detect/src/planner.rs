@@ -13,7 +13,8 @@ use crate::census::{Samples, number};
 use crate::filter::{Expr, Filter};
 use crate::grams::LONG;
 use crate::plan::FilterIx;
-use crate::predicate::{ANY_TEXT, FieldIx, PredIx, Predicates};
+use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, Predicates};
+use crate::program::Known;
 use crate::witness::{self, Anchor, Literal};
 
 /// Nanoseconds to wake a filter and find, mostly, that it does not match.
@@ -28,6 +29,11 @@ const SEARCH_SHORT: (f64, f64) = (25.0, 1.0);
 const UNSEEN: (f64, f64) = (0.5, 80.0);
 /// The same for all text of an activity.
 const UNSEEN_TEXT: (f64, f64) = (1.0, 800.0);
+/// About nanoseconds to ask a predicate, beside what the question itself costs, and to be told.
+const ASK: f64 = 8.0;
+const TOLD: f64 = 2.0;
+/// Of a predicate of which nothing is known, how often it holds where its field is set.
+const GUESSED: f64 = 0.1;
 /// Rounds of choosing anew after the shares changed.
 const ROUNDS: usize = 4;
 /// Places, those with fewest users, for which giving them up is tried: each try weighs all filters.
@@ -45,6 +51,20 @@ pub(crate) struct Planner<'f> {
     looked_at: Vec<(FieldIx, Anchor, bool)>,
     /// Per predicate its sets of literals.
     of_predicate: HashMap<PredIx, Vec<Vec<u32>>>,
+    /// Per predicate the literal that stands where it holds, and nowhere else.
+    exact: HashMap<PredIx, u32>,
+    predicates: &'f Predicates,
+}
+
+/// What was chosen.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// Per filter its witness, or nothing where there is none.
+    pub(crate) witnesses: Vec<Option<Vec<u32>>>,
+    /// Per literal the part of the activities in which it is seen.
+    pub(crate) rates: Vec<f64>,
+    /// Of the class's activities: in which part a field is set.
+    presence: HashMap<FieldIx, f64>,
 }
 
 /// What it costs to have a set of literals as witness.
@@ -76,7 +96,7 @@ impl Prices {
 impl<'f> Planner<'f> {
     pub(crate) fn new(
         filters: impl Iterator<Item = (FilterIx, &'f Filter)>,
-        predicates: &Predicates,
+        predicates: &'f Predicates,
     ) -> Self {
         let mut found = Self {
             filters: filters.map(|(index, filter)| (index, &filter.expr)).collect(),
@@ -84,41 +104,42 @@ impl<'f> Planner<'f> {
             places: Vec::new(),
             looked_at: Vec::new(),
             of_predicate: HashMap::new(),
+            exact: HashMap::new(),
+            predicates,
         };
         let mut numbers: HashMap<Literal, u32> = HashMap::new();
         for (_, expr) in found.filters.clone() {
-            found.gather(expr, predicates, &mut numbers);
+            found.gather(expr, &mut numbers);
         }
         found
     }
 
-    fn gather(
-        &mut self,
-        expr: &Expr,
-        predicates: &Predicates,
-        numbers: &mut HashMap<Literal, u32>,
-    ) {
+    fn gather(&mut self, expr: &Expr, numbers: &mut HashMap<Literal, u32>) {
         match expr {
             Expr::Pred(index, _) => {
                 if self.of_predicate.contains_key(index) {
                     return;
                 }
                 let mut sets = Vec::new();
-                for set in witness::of(*index, predicates) {
-                    sets.push(set.into_iter().map(|one| self.literal(one, numbers)).collect());
+                for set in witness::of(*index, self.predicates) {
+                    sets.push(set.into_iter().map(|one| self.number(one, numbers)).collect());
                 }
                 self.of_predicate.insert(*index, sets);
+                if let Some(literal) = witness::exact(*index, self.predicates) {
+                    let number = self.number(literal, numbers);
+                    self.exact.insert(*index, number);
+                }
             }
             Expr::All(parts) | Expr::Any(parts) | Expr::AtLeast(_, parts) => {
                 for part in parts {
-                    self.gather(part, predicates, numbers);
+                    self.gather(part, numbers);
                 }
             }
-            Expr::Not(_) => {}
+            Expr::Not(inner) => self.gather(inner, numbers),
         }
     }
 
-    fn literal(&mut self, literal: Literal, numbers: &mut HashMap<Literal, u32>) -> u32 {
+    fn number(&mut self, literal: Literal, numbers: &mut HashMap<Literal, u32>) -> u32 {
         if let Some(number) = numbers.get(&literal) {
             return *number;
         }
@@ -146,8 +167,42 @@ impl<'f> Planner<'f> {
         fields
     }
 
-    /// Per filter its witness, or nothing where there is none.
-    pub(crate) fn choose(&self, samples: &Samples) -> Vec<(FilterIx, Option<Vec<&Literal>>)> {
+    /// The filters, in the order of the rule set.
+    pub(crate) fn filters(&self) -> &[(FilterIx, &'f Expr)] {
+        &self.filters
+    }
+
+    /// A literal by its number.
+    pub(crate) fn literal(&self, number: u32) -> &Literal {
+        &self.literals[number as usize]
+    }
+
+    /// Where, and how, a literal is looked for: the number of a bit.
+    pub(crate) fn place(&self, literal: u32) -> u8 {
+        self.places[literal as usize]
+    }
+
+    /// The literal that stands where the predicate holds, and nowhere else.
+    pub(crate) fn literal_of(&self, predicate: PredIx) -> Option<u32> {
+        self.exact.get(&predicate).copied()
+    }
+
+    /// What is known of a predicate for deciding when to ask it.
+    pub(crate) fn known(&self, index: PredIx, choice: &Choice, told: bool) -> Known {
+        let predicate = self.predicates.get(index);
+        let present = choice.presence.get(&predicate.field).copied().unwrap_or(UNSEEN.0);
+        let rate = match (&predicate.op, self.literal_of(index)) {
+            (_, Some(literal)) => choice.rates[literal as usize],
+            (Op::Set, _) => present,
+            (Op::Unset, _) => 1.0 - present,
+            _ => present * GUESSED,
+        };
+        let cost = if told { TOLD } else { f64::from(predicate.cost()) + ASK };
+        Known { rate, cost, told }
+    }
+
+    /// Chooses the witnesses.
+    pub(crate) fn choose(&self, samples: &Samples) -> Choice {
         let fixed: Vec<f64> = self.looked_at.iter().map(|place| looking(*place, samples)).collect();
         let rates = samples.rates(&self.literals);
         let everyone = number(self.filters.len().max(1));
@@ -163,11 +218,11 @@ impl<'f> Planner<'f> {
             best = self.whole(&prices, &fixed);
         }
         self.give_up(&mut prices, &fixed, best);
-        let chosen = |expr: &Expr| {
-            let (_, set) = self.cheapest(expr, &prices, true)?;
-            Some(set.into_iter().map(|index| &self.literals[index as usize]).collect())
-        };
-        self.filters.iter().map(|(index, expr)| (*index, chosen(expr))).collect()
+        let chosen = |expr: &Expr| self.cheapest(expr, &prices, true).map(|(_, set)| set);
+        let witnesses = self.filters.iter().map(|(_, expr)| chosen(expr)).collect();
+        let fields = self.looked_at.iter().map(|(field, ..)| *field);
+        let presence = |field| Some((field, samples.presence(field)?.0));
+        Choice { witnesses, rates: prices.rates, presence: fields.filter_map(presence).collect() }
     }
 
     /// Gives up places, those with fewest users first, while that makes the whole cheaper.

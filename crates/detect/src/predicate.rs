@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use memchr::memmem::Finder;
 use metsuke_event::FieldId;
-use regex::Regex;
 
 use crate::calendar::TimePart;
+use crate::expression::Expression;
 use crate::sigma::pattern::{Part, Pattern};
 
 /// Number of a field among those any detection asks for.
@@ -56,8 +56,7 @@ pub(crate) enum Op {
     Text(Test),
     /// On the value as it is.
     Cased(Test),
-    /// With literals of which one, lower-case, is in every match.
-    Regex(Box<Regex>, Option<Vec<String>>),
+    Regex(Box<Expression>),
     /// Address and number of leading bits.
     Cidr(IpAddr, u8),
     Number(Comparison, f64),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::HashMap;
 
 use crate::grams::{Seen, Substrings};
-use crate::predicate::FieldIx;
+use crate::predicate::{FieldIx, PredIx};
 use crate::witness::{Anchor, Literal};
 
 /// What to look for in one field.
@@ -21,11 +21,22 @@ pub(crate) struct Watch {
     /// Per literal what it wakes: where it begins in `woken`; one more at the end.
     begins: Vec<u32>,
     woken: Vec<u32>,
+    /// Per literal the predicate that it tells.
+    tells: Vec<Option<PredIx>>,
+}
+
+/// What a literal is looked for for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sought {
+    /// What it wakes.
+    pub(crate) wakes: Vec<u32>,
+    /// The predicate that holds exactly when it is seen.
+    pub(crate) tells: Option<PredIx>,
 }
 
 impl Watch {
-    /// A watch of `field` for literals, each with what it wakes.
-    pub(crate) fn build(field: FieldIx, set: BTreeMap<Literal, Vec<u32>>, seen: &Seen) -> Self {
+    /// A watch of `field` for literals, each with what it is looked for for.
+    pub(crate) fn build(field: FieldIx, set: BTreeMap<Literal, Sought>, seen: &Seen) -> Self {
         let mut found = Self {
             field,
             whole: HashMap::default(),
@@ -35,10 +46,12 @@ impl Watch {
             anywhere: Substrings::default(),
             begins: vec![0],
             woken: Vec::new(),
+            tells: Vec::new(),
         };
         let (mut start, mut end, mut anywhere) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (literal, woken)) in (0..).zip(set) {
-            found.woken.extend(woken);
+        for (number, (literal, sought)) in (0..).zip(set) {
+            found.tells.push(sought.tells);
+            found.woken.extend(sought.wakes);
             found.begins.push(u32::try_from(found.woken.len()).unwrap_or(u32::MAX));
             match literal.anchor {
                 Anchor::Whole => {
@@ -60,11 +73,13 @@ impl Watch {
         found
     }
 
-    /// Calls `wake` for what a literal in the lower-case `text` wakes.
-    pub(crate) fn look(&self, text: &str, wake: &mut impl FnMut(&[u32])) {
+    /// Calls `wake` for each literal in the lower-case `text` with what it wakes and tells, at
+    /// least once.
+    pub(crate) fn look(&self, text: &str, wake: &mut impl FnMut(&[u32], Option<PredIx>)) {
         let mut found = |number: u32| {
             let number = number as usize;
-            wake(&self.woken[self.begins[number] as usize..self.begins[number + 1] as usize]);
+            let woken = self.begins[number] as usize..self.begins[number + 1] as usize;
+            wake(&self.woken[woken], self.tells[number]);
         };
         if self.lengths & length_bit(text.len()) != 0
             && let Some(number) = self.whole.get(text)

@@ -37,7 +37,8 @@ pub(crate) fn of(index: PredIx, predicates: &Predicates) -> Vec<Vec<Literal>> {
     };
     let test = match &predicate.op {
         Op::Text(test) | Op::Cased(test) => test,
-        Op::Regex(_, Some(texts)) => {
+        Op::Regex(regex) => {
+            let Some(texts) = &regex.literals else { return Vec::new() };
             let all = texts.iter().filter_map(|text| literal(Anchor::Anywhere, text)).flatten();
             return vec![all.collect()];
         }
@@ -62,4 +63,21 @@ pub(crate) fn of(index: PredIx, predicates: &Predicates) -> Vec<Vec<Literal>> {
         }
     };
     found.into_iter().collect()
+}
+
+/// The literal that stands in a value exactly where the predicate holds, if there is one.
+pub(crate) fn exact(index: PredIx, predicates: &Predicates) -> Option<Literal> {
+    let predicate = predicates.get(index);
+    let Op::Text(test) = &predicate.op else { return None };
+    let (anchor, text) = match test {
+        Test::Contains(finder) => (Anchor::Anywhere, std::str::from_utf8(finder.needle()).ok()?),
+        // All text of an activity is many values in one.
+        _ if predicate.field == ANY_TEXT => return None,
+        Test::Equal(text) => (Anchor::Whole, &**text),
+        Test::Prefix(text) => (Anchor::Start, &**text),
+        Test::Suffix(text) => (Anchor::End, &**text),
+        Test::Glob(_) => return None,
+    };
+    let is_one = lower(text) == text && (!text.is_empty() || anchor == Anchor::Whole);
+    is_one.then(|| Literal { field: predicate.field, anchor, text: text.to_owned() })
 }

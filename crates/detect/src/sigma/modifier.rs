@@ -4,13 +4,11 @@
 //! wildcards), and the modifier that compares says how the result is compared. Modifiers that
 //! would do nothing together are refused, not passed over.
 
-use regex::RegexBuilder;
-
 use crate::bounds;
 use crate::calendar::TimePart;
 use crate::document::Reason;
+use crate::expression::{Expression, Flags};
 use crate::predicate::{Comparison, Op, Relation, Test};
-use crate::sigma::necessary;
 use crate::sigma::pattern::Part;
 use crate::sigma::placeholder::{self, Form, Placeholders};
 use crate::sigma::value::{self, Step};
@@ -322,14 +320,8 @@ impl Modifiers {
         let Compare::Regex { ignore_case, multi_line, dot_all } = self.compare else {
             return Err(self.wrong("a regular expression"));
         };
-        let build = |limit: usize| {
-            RegexBuilder::new(text)
-                .case_insensitive(ignore_case)
-                .multi_line(multi_line)
-                .dot_matches_new_line(dot_all)
-                .size_limit(limit)
-                .build()
-        };
+        let flags = Flags { ignore_case, multi_line, dot_all };
+        let build = |limit: usize| Expression::new(text, flags, limit);
         // How much one takes is not told: the first limit that is enough is what it is held to.
         let mut tried = REGEX_LIMITS.iter().map(|limit| (*limit, build(*limit)));
         let too_big = |error: &regex::Error| matches!(error, regex::Error::CompiledTooBig(_));
@@ -343,13 +335,7 @@ impl Modifiers {
             .checked_sub(limit)
             .ok_or(Reason::TooLarge("memory of a document's regular expressions"))?;
         let key = format!("re {ignore_case}{multi_line}{dot_all} {text}");
-        let literals = necessary::literals(text, |builder| {
-            builder
-                .case_insensitive(ignore_case)
-                .multi_line(multi_line)
-                .dot_matches_new_line(dot_all);
-        });
-        Ok(Asked::Op(key, Op::Regex(Box::new(regex), literals)))
+        Ok(Asked::Op(key, Op::Regex(Box::new(regex))))
     }
 }
 
@@ -391,7 +377,7 @@ mod tests {
         let found = asked.collect::<Vec<_>>().iter().any(|asked| match asked {
             Asked::Op(_, Op::Text(test)) => test.matches(&subject.to_lowercase()),
             Asked::Op(_, Op::Cased(test)) => test.matches(subject),
-            Asked::Op(_, Op::Regex(regex, _)) => regex.is_match(subject),
+            Asked::Op(_, Op::Regex(regex)) => regex.is_match(subject),
             Asked::Op(_, Op::Cidr(network, bits)) => subject
                 .parse()
                 .is_ok_and(|address| crate::predicate::in_network(address, *network, *bits)),

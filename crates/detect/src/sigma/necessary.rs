@@ -20,19 +20,26 @@ enum Needed {
     Nothing,
 }
 
-/// The literals, when there are any.
-pub(crate) fn literals(
-    pattern: &str,
-    configure: impl FnOnce(&mut ParserBuilder),
-) -> Option<Vec<String>> {
+/// What an expression cannot match without.
+#[derive(Debug, Default)]
+pub(crate) struct Necessary {
+    /// Literals, lower-case, of which one is in every match.
+    pub(crate) literals: Option<Vec<String>>,
+    /// Bytes of the shortest text that it matches.
+    pub(crate) shortest: usize,
+}
+
+/// What `pattern` cannot match without.
+pub(crate) fn of(pattern: &str, configure: impl FnOnce(&mut ParserBuilder)) -> Necessary {
     let mut builder = ParserBuilder::new();
     configure(&mut builder);
-    let hir = builder.build().parse(pattern).ok()?;
-    let found = match needed(&hir) {
-        Needed::Exactly(texts) | Needed::OneOf(texts) => texts,
-        Needed::Nothing => return None,
+    let Ok(hir) = builder.build().parse(pattern) else { return Necessary::default() };
+    let literals = match needed(&hir) {
+        Needed::Exactly(texts) | Needed::OneOf(texts) => Some(texts),
+        Needed::Nothing => None,
     };
-    (!found.is_empty() && found.iter().all(|text| !text.is_empty())).then_some(found)
+    let literals = literals.filter(|texts| !texts.is_empty() && !has_empty(texts));
+    Necessary { literals, shortest: hir.properties().minimum_len().unwrap_or(0) }
 }
 
 /// Depth is bounded by the parser's own nest limit (250).
@@ -159,7 +166,7 @@ fn concat(parts: &[Hir]) -> Needed {
 
 #[cfg(test)]
 mod tests {
-    use super::literals;
+    use super::of;
 
     #[test]
     fn what_is_needed() {
@@ -180,7 +187,7 @@ mod tests {
             (r"ab", &["ab"]),
         ];
         for (pattern, expected) in table {
-            let found = literals(pattern, |_| {}).unwrap_or_default();
+            let found = of(pattern, |_| {}).literals.unwrap_or_default();
             assert_eq!(found, expected, "{pattern}");
         }
     }
