@@ -13,7 +13,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { '/api': { target: backend, changeOrigin: false } } },
+  // The names of techniques stand in ../content.
+  server: { fs: { allow: ['..'] }, proxy: { '/api': { target: backend, changeOrigin: false } } },
   // The time bound ends what hangs; a loaded machine is no failure.
   test: { include: ['src/**/*.test.{ts,tsx}'], testTimeout: 120_000 },
 });

@@ -56,7 +56,7 @@ const files = createRoute({
 const techniques = createRoute({
   getParentRoute: () => frame,
   path: '/techniques',
-  component: lazyRouteComponent(() => import('./pages/Techniques'), 'TechniquesPage'),
+  component: lazyRouteComponent(() => import('./pages/techniques/Techniques'), 'TechniquesPage'),
 });
 
 const detections = createRoute({

@@ -1,21 +1,18 @@
 // The workbench by single alerts, or by the incidents they are part of.
 import { useTranslation } from 'react-i18next';
 
+import { Switch } from '../../components/Switch';
 import { useUrl } from '../../lib/url';
-
-const VIEWS = ['alerts', 'incidents'] as const;
 
 export function ViewSwitch() {
   const { t } = useTranslation();
   const [url, change] = useUrl();
-  const active = url['view'] === 'incidents' ? 'incidents' : 'alerts';
   return (
-    <div className="switch" role="group" aria-label={t('incidents/view')}>
-      {VIEWS.map((view) => (
-        <button type="button" key={view} aria-pressed={view === active} onClick={() => change({ view: view === 'alerts' ? undefined : view, open: undefined, at: undefined })}>
-          {t(`incidents/by/${view}`)}
-        </button>
-      ))}
-    </div>
+    <Switch
+      label={t('incidents/view')}
+      active={url['view'] === 'incidents' ? 'incidents' : 'alerts'}
+      options={['alerts', 'incidents'].map((value) => ({ value, label: t(`incidents/by/${value}`) }))}
+      onPick={(view) => change({ view: view === 'alerts' ? undefined : view, open: undefined, at: undefined })}
+    />
   );
 }

@@ -40,7 +40,7 @@ function Form({ onClose }: { onClose: () => void }) {
   const [terms, setTerms] = useState(USUAL);
   const [label, setLabel] = useState('');
   const [missing, setMissing] = useState('');
-  const raw = () => file ?? new Blob([text], { type: 'text/plain' });
+  const raw = () => file ?? new Blob([text]);
   // What was shown is what is taken: a change asks for a new look.
   const changed = () => preview.reset();
   const pick = (event: ChangeEvent<HTMLInputElement>) => {
