@@ -284,6 +284,9 @@ fn health(record: &EndpointRecord) -> EndpointHealth {
 
 /// Reasons to look after an endpoint.
 fn degraded(app: &App, record: &EndpointRecord, loss: &[LossInterval]) -> Vec<String> {
+    if is_recorded(record) {
+        return Vec::new();
+    }
     let mut reasons = Vec::new();
     match (status(record.last_seen), record.last_seen) {
         (EndpointStatus::Online, _) => {}
@@ -307,6 +310,11 @@ fn degraded(app: &App, record: &EndpointRecord, loss: &[LossInterval]) -> Vec<St
         reasons.push(format!("it runs content {content}, current is {current}"));
     }
     reasons
+}
+
+/// Whether it was made for the host of a recording: no sensor runs there.
+pub(crate) fn is_recorded(record: &EndpointRecord) -> bool {
+    record.scope.as_deref().is_some_and(|scope| scope.starts_with(metsuke_catalog::RECORDED))
 }
 
 pub(crate) fn shape(app: &App, record: EndpointRecord, loss: &[LossInterval]) -> Endpoint {

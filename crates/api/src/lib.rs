@@ -20,6 +20,7 @@ pub mod overview;
 mod paging;
 pub mod ports;
 pub mod problem;
+pub mod recordings;
 pub mod responses;
 pub mod search;
 mod security;
@@ -43,7 +44,7 @@ use metsuke_catalog::Catalog;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::ports::{Facts, Responses, Status, Telemetry};
+use crate::ports::{Facts, Recordings, Responses, Status, Telemetry};
 
 /// Largest request body, also of those who are not signed in. Responses have a bound of their own.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub telemetry: Arc<dyn Telemetry>,
     /// The control plane.
     pub responses: Arc<dyn Responses>,
+    /// Recordings of incidents.
+    pub recordings: Arc<dyn Recordings>,
     /// Where artifacts lie.
     pub artifacts: ports::ArtifactPath,
     /// Signs the leave to remove a sensor.

@@ -28,6 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::techniques::routes())
         .merge(crate::detections::routes())
         .merge(crate::responses::routes())
+        .merge(crate::recordings::routes())
         .merge(crate::artifacts::routes())
         .merge(crate::audit::routes())
         .merge(crate::enrolment::routes())

@@ -135,6 +135,7 @@ async fn get_overview(State(app): State<App>, account: Account) -> Result<Json<O
         .endpoints()
         .await?
         .into_iter()
+        .filter(|record| !crate::endpoints::is_recorded(record))
         .map(|record| crate::endpoints::shape(&app, record, &loss))
         .collect();
     Ok(Json(Overview {

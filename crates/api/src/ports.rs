@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metsuke_catalog::PlanRecord;
+use metsuke_event::finding::Level;
 use metsuke_event::id::PlanId;
 use metsuke_event::{AlertId, EndpointId, Event, FieldId, LossInterval, ProcessKey, Timestamp};
 
@@ -196,6 +197,49 @@ pub trait Responses: Send + Sync + 'static {
 
     /// Takes a plan back.
     async fn cancel(&self, id: PlanId, actor: &str) -> Result<PlanRecord, ResponseError>;
+}
+
+/// How far detection on a recording got.
+#[derive(Clone, Debug)]
+pub struct RecordingStep {
+    /// Events seen.
+    pub events: u64,
+    /// Events in all.
+    pub total: u64,
+    /// What it came to, at the end.
+    pub report: Option<serde_json::Value>,
+}
+
+/// Why a recording was not taken or detected on.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// There is none of that name.
+    #[error("there is no such recording")]
+    Unknown,
+    /// The events cannot be taken.
+    #[error("{0}")]
+    Invalid(String),
+    /// The same may succeed later.
+    #[error("the store cannot take it now: {0}")]
+    Later(String),
+    /// It failed.
+    #[error("the recording failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Recordings of incidents.
+#[async_trait]
+pub trait Recordings: Send + Sync + 'static {
+    /// Takes events of a recording: how many were stored, and how many were there already.
+    async fn take(&self, name: &str, events: Vec<Event>) -> Result<(u64, u64), RecordingError>;
+
+    /// Detects on it for a while, from where the call before ended.
+    async fn detect(
+        &self,
+        name: &str,
+        actor: &str,
+        stop_at: Option<Level>,
+    ) -> Result<RecordingStep, RecordingError>;
 }
 
 /// The server's own state, for people and Prometheus.

@@ -158,3 +158,15 @@ impl From<crate::ports::ResponseError> for Problem {
         }
     }
 }
+
+impl From<crate::ports::RecordingError> for Problem {
+    fn from(error: crate::ports::RecordingError) -> Self {
+        use crate::ports::RecordingError;
+        match error {
+            RecordingError::Unknown => Self::not_found("recording"),
+            RecordingError::Invalid(why) => Self::invalid(why),
+            RecordingError::Later(_) => Self::unavailable(error.to_string()),
+            RecordingError::Failed(source) => Self::internal("the recording", &*source),
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod inventory;
 mod inventory_match;
 mod plan;
 mod proof;
+mod recording;
 mod schema;
 mod session;
 mod setting;
@@ -64,6 +65,7 @@ pub use inventory::{FileFilter, InventoryFilter, InventoryRecord, InventoryState
 pub use inventory_match::FILES_ASKED;
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
 pub use proof::Proof;
+pub use recording::{RECORDED, RecordingRecord, RecordingState};
 pub use session::{NewSession, SessionRecord};
 pub use sighting::{NewSighting, Place, SIGHTINGS_OF_INDICATOR, SightingFilter, SightingRecord};
 pub use token::{BOOTSTRAP_TOKEN, Credential, TokenRecord};

@@ -64,6 +64,12 @@ impl Client {
         self.read(self.signed(self.agent.post(self.at(path))).send_json(body))
     }
 
+    /// Sends bytes that are no JSON document of their own.
+    pub(crate) fn post_bytes(&self, path: &str, kind: &str, body: &[u8]) -> Result<Value, Failure> {
+        let request = self.signed(self.agent.post(self.at(path))).header("Content-Type", kind);
+        self.read(request.send(body))
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.read(self.signed(self.agent.delete(self.at(path))).call())
     }

@@ -186,6 +186,9 @@ pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u
         marks.into_iter().map(|mark| ((mark.endpoint, mark.boot), mark)).collect();
     let mut boots: Vec<_> = store.high_water().into_iter().collect();
     boots.sort_unstable();
+    // What is recorded has an engine of its own.
+    let recorded = detector.catalog.recorded_endpoints().await?;
+    boots.retain(|((endpoint, _), _)| !recorded.contains_key(endpoint));
     let mut unseen = 0_u64;
     let mut forgotten = 0_u64;
     for (boot, high) in boots {

@@ -6,6 +6,7 @@ mod handler;
 mod intake;
 mod metrics;
 mod names;
+mod recordings;
 mod refusal;
 mod store;
 
@@ -14,5 +15,6 @@ pub use detector::{Detector, DetectorError, replay};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};
 pub use metrics::Metrics;
+pub use recordings::{Engines, RecordingError, Recordings, Slice, Taken};
 pub use refusal::{Refusal, Refusals};
 pub use store::{HighWater, Store, StoreError};

@@ -4,6 +4,7 @@ mod admin;
 mod content;
 mod password;
 mod ready;
+mod recordings;
 mod responses;
 mod run;
 mod status;

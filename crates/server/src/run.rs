@@ -14,8 +14,10 @@ use metsuke_api::ports::Facts;
 use metsuke_api::{Parts, Transport};
 use metsuke_catalog::{ArtifactsKept, Catalog};
 use metsuke_control::Control;
+use metsuke_detect::Engine;
 use metsuke_ingest::{
-    ArtifactFolder, Detector, DetectorError, Intake, Metrics, SensorHandler, Store,
+    ArtifactFolder, Detector, DetectorError, Engines, Intake, Metrics, Recordings, SensorHandler,
+    Store,
 };
 use metsuke_lake::{Lake, LakeConfig};
 use metsuke_link::ca::Authority;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::DataFolder;
 use crate::content::{self, Content};
 use crate::ready::{Ready, ReadyFile};
+use crate::recordings::IngestRecordings;
 use crate::responses::ControlResponses;
 use crate::status::ServerStatus;
 use crate::store::LakeStore;
@@ -193,6 +196,13 @@ fn parts(
         catalog: opened.catalog.clone(),
         telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
         responses: Arc::new(ControlResponses(opened.control.clone())),
+        recordings: {
+            let store: Arc<dyn Store> = Arc::new(LakeStore(opened.lake.clone()));
+            let rules = Arc::clone(&opened.content.rules);
+            let engines: Engines = Arc::new(move || Engine::new(Arc::clone(&rules)));
+            let recordings = Recordings::new(store, opened.catalog.clone(), engines);
+            Arc::new(IngestRecordings(Arc::new(recordings)))
+        },
         artifacts: {
             let artifacts = opened.artifacts.clone();
             Arc::new(move |sha256: &str| artifacts.path(sha256))

@@ -1,6 +1,7 @@
 //! `metsuke replay`: recordings of an incident, with what would have been detected and stopped.
 
 mod offline;
+mod online;
 mod table;
 
 use std::io::{self, Write};
@@ -10,16 +11,25 @@ use metsuke_incident::course::Report;
 
 use crate::arguments::Arguments;
 use crate::arguments::detect::Output;
-use crate::arguments::replay::Replay;
+use crate::arguments::replay::{Replay, StopAt};
+use crate::client::Client;
 use crate::failure::Failure;
 
 pub(crate) fn run(arguments: &Arguments, replay: &Replay) -> Result<ExitCode, Failure> {
-    if !replay.offline {
-        return Err(Failure::Usage(
-            "only `--offline` is there yet: name detections with --rules or --shipped".to_owned(),
-        ));
+    if replay.offline {
+        offline::run(arguments, replay)
+    } else {
+        online::run(arguments, &Client::of(arguments)?, replay)
     }
-    offline::run(arguments, replay)
+}
+
+/// The level called so at the server.
+const fn level(stop_at: StopAt) -> &'static str {
+    match stop_at {
+        StopAt::Medium => "medium",
+        StopAt::High => "high",
+        StopAt::Critical => "critical",
+    }
 }
 
 /// Whether the answer is to be JSON.

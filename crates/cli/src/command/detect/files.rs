@@ -32,8 +32,8 @@ struct Named {
 
 /// What takes records: files one after the other, the records of each in order.
 pub(crate) trait Sink {
-    /// Begins another file.
-    fn begin(&mut self);
+    /// Begins another file, called `path`; of one in a zip that is the zip's, `!` and its own.
+    fn begin(&mut self, path: &str) -> io::Result<()>;
 
     /// Takes a record of the file called `path`.
     fn take(&mut self, path: &str, record: Record) -> io::Result<()>;
@@ -155,7 +155,7 @@ impl Reading<'_> {
             Content::Zip => self.zip(&name, file, size),
             Content::Evtx => self.windows_log(&name, &file, size),
             Content::Lines => {
-                self.begin();
+                self.begin(&name)?;
                 let outcome = self.lines(&name, BufReader::with_capacity(256 * 1024, file), size);
                 self.progress.settle();
                 outcome
@@ -168,9 +168,9 @@ impl Reading<'_> {
         }
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, name: &str) -> io::Result<()> {
         self.summary.files += 1;
-        self.lookout.begin();
+        self.lookout.begin(name)
     }
 
     fn told(&self, head: &[u8], itself: bool) -> Content {
@@ -237,7 +237,7 @@ impl Reading<'_> {
 
     /// Chunks in the order of their records: a full log begins again at its first chunk.
     fn windows_log(&mut self, name: &str, file: &File, size: u64) -> io::Result<()> {
-        self.begin();
+        self.begin(name)?;
         if let Err(reason) = evtx_header(file) {
             self.problem(name, Place::File, reason);
             self.progress.advance(size);
@@ -314,11 +314,11 @@ impl Reading<'_> {
         match content {
             Content::Zip => self.summary.skip(name, "a zip in a zip is not opened"),
             Content::Evtx => {
-                self.begin();
+                self.begin(name)?;
                 self.packed_log(name, whole)?;
             }
             Content::Lines => {
-                self.begin();
+                self.begin(name)?;
                 self.lines(name, whole, 0)?;
             }
             Content::Other(reason) => self.summary.skip(name, reason),

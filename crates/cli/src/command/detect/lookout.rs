@@ -134,8 +134,9 @@ impl Lookout {
 }
 
 impl Sink for Lookout {
-    fn begin(&mut self) {
+    fn begin(&mut self, _path: &str) -> io::Result<()> {
         self.file += 1;
+        Ok(())
     }
 
     /// Runs the detections on `record` of the file called `path`.

@@ -127,11 +127,30 @@ impl Summary {
 
     /// Writes it to standard error: one JSON object in a line, or lines for people.
     pub(crate) fn tell(&self, json: bool) -> io::Result<()> {
-        let mut err = io::stderr().lock();
         if json {
+            let mut err = io::stderr().lock();
             serde_json::to_writer(&mut err, &self.json())?;
             return writeln!(err);
         }
+        self.tell_problems()?;
+        writeln!(
+            io::stderr(),
+            "{} matches in {} events of {} files; {} detections, {} refused; {:.1} s, {:.1} CPU-s, \
+             {:.0} events per CPU-second",
+            self.matches,
+            self.events,
+            self.files,
+            self.rules_loaded,
+            self.rules_refused.len(),
+            self.seconds,
+            self.cpu_seconds,
+            self.rate()
+        )
+    }
+
+    /// Writes what was refused, damaged and skipped to standard error, for people.
+    pub(crate) fn tell_problems(&self) -> io::Result<()> {
+        let mut err = io::stderr().lock();
         for (path, reason) in &self.rules_refused {
             writeln!(err, "refused  {}: {}", clean(path), clean(reason))?;
         }
@@ -147,19 +166,7 @@ impl Summary {
         if unlisted > 0 {
             writeln!(err, "damaged  and {unlisted} more places")?;
         }
-        writeln!(
-            err,
-            "{} matches in {} events of {} files; {} detections, {} refused; {:.1} s, {:.1} CPU-s, \
-             {:.0} events per CPU-second",
-            self.matches,
-            self.events,
-            self.files,
-            self.rules_loaded,
-            self.rules_refused.len(),
-            self.seconds,
-            self.cpu_seconds,
-            self.rate()
-        )
+        Ok(())
     }
 
     fn json(&self) -> Json {

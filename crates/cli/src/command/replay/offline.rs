@@ -110,7 +110,7 @@ impl Player {
         let event = &record.event;
         let findings = self.engine.observe_as(event, &record.sources);
         self.course.event(event);
-        for hit in &findings.hits {
+        for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
             self.numbers.matches += 1;
             self.course.hit(event, hit, self.stops(&hit.detection));
         }
@@ -140,8 +140,9 @@ impl Player {
 }
 
 impl Sink for Player {
-    fn begin(&mut self) {
+    fn begin(&mut self, _path: &str) -> io::Result<()> {
         self.file += 1;
+        Ok(())
     }
 
     fn take(&mut self, _path: &str, mut record: Record) -> io::Result<()> {

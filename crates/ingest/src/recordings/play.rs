@@ -1,0 +1,215 @@
+//! A recording's events in the order of their time, through an engine of their own.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::{Duration, Instant};
+
+use metsuke_catalog::clock::now;
+use metsuke_catalog::{Catalog, Detected, RecordingRecord};
+use metsuke_detect::Engine;
+use metsuke_event::finding::{DetectionRef, Level};
+use metsuke_event::logsource::kept;
+use metsuke_event::{BootId, EndpointId, Event, Timestamp};
+use metsuke_incident::course::{Course, Report, Stops};
+
+use super::RecordingError;
+use crate::names::Names;
+use crate::store::{Store, StoreError};
+
+/// How long one call detects: well below what a client waits for an answer.
+const SLICE: Duration = Duration::from_secs(20);
+/// Events that are observed before what was found is stored.
+const CHUNK: usize = 5_000;
+/// Events of all boots that are held while they are brought into order.
+const HELD: usize = 100_000;
+/// Fewest events of one boot that are read at once.
+const LEAST_READ: usize = 100;
+
+/// How far detection got.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// Events seen.
+    pub events: u64,
+    /// Events in all.
+    pub total: u64,
+    /// What it came to; set at the end.
+    pub report: Option<Report>,
+}
+
+/// One boot, as far as it is read.
+struct Boot {
+    boot: (EndpointId, BootId),
+    from: u64,
+    high: u64,
+    read: VecDeque<Event>,
+}
+
+impl Boot {
+    /// When its next event is; reads on when none is held. Nothing at its end.
+    async fn head(
+        &mut self,
+        store: &dyn Store,
+        count: usize,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        if self.read.is_empty() && self.from < self.high {
+            let events = store.events_after(self.boot, self.from, count).await?;
+            self.from = events.last().map_or(self.high, |event| event.id.seq);
+            self.read = events.into();
+        }
+        Ok(self.read.front().map(|event| event.time))
+    }
+}
+
+/// The part that moves into the computing thread and back.
+struct Computing {
+    engine: Engine,
+    names: Names,
+    course: Course,
+    stop_at: Option<Level>,
+}
+
+/// A recording that is being detected on.
+pub(super) struct Playing {
+    name: String,
+    stop_at: Option<Level>,
+    boots: Vec<Boot>,
+    /// Next event of each boot that has one: time, then the boot's place.
+    heads: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    begun: bool,
+    computing: Option<Box<Computing>>,
+    events: u64,
+    total: u64,
+}
+
+impl Playing {
+    pub(super) fn new(
+        recording: &RecordingRecord,
+        store: &dyn Store,
+        engine: Engine,
+        stop_at: Option<Level>,
+    ) -> Self {
+        let mut boots: Vec<Boot> = store
+            .high_water()
+            .into_iter()
+            .filter(|((endpoint, _), _)| recording.hosts.contains_key(endpoint))
+            .map(|(boot, high)| Boot { boot, from: 0, high, read: VecDeque::new() })
+            .collect();
+        boots.sort_by_key(|boot| boot.boot);
+        let computing =
+            Computing { engine, names: Names::default(), course: Course::new(), stop_at };
+        Self {
+            name: recording.name.clone(),
+            stop_at,
+            boots,
+            heads: BinaryHeap::new(),
+            begun: false,
+            computing: Some(Box::new(computing)),
+            events: 0,
+            total: recording.events,
+        }
+    }
+
+    pub(super) fn is_of(&self, name: &str, stop_at: Option<Level>) -> bool {
+        self.name == name && self.stop_at == stop_at && self.computing.is_some()
+    }
+
+    pub(super) fn slice(&self, report: Option<Report>) -> Slice {
+        Slice { events: self.events, total: self.total.max(self.events), report }
+    }
+
+    /// Goes on for a while; true at the end.
+    pub(super) async fn play(
+        &mut self,
+        store: &dyn Store,
+        catalog: &Catalog,
+    ) -> Result<bool, RecordingError> {
+        let begin = Instant::now();
+        loop {
+            let chunk = self.chunk(store).await?;
+            if chunk.is_empty() {
+                return Ok(true);
+            }
+            self.events += chunk.len() as u64;
+            let Some(mut computing) = self.computing.take() else { return Ok(true) };
+            let work = tokio::task::spawn_blocking(move || {
+                let found = computing.observe(&chunk);
+                (computing, found)
+            });
+            let (computing, found) = work.await?;
+            self.computing = Some(computing);
+            if !(found.hits.is_empty() && found.alerts.is_empty()) {
+                catalog.store_detected(now(), found).await?;
+            }
+            if begin.elapsed() >= SLICE {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The next events of all boots, in the order of their time.
+    async fn chunk(&mut self, store: &dyn Store) -> Result<Vec<Event>, StoreError> {
+        let count = (HELD / self.boots.len().max(1)).clamp(LEAST_READ, CHUNK);
+        if !self.begun {
+            self.begun = true;
+            for (place, boot) in self.boots.iter_mut().enumerate() {
+                if let Some(time) = boot.head(store, count).await? {
+                    self.heads.push(Reverse((time, place)));
+                }
+            }
+        }
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK
+            && let Some(Reverse((_, place))) = self.heads.pop()
+        {
+            let boot = &mut self.boots[place];
+            chunk.extend(boot.read.pop_front());
+            if let Some(time) = boot.head(store, count).await? {
+                self.heads.push(Reverse((time, place)));
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// The report, and the same as text.
+    pub(super) fn finish(mut self, name: &str) -> Result<(Slice, String), RecordingError> {
+        let course = self.computing.take().map(|computing| computing.course).unwrap_or_default();
+        let report = course.report(name);
+        let text = serde_json::to_string(&report)?;
+        Ok((self.slice(Some(report)), text))
+    }
+}
+
+impl Computing {
+    fn observe(&mut self, events: &[Event]) -> Detected {
+        let mut found = Detected::default();
+        for event in events {
+            self.names.see(event);
+            let findings = match kept(event) {
+                Some(sources) => self.engine.observe_as(event, &sources),
+                None => self.engine.observe(event),
+            };
+            self.course.event(event);
+            if !findings.hits.is_empty() {
+                self.names.struck(event);
+            }
+            for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
+                self.course.hit(event, hit, self.stops(&hit.detection));
+            }
+            found.hits.extend(findings.hits);
+            for alert in findings.alerts {
+                self.course.alert(event, &alert, self.stops(&alert.detection));
+                let context = self.names.context(&alert);
+                found.alerts.retain(|(known, _)| known.id != alert.id);
+                found.alerts.push((alert, context));
+            }
+        }
+        found
+    }
+
+    fn stops(&self, detection: &DetectionRef) -> Stops {
+        match self.stop_at {
+            Some(level) if detection.level >= level => Stops::Process,
+            _ => Stops::Nothing,
+        }
+    }
+}
