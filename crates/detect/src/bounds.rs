@@ -60,6 +60,8 @@ pub const HIGHLIGHT_EVENTS: usize = 64;
 pub const RULE_CHAIN: usize = 8;
 /// Distinct log-source sets of imported events that get a plan of their own.
 pub const IMPORTED_PLANS: usize = 512;
+/// Sequences that wait for something not to come: a kilobyte each.
+pub const AWAITED: usize = 20_000;
 /// Exceptions of a site: each is asked for its scope at every hit that it may hide.
 pub const EXCEPTIONS: usize = 10_000;
 /// Tunings of a site: each of 5,000 detections in twenty groups.

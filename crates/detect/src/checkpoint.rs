@@ -2,10 +2,11 @@
 //!
 //! Layout, version 2: magic, version, then as [`crate::codec`] writes it the ids of detections and
 //! models, the rules with their digests, windows, first-seen values, kinship, storylines, alerts that others may be
-//! like, hosts of the fleet (each sorted
+//! like, hosts of the fleet, what is waited for (each sorted
 //! by key, so that equal state gives equal bytes), and eight bytes of digest over all of it.
 //! Bounds are those of the state ([`crate::bounds`]); whatever exceeds them is damaged.
 
+mod awaited;
 mod fleet;
 mod inherit;
 mod storylines;
@@ -80,6 +81,7 @@ impl Engine {
         }
         storylines::write(&mut out, &self.weigher);
         fleet::write(&mut out, &self.fleet);
+        awaited::write(&mut out, &self.awaited);
         let digest = mix(SEED, &out.0);
         out.0.extend_from_slice(&digest.to_be_bytes());
         out.0
@@ -114,6 +116,7 @@ impl Engine {
         engine.kin = read_kin(&mut input, names.rules, &mut restored)?;
         engine.weigher = storylines::read(&mut input, &names, &mut restored)?;
         engine.fleet = fleet::read(&mut input, &names, &mut restored)?;
+        engine.awaited = awaited::read(&mut input, &names, &mut restored)?;
         if input.0.is_empty() { Ok((engine, restored)) } else { Err(RestoreError::Damaged) }
     }
 }

@@ -179,6 +179,9 @@ impl Compiler {
         set.asks_kinship = set.correlations.iter().any(|rule| {
             matches!(&rule.question, Question::Sequence(sequence) if sequence.asks_kinship())
         });
+        let is_indicator =
+            |rule: &usize| matches!(set.correlations[*rule].question, Question::Indicator(_));
+        set.indicators = (0..set.correlations.len()).filter(is_indicator).collect();
         set.listeners = vec![Vec::new(); filters + set.rules.len()];
         for (rule, correlation) in set.correlations.iter().enumerate() {
             for (reference, (layer, index)) in correlation.stands_on.iter().enumerate() {

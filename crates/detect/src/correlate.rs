@@ -110,7 +110,9 @@ impl Correlator {
         let window = self.windows.entry(key).or_default();
         let at = window.insert(rule, seen, &mut self.evicted_hits)?;
         let (hits, time) = window.judge(rule, at)?;
-        window.struck = Some(time);
+        if !rule.waits() {
+            window.struck = Some(time);
+        }
         Some(Struck { hits })
     }
 
@@ -199,13 +201,18 @@ impl Window {
     }
 
     /// Whether it did not strike within the timespan of `time`.
-    fn rested(&self, rule: &Rule, time: Timestamp) -> bool {
+    pub(crate) fn rested(&self, rule: &Rule, time: Timestamp) -> bool {
         self.struck
             .is_none_or(|struck| time.nanos_since(struck).saturating_abs() >= rule.timespan_nanos)
     }
 }
 
 impl Rule {
+    /// Whether it strikes only when something has not come.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(&self.question, Question::Sequence(sequence) if sequence.trailing.is_some())
+    }
+
     /// Hits that a window of it holds.
     fn room(&self) -> usize {
         match self.question {

@@ -96,6 +96,10 @@ pub enum Reason {
     Alias(String),
     #[error("it refers to `{0}`, which is not among the compiled detections")]
     UnknownReference(String),
+    #[error(
+        "`{0}` strikes when something has not come, and no rule can stand on that; let a model weigh it"
+    )]
+    Waits(String),
     #[error("it stands on itself by way of `{0}`")]
     Cycle(String),
     #[error("id `{0}` is taken by an earlier document; give it one of its own")]
@@ -103,7 +107,7 @@ pub enum Reason {
     #[error("`{0}` is no duration; write a number and s, m, h or d")]
     Duration(String),
     #[error(
-        "it is no detection: it has none of `detection`, `filter`, `correlation`, `sequence`, `first-seen`, `threshold` and `model`"
+        "it is no detection: it has none of `detection`, `filter`, `correlation`, `sequence`, `first-seen`, `threshold`, `indicator-match` and `model`"
     )]
     UnknownKind,
     #[error("`{0}` is not known here; correct the name or leave it out")]
@@ -131,6 +135,7 @@ impl Reason {
             Self::NotAFilter(_) => "not_a_filter",
             Self::Alias(_) => "alias",
             Self::UnknownReference(_) => "unknown_reference",
+            Self::Waits(_) => "waits",
             Self::Cycle(_) => "cycle",
             Self::DuplicateId(_) => "duplicate_id",
             Self::Duration(_) => "duration",

@@ -2,6 +2,7 @@
 
 mod given;
 mod overlaid;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use metsuke_event::finding::{Alert, Hit};
 use metsuke_event::logsource::LogSource;
 use metsuke_event::{Event, EventId};
 
+use crate::awaited::Awaited;
 use crate::bounds;
 use crate::class::{self, Class};
 use crate::correlate::{Correlator, Rule, Scope, Seen};
 use crate::fleet::Fleet;
+use crate::indicator::Sighted;
 use crate::kin::Kin;
 use crate::matcher::Matcher;
 use crate::overlay::Laid;
@@ -56,7 +59,8 @@ pub struct Counters {
 /// field by field, so that a new kind cannot be left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evicted {
-    /// Correlation keys, because [`crate::bounds::CORRELATION_KEYS`] were held.
+    /// Correlation keys, because [`crate::bounds::CORRELATION_KEYS`] were held, and sequences that
+    /// were not waited for, because [`crate::bounds::AWAITED`] were.
     pub keys: u64,
     /// Hits of correlations and sequences, because a key had
     /// [`crate::bounds::CORRELATION_HITS`] ([`crate::bounds::SEQUENCE_HITS`]).
@@ -104,6 +108,7 @@ pub struct Engine {
     pub(crate) weigher: Weigher,
     pub(crate) kin: Kin,
     pub(crate) fleet: Fleet,
+    pub(crate) awaited: Awaited,
     counters: Counters,
     /// The classes that imported events had last.
     recent: Vec<Arc<Class>>,
@@ -129,6 +134,7 @@ impl Engine {
             weigher: Weigher::default(),
             kin: Kin::default(),
             fleet: Fleet::default(),
+            awaited: Awaited::default(),
             counters: Counters::default(),
             recent: Vec::new(),
         }
@@ -142,13 +148,28 @@ impl Engine {
     /// Runs filters, rules and models on `event`.
     pub fn observe(&mut self, event: &Event) -> Findings {
         let class = self.rules.class(event);
-        self.observe_with(&class, event)
+        self.observe_with(&class, event, &[])
+    }
+
+    /// Like [`Engine::observe`], with the indicators that were seen in the event; of an imported
+    /// event with its log sources.
+    pub fn observe_sighted(
+        &mut self,
+        event: &Event,
+        sources: Option<&[LogSource<'_>]>,
+        sightings: &[Sighted],
+    ) -> Findings {
+        let class = match sources {
+            Some(sources) => self.class(sources),
+            None => self.rules.class(event),
+        };
+        self.observe_with(&class, event, sightings)
     }
 
     /// Like [`Engine::observe`], for an imported event of other log sources than its kind's.
     pub fn observe_as(&mut self, event: &Event, sources: &[LogSource<'_>]) -> Findings {
         let class = self.class(sources);
-        self.observe_with(&class, event)
+        self.observe_with(&class, event, &[])
     }
 
     /// Runs the filters alone: no rule or model sees the event.
@@ -167,7 +188,7 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         Counters {
             evicted: Evicted {
-                keys: self.correlator.evicted,
+                keys: self.correlator.evicted + self.awaited.evicted,
                 hits: self.correlator.evicted_hits,
                 values: self.correlator.learned.evicted,
                 kin: self.kin.evicted,
@@ -193,23 +214,29 @@ impl Engine {
         class
     }
 
-    fn observe_with(&mut self, class: &Class, event: &Event) -> Findings {
+    fn observe_with(&mut self, class: &Class, event: &Event, sightings: &[Sighted]) -> Findings {
         self.counters.events += 1;
         if self.rules.asks_kinship {
             self.kin.learn(event);
         }
+        let mut findings = self.over_by(event);
         let mut strikes = self.filters_with(class, event);
-        if strikes.is_empty() {
-            return Findings::default();
-        }
-        self.counters.filter_hits += strikes.len() as u64;
         let filters = strikes.len();
+        if !sightings.is_empty() {
+            self.sighted(event, sightings, &mut strikes);
+        }
+        if strikes.is_empty() {
+            return findings;
+        }
+        self.counters.filter_hits += filters as u64;
         self.correlate(event, &mut strikes);
         self.counters.rule_hits += (strikes.len() - filters) as u64;
         strikes.retain(|strike| !self.rules.silent[strike.detection]);
         let alerts = self.weigh(event, &strikes);
         self.counters.alerts += alerts.len() as u64;
-        Findings { hits: strikes.into_iter().map(|strike| strike.hit).collect(), alerts }
+        findings.hits.extend(strikes.into_iter().map(|strike| strike.hit));
+        findings.alerts.extend(alerts);
+        findings
     }
 
     fn filters_with(&mut self, class: &Class, event: &Event) -> Vec<Strike> {
@@ -239,6 +266,7 @@ impl Engine {
     fn correlate(&mut self, event: &Event, strikes: &mut Vec<Strike>) {
         let rules = Arc::clone(&self.rules);
         let mut next = 0;
+        // A rule stands only on what comes before it, so this ends.
         while next < strikes.len() {
             if strikes[next].hit.excepted.is_some() {
                 next += 1;
@@ -253,7 +281,8 @@ impl Engine {
                 let Some(key) = self.key(&rules, correlation, *reference, event) else { continue };
                 let seen = self.seen(&rules, correlation, *reference, event);
                 let key = (*rule, event.id.tenant.0, key);
-                if let Some(struck) = self.correlator.take(&rules, key, seen) {
+                self.ends(correlation, &key, *reference, event.time);
+                if let Some(struck) = self.correlator.take(&rules, key.clone(), seen) {
                     let mut matched = given::explain(&rules, *rule, &struck);
                     matched.extend(strikes[next].hit.matched.iter().cloned());
                     matched.truncate(bounds::MATCHED_CLAUSES);
@@ -263,13 +292,34 @@ impl Engine {
                     events.truncate(bounds::HIGHLIGHT_EVENTS);
                     let detection = rules.filters.len() + rule;
                     let hit = given::hit(&rules, detection, event, matched);
-                    let mut struck = [Strike { detection, filter, hit, events }];
+                    let strike = Strike { detection, filter, hit, events };
+                    if correlation.waits() {
+                        self.arm(correlation, key, (event, &struck), strike);
+                        continue;
+                    }
+                    let mut struck = [strike];
                     self.overlay_each(event, &mut struck);
                     strikes.extend(struck);
                 }
             }
             next += 1;
         }
+    }
+
+    /// Adds the strikes of indicator rules.
+    fn sighted(&mut self, event: &Event, sightings: &[Sighted], strikes: &mut Vec<Strike>) {
+        let mut struck = Vec::new();
+        for (detection, hit) in given::sighted(&self.rules, event, sightings) {
+            if self.is_off(detection, event.id.endpoint) {
+                self.counters.switched_off += 1;
+                continue;
+            }
+            // No filter led to it.
+            let filter = usize::MAX;
+            struck.push(Strike { detection, filter, hit, events: vec![event.id] });
+        }
+        self.overlay_each(event, &mut struck);
+        strikes.extend(struck);
     }
 
     /// The values of the rule's key; nothing when one is unset, for then nothing can be joined.

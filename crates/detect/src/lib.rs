@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod agreement;
+mod awaited;
 pub mod bounds;
 mod calendar;
 mod census;
@@ -10,6 +11,7 @@ mod class;
 mod codec;
 mod compile;
 mod correlate;
+mod demand;
 mod document;
 mod engine;
 mod expression;
@@ -17,6 +19,7 @@ mod filter;
 mod first_seen;
 mod fleet;
 mod grams;
+mod indicator;
 mod kin;
 mod matcher;
 #[cfg(test)]
@@ -41,8 +44,10 @@ mod yaml;
 
 pub use checkpoint::{RestoreError, Restored};
 pub use compile::{Options, compile, compile_with};
+pub use demand::{Response, Responses};
 pub use document::{Document, Position, Reason, Refused};
 pub use engine::{Counters, Engine, Evicted, Findings};
+pub use indicator::Sighted;
 pub use overlay::{DEFAULT_GROUP, Exception, Overlay, Scope, Site, Tuning};
 pub use reach::Reach;
 pub use ruleset::{Meta, RuleSet};

@@ -93,7 +93,9 @@ fn sequence() -> impl Strategy<Value = Question> {
         prop::collection::vec(step, 2..4),
         prop::collection::vec(prop::bool::weighted(0.15), REFERENCES),
     )
-        .prop_map(|(steps, until)| Question::Sequence(Sequence { steps, span_nanos: SPAN, until }))
+        .prop_map(|(steps, until)| {
+            Question::Sequence(Sequence { steps, span_nanos: SPAN, until, trailing: None })
+        })
 }
 
 fn rules(question: Question) -> RuleSet {
@@ -246,7 +248,9 @@ fn asked(question: &Question, hits: &[&Seen]) -> bool {
             };
             value.is_some_and(|value| range.holds(value))
         }
-        Question::Sequence(_) | Question::FirstSeen(_) => unreachable!("no window"),
+        Question::Sequence(_) | Question::FirstSeen(_) | Question::Indicator(_) => {
+            unreachable!("no window")
+        }
     }
 }
 

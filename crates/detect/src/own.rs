@@ -4,6 +4,7 @@
 //! readers. They become the same compiled rules as Sigma's correlations.
 
 mod first_seen;
+mod indicator;
 mod sequence;
 mod threshold;
 
@@ -19,6 +20,9 @@ pub(crate) fn parse(node: &Node) -> Option<Result<Correlation, Refusal>> {
     }
     if let Some(threshold) = node.get("threshold") {
         return Some(threshold::parse(threshold));
+    }
+    if let Some(indicator) = node.get("indicator-match") {
+        return Some(indicator::parse(indicator));
     }
     node.get("first-seen").map(first_seen::parse)
 }

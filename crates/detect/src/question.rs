@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use metsuke_event::EventId;
 
 use crate::correlate::Seen;
+use crate::indicator::Asked;
 use crate::sequence::Sequence;
 use crate::sigma::condition::Condition;
 
@@ -32,6 +33,8 @@ pub(crate) enum Question {
     Sequence(Sequence),
     /// A value of the first measure that is new.
     FirstSeen(FirstSeen),
+    /// A sighting of an indicator; not asked of hits.
+    Indicator(Asked),
 }
 
 /// How numbers become one.
@@ -128,7 +131,7 @@ impl Question {
                 (found.len() == references).then_some(found)
             }
             // Neither looks at windows.
-            Self::Sequence(_) | Self::FirstSeen(_) => None,
+            Self::Sequence(_) | Self::FirstSeen(_) | Self::Indicator(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use metsuke_event::logsource;
 
 use crate::correlate::Rule;
 use crate::question::Question;
-use crate::ruleset::RuleSet;
+use crate::ruleset::{Meta, RuleSet};
 use crate::sigma::condition::Condition;
 
 /// Whether one detection can fire.
@@ -44,20 +44,20 @@ impl RuleSet {
             } else {
                 format!("needs {}, not seen here", names(unseen.iter().map(|kind| kind.name())))
             };
-            reach.push(Reach {
-                detection: meta.detection.clone(),
-                can_fire: !seen.is_empty(),
-                why,
-            });
+            let (can_fire, why) =
+                unmet(meta, sees).map_or((!seen.is_empty(), why), |why| (false, why));
+            reach.push(Reach { detection: meta.detection.clone(), can_fire, why });
         }
         for (meta, rule) in self.rules.iter().zip(&self.correlations) {
             let (can_fire, why) = self.reach_of_rule(rule, &reach);
+            let (can_fire, why) = unmet(meta, sees).map_or((can_fire, why), |why| (false, why));
             reach.push(Reach { detection: meta.detection.clone(), can_fire, why });
         }
         let fires: Vec<bool> = reach.iter().map(|one| one.can_fire).collect();
         let levels: Vec<Level> = reach.iter().map(|one| one.detection.level).collect();
         for (meta, model) in self.models.iter().zip(&self.weighings) {
             let (can_fire, why) = model.reach(&levels, &fires);
+            let (can_fire, why) = unmet(meta, sees).map_or((can_fire, why), |why| (false, why));
             reach.push(Reach { detection: meta.detection.clone(), can_fire, why });
         }
         reach
@@ -76,15 +76,20 @@ impl RuleSet {
             | Question::Number(..)
             | Question::Threshold(..)
             | Question::FirstSeen(_) => all.clone().any(fires),
+            // Which indicators there are is not known here.
+            Question::Indicator(_) => true,
             Question::Temporal(condition) => could_hold(condition, &fires),
             Question::Several(range) => {
                 let most = all.clone().filter(|reference| fires(*reference)).count();
                 (1..=most).any(|count| range.holds_count(count))
             }
-            Question::Sequence(sequence) => sequence
-                .steps
-                .iter()
-                .all(|step| all.clone().any(|reference| step.is[reference] && fires(reference))),
+            // Where what must not come cannot come, its absence says nothing.
+            Question::Sequence(sequence) => {
+                let some = |marks: &[bool]| all.clone().any(|one| marks[one] && fires(one));
+                let trailing = sequence.trailing.as_ref();
+                sequence.steps.iter().all(|step| some(&step.is))
+                    && trailing.is_none_or(|trailing| some(&trailing.without))
+            }
             Question::Ordered => all.clone().all(fires),
         };
         let silent = all.filter(|reference| !fires(*reference)).filter_map(one);
@@ -96,6 +101,13 @@ impl RuleSet {
         };
         (can_fire, why)
     }
+}
+
+/// Why a detection cannot fire, when it says that it needs what is not seen.
+fn unmet(meta: &Meta, sees: &dyn Fn(Kind) -> bool) -> Option<String> {
+    let mut unseen = meta.needs.iter().filter(|kind| !sees(**kind)).peekable();
+    unseen.peek()?;
+    Some(format!("needs {}, not seen here", names(unseen.map(|kind| kind.name()))))
 }
 
 /// Whether it can hold at some time; what cannot fire is absent at all times.

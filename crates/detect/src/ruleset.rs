@@ -10,6 +10,7 @@ use metsuke_event::{Event, FieldId, Kind, NameNumber};
 use crate::bounds;
 use crate::class::Class;
 use crate::correlate::Rule;
+use crate::demand::Responses;
 use crate::filter::Filter;
 use crate::predicate::{FieldIx, FieldKey, Predicates};
 use crate::sigma::header::Source;
@@ -34,6 +35,11 @@ pub struct Meta {
     pub log_source: String,
     /// Ids of the Sigma filter documents that narrow it; empty but for filters.
     pub narrowed_by: Vec<String>,
+    /// Kinds of activity it says it needs, all of them; what else it needs follows from its log
+    /// source or from what it stands on.
+    pub needs: Vec<Kind>,
+    /// What it calls for.
+    pub responses: Responses,
 }
 
 /// One class for each kind of activity, built when first asked for.
@@ -117,6 +123,8 @@ pub struct RuleSet {
     pub(crate) listeners: Vec<Vec<(usize, usize)>>,
     /// For each filter, then each rule, whether a rule keeps its hits for itself.
     pub(crate) silent: Vec<bool>,
+    /// Rules that strike at sightings of indicators.
+    pub(crate) indicators: Vec<usize>,
     /// Whether a sequence asks for processes' kinship.
     pub(crate) asks_kinship: bool,
     pub(crate) predicates: Predicates,

@@ -139,6 +139,9 @@ fn right() -> Vec<Value> {
             "threshold",
             json!({"detections": "a", "by": "fleet", "within": "5m", "count": 20, "distinct": {"DestinationIp": 10}}),
         ),
+        json!({"title": "T", "id": "t", "indicator-match": {"kinds": ["sha256"], "lists": ["block"],
+            "sources": "us", "confidence": 70}, "needs": ["process.exec"],
+            "responses": {"detect": ["scan"], "block": ["terminate"]}}),
         document(
             "model",
             json!({"timespan": "6h", "threshold": 50, "weights": {"low": 3}, "detections": {"a": 30},
@@ -222,7 +225,7 @@ fn what_ships_is_as_the_schema_says() {
     let mut judged = 0;
     for document in metsuke_content::documents() {
         for node in yaml::parse(&document.text).expect("YAML") {
-            let own = ["sequence", "first-seen", "threshold", "model"];
+            let own = ["sequence", "first-seen", "threshold", "indicator-match", "model"];
             if own.iter().any(|kind| node.get(kind).is_some()) {
                 judged += 1;
                 assert!(valid(&schema, &schema, &plain(&node)), "{}", document.path);

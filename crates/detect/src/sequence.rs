@@ -16,6 +16,17 @@ pub(crate) struct Sequence {
     pub(crate) span_nanos: i64,
     /// Per reference whether it ends a sequence that has begun.
     pub(crate) until: Vec<bool>,
+    /// What must not come after the last step.
+    pub(crate) trailing: Option<Trailing>,
+}
+
+/// What must not come after the last step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Trailing {
+    /// Per reference whether it is that.
+    pub(crate) without: Vec<bool>,
+    /// Nanoseconds since the last step.
+    pub(crate) within_nanos: i64,
 }
 
 /// One step.

@@ -11,8 +11,8 @@ mod suppress;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use metsuke_event::finding::{Alert, Highlight, Level};
-use metsuke_event::{AlertId, EndpointId, TenantId, Timestamp};
+use metsuke_event::finding::{Alert, Highlight, Hit, Level};
+use metsuke_event::{AlertId, EndpointId, EventId, TenantId, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::bounds;
@@ -35,6 +35,32 @@ pub(crate) struct Found {
     /// Models that exceptions keep it from.
     pub(crate) withheld: Vec<usize>,
     pub(crate) highlight: Highlight,
+}
+
+impl Found {
+    /// A hit of filter or rule number `detection` that stands on these events, with the models it
+    /// is kept from.
+    pub(crate) fn of(
+        hit: &Hit,
+        detection: usize,
+        (withheld, events): (Vec<usize>, Vec<EventId>),
+    ) -> Self {
+        Self {
+            tenant: hit.event.tenant,
+            endpoint: hit.event.endpoint,
+            storyline: hit.storyline.clone(),
+            detection,
+            withheld,
+            highlight: Highlight {
+                detection: hit.detection.clone(),
+                events,
+                time: hit.time,
+                process: hit.process.clone(),
+                matched: hit.matched.clone(),
+                count: 1,
+            },
+        }
+    }
 }
 
 /// A highlight with what it is of.

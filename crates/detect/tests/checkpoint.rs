@@ -47,6 +47,10 @@ title: Steps
 id: steps
 sequence: {by: host, within: 10s, steps: [{detections: [a]}, {absent: [b]}, {detections: [c], process: descendant}]}
 ---
+title: Silence
+id: silence
+sequence: {by: storyline, within: 5s, steps: [{detections: [a]}, {absent: [c], within: 3s}]}
+---
 title: New
 id: new
 first-seen: {detections: [a, b, c], value: [V, Image], within: 12s, learning: 3s}
@@ -124,6 +128,8 @@ proptest! {
         for event in &events[cut..] {
             prop_assert_eq!(straight.observe(event), after.observe(event));
         }
+        let later = Timestamp::from_millis(2_000_000);
+        prop_assert_eq!(straight.advance(later), after.advance(later));
         prop_assert_eq!(straight.checkpoint(), after.checkpoint());
     }
 
@@ -147,6 +153,8 @@ proptest! {
             }
             prop_assert_eq!(straight, swapped);
         }
+        let later = Timestamp::from_millis(2_000_000);
+        prop_assert_eq!(straight.advance(later), swapped.advance(later));
         let counters = swapped.counters();
         prop_assert_eq!(counters, straight.counters());
         // And back: equal bytes, so nothing was lost on the way.

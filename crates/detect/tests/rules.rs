@@ -257,7 +257,7 @@ fn broken_rules_are_refused_at_the_word() {
     let sequence = |steps: &str| format!("sequence: {{within: 1m, steps: {steps}}}");
     refusal(&sequence("[{detections: [a]}]"), "condition", "[{");
     refusal(&sequence("[{absent: [x]}, {detections: [a]}]"), "condition", "{absent");
-    refusal(&sequence("[{detections: [a]}, {absent: [x]}]"), "condition", "[{");
+    refusal(&sequence("[{detections: [a]}, {absent: [x]}]"), "condition", "{absent");
     refusal(
         &sequence("[{detections: [a], within: 1s}, {detections: [b]}]"),
         "condition",

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{Names, Restored, ids};
+use crate::awaited::Awaited;
 use crate::correlate::{Correlator, Key};
 use crate::engine::Engine;
 use crate::fleet::Fleet;
@@ -16,8 +17,8 @@ impl Engine {
     pub(crate) fn inherit(
         &mut self,
         old: &RuleSet,
-        (correlator, kin): (Correlator, Kin),
-        fleet: Fleet,
+        (correlator, awaited): (Correlator, Awaited),
+        (kin, fleet): (Kin, Fleet),
         weigher: Weigher,
     ) -> Restored {
         let rules = Arc::clone(self.rules());
@@ -26,6 +27,7 @@ impl Engine {
         let digests: Vec<u64> = old.correlations.iter().map(|rule| rule.digest).collect();
         let names = Names::of(&rules, &detections, &models, &digests);
         let mut restored = Restored::default();
+        self.awaited = still_awaited(&names, awaited, &mut restored);
         self.correlator = correlated(&names, correlator, &mut restored);
         self.weigher = weighed(&names, weigher, &mut restored);
         self.fleet = moved_fleet(&names, fleet, &mut restored);
@@ -68,6 +70,24 @@ fn correlated(names: &Names<'_>, old: Correlator, restored: &mut Restored) -> Co
         }
     }
     correlator
+}
+
+fn still_awaited(names: &Names<'_>, old: Awaited, restored: &mut Restored) -> Awaited {
+    let mut awaited = Awaited { evicted: old.evicted, ..Awaited::default() };
+    for ((endpoint, time, key), mut pending) in old.due {
+        let Some(rule) = names.same.get(key.0).copied().flatten() else {
+            restored.dropped += 1;
+            continue;
+        };
+        restored.taken += 1;
+        let level = pending.hit.detection.level;
+        pending.hit.detection = names.rules.rules[rule].detection.clone();
+        pending.hit.detection.level = level;
+        let model = |model: usize| names.models.get(model).copied().flatten();
+        pending.withheld = pending.withheld.into_iter().filter_map(model).collect();
+        awaited.due.insert((endpoint, time, (rule, key.1, key.2)), pending);
+    }
+    awaited
 }
 
 fn weighed(names: &Names<'_>, old: Weigher, restored: &mut Restored) -> Weigher {

@@ -11,7 +11,7 @@ use crate::codec::{Damaged, Reader, Writer};
 use crate::weigh::{Held, Like, Raised, Storyline, Suppressed, Weigher};
 
 /// Levels by their number.
-const LEVELS: [Level; 5] =
+pub(super) const LEVELS: [Level; 5] =
     [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
 
 pub(super) fn write(out: &mut Writer, weigher: &Weigher) {

@@ -8,7 +8,7 @@ use metsuke_event::finding::Layer;
 
 use crate::bounds;
 use crate::correlate::{Rule, Scope};
-use crate::document::{Position, Reason};
+use crate::document::{Position, Reason, Refusal};
 use crate::predicate::{FieldIx, FieldKey};
 use crate::ruleset::Meta;
 use crate::sigma::correlation::{By, Correlation, Generate};
@@ -59,20 +59,13 @@ impl Compiler {
     fn resolve_rule(&mut self, mut header: Header, correlation: &Correlation) {
         let targets: Vec<Target> =
             correlation.rules.iter().map(|(name, _)| self.by_name[name]).collect();
-        let depth = targets.iter().map(|target| match target {
-            Target::Filter(_) => 0,
-            Target::Rule(rule) => self.depth[*rule],
-        });
-        let depth = depth.max().unwrap_or(0) + 1;
-        if depth > bounds::RULE_CHAIN {
-            self.refuse_meta(&header.meta, Reason::TooLarge("chain of rules"), None);
-            return;
-        }
-        if let Some(name) = self.wrong_alias(correlation, &targets) {
-            let at = correlation.rules.first().map(|(_, at)| *at);
-            self.refuse_meta(&header.meta, Reason::Alias(name), at);
-            return;
-        }
+        let depth = match self.standable(correlation, &targets) {
+            Ok(depth) => depth,
+            Err((reason, at)) => {
+                self.refuse_meta(&header.meta, reason, at);
+                return;
+            }
+        };
         let scope = match &correlation.by {
             By::Fields(names) => Scope::Fields(
                 (0..targets.len())
@@ -126,6 +119,33 @@ impl Compiler {
             digest,
         });
         self.set.rules.push(header.meta);
+    }
+
+    /// How deep it stands on rules, or why it cannot stand on these.
+    fn standable(&self, correlation: &Correlation, targets: &[Target]) -> Result<usize, Refusal> {
+        let depth = targets.iter().map(|target| match target {
+            Target::Filter(_) => 0,
+            Target::Rule(rule) => self.depth[*rule],
+        });
+        let depth = depth.max().unwrap_or(0) + 1;
+        if depth > bounds::RULE_CHAIN {
+            return Err((Reason::TooLarge("chain of rules"), None));
+        }
+        let waits = |target: &Target| match target {
+            Target::Rule(rule) => self.set.correlations[*rule].waits(),
+            Target::Filter(_) => false,
+        };
+        if let Some(which) = targets.iter().position(waits) {
+            let (name, at) = correlation.rules[which].clone();
+            return Err((Reason::Waits(name), Some(at)));
+        }
+        match self.wrong_alias(correlation, targets) {
+            Some(name) => {
+                let at = correlation.rules.first().map(|(_, at)| *at);
+                Err((Reason::Alias(name), at))
+            }
+            None => Ok(depth),
+        }
     }
 
     fn meta(&self, target: Target) -> &Meta {

@@ -5,6 +5,7 @@ use metsuke_event::finding::{Hit, Layer, Matched};
 
 use crate::bounds;
 use crate::correlate::Struck;
+use crate::indicator::Sighted;
 use crate::matcher::cut;
 use crate::question::Question;
 use crate::ruleset::RuleSet;
@@ -23,6 +24,28 @@ pub(super) fn hit(rules: &RuleSet, detection: usize, event: &Event, matched: Vec
         matched,
         excepted: None,
     }
+}
+
+/// A hit of each indicator rule that one of `sightings` meets, with its number.
+pub(super) fn sighted(rules: &RuleSet, event: &Event, sightings: &[Sighted]) -> Vec<(usize, Hit)> {
+    let mut hits = Vec::new();
+    for rule in &rules.indicators {
+        let Question::Indicator(asked) = &rules.correlations[*rule].question else { continue };
+        let met = sightings.iter().filter(|sighted| asked.means(sighted));
+        let matched: Vec<Matched> = met
+            .take(bounds::MATCHED_CLAUSES)
+            .map(|sighted| Matched {
+                field: sighted.field.clone(),
+                value: cut(&sighted.value, bounds::MATCHED_VALUE_BYTES).to_owned(),
+                clause: sighted.shown(),
+            })
+            .collect();
+        if !matched.is_empty() {
+            let detection = rules.filters.len() + rule;
+            hits.push((detection, hit(rules, detection, event, matched)));
+        }
+    }
+    hits
 }
 
 /// Why a rule struck: what was asked, then the detections that answered, each once.

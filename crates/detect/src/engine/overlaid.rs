@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use metsuke_event::finding::{Alert, Highlight};
-use metsuke_event::{EndpointId, Event};
+use metsuke_event::finding::Alert;
+use metsuke_event::{EndpointId, Event, TenantId, Timestamp};
 
 use super::{Engine, Strike};
 use crate::checkpoint::Restored;
@@ -33,12 +33,13 @@ impl Engine {
     #[must_use]
     pub fn with_rules(self, rules: Arc<RuleSet>) -> (Self, Restored) {
         let mut engine = Self::new(rules);
-        let restored =
-            engine.inherit(&self.rules, (self.correlator, self.kin), self.fleet, self.weigher);
-        engine.counters = self.counters;
-        let overlay = Arc::clone(self.laid.overlay());
-        engine.laid = Laid::over(&engine.rules, overlay);
-        engine.laid.hidden = self.laid.hidden;
+        let counters = self.counters;
+        let (laid, old) = (self.laid, Arc::clone(&self.rules));
+        let held = (self.correlator, self.awaited);
+        let restored = engine.inherit(&old, held, (self.kin, self.fleet), self.weigher);
+        engine.counters = counters;
+        engine.laid = Laid::over(&engine.rules, Arc::clone(laid.overlay()));
+        engine.laid.hidden = laid.hidden;
         (engine, restored)
     }
 
@@ -64,17 +65,23 @@ impl Engine {
         if self.laid.is_empty() {
             return;
         }
-        let rules = Arc::clone(&self.rules);
-        for Strike { detection, filter, hit, .. } in strikes {
-            if let Some(level) = self.laid.tuned(*detection, event.id.endpoint).level {
-                hit.detection.level = level;
-            }
-            hit.excepted = self.laid.hides(&rules, event, *detection, *filter);
-            if let Some(id) = &hit.excepted {
+        for strike in strikes {
+            self.mark(event, strike);
+            if let Some(id) = &strike.hit.excepted {
                 self.counters.excepted += 1;
                 self.laid.count(id);
             }
         }
+    }
+
+    /// The level as tuned, and the mark of an exception.
+    pub(super) fn mark(&mut self, event: &Event, strike: &mut Strike) {
+        let rules = Arc::clone(&self.rules);
+        let Strike { detection, filter, hit, .. } = strike;
+        if let Some(level) = self.laid.tuned(*detection, event.id.endpoint).level {
+            hit.detection.level = level;
+        }
+        hit.excepted = self.laid.hides(&rules, event, *detection, *filter);
     }
 
     /// Whether `detection` is switched off on `endpoint`.
@@ -89,23 +96,18 @@ impl Engine {
             if strike.hit.storyline.is_empty() || strike.hit.excepted.is_some() {
                 continue;
             }
-            found.push(Found {
-                tenant: event.id.tenant,
-                endpoint: event.id.endpoint,
-                storyline: strike.hit.storyline.clone(),
-                detection: strike.detection,
-                withheld: self.withheld(event, strike),
-                highlight: Highlight {
-                    detection: strike.hit.detection.clone(),
-                    events: strike.events.clone(),
-                    time: strike.hit.time,
-                    process: strike.hit.process.clone(),
-                    matched: strike.hit.matched.clone(),
-                    count: 1,
-                },
-            });
+            let withheld = self.withheld(event, strike);
+            found.push(Found::of(&strike.hit, strike.detection, (withheld, strike.events.clone())));
         }
-        let (tenant, endpoint) = (event.id.tenant, event.id.endpoint);
+        self.weigh_found((event.id.tenant, event.id.endpoint, event.time), found)
+    }
+
+    /// Gives what was found on one endpoint, by `time`, to the models.
+    pub(super) fn weigh_found(
+        &mut self,
+        (tenant, endpoint, time): (TenantId, EndpointId, Timestamp),
+        found: Vec<Found>,
+    ) -> Vec<Alert> {
         let tuned = self.models_tuned(endpoint);
         let Self { rules, laid, fleet, weigher, .. } = self;
         if !rules.weighings.is_empty() {
@@ -118,7 +120,7 @@ impl Engine {
             reach: detections
                 .iter()
                 .filter_map(|one| {
-                    let (by, hosts, of) = fleet.weight(tenant, *one, event.time)?;
+                    let (by, hosts, of) = fleet.weight(tenant, *one, time)?;
                     let why = format!("{hosts} of {of} hosts have long shown it");
                     Some((*one, Factor { by, why }))
                 })
@@ -139,7 +141,7 @@ impl Engine {
     }
 
     /// The models that exceptions keep `strike` from.
-    fn withheld(&mut self, event: &Event, strike: &Strike) -> Vec<usize> {
+    pub(super) fn withheld(&mut self, event: &Event, strike: &Strike) -> Vec<usize> {
         if self.laid.is_empty() {
             return Vec::new();
         }

@@ -66,11 +66,13 @@ impl Laid {
                 laid.judged.insert(*detection, factor);
             }
         }
-        let categories: HashSet<Option<&'static str>> = rules
+        let mut categories: HashSet<Option<&'static str>> = rules
             .compiled
             .iter()
             .map(|filter| category(filter.source.category.as_deref()))
             .collect();
+        // Of hits that no filter led to.
+        categories.insert(None);
         for (number, exception) in overlay.exceptions.iter().enumerate() {
             if exception.written.detections.is_empty() {
                 laid.of_all.push(number);

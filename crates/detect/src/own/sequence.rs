@@ -10,6 +10,8 @@
 //!     - detections: [made_executable, run_from_temp]
 //!       within: 2m                        # since the step before
 //!       process: descendant               # what its process is to that of the step before
+//!     - absent: [told_of]                 # nor after the last, for so long
+//!       within: 2h
 //!   until: [logged_off]      # ends what has begun
 //! ```
 
@@ -17,7 +19,7 @@ use super::{References, by};
 use crate::bounds;
 use crate::document::{Reason, Refusal};
 use crate::question::Question;
-use crate::sequence::{Kinship, Sequence, Step};
+use crate::sequence::{Kinship, Sequence, Step, Trailing};
 use crate::sigma::correlation::{
     By, Correlation, Generate, duration, known_keys, references, required,
 };
@@ -36,7 +38,7 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Refusal> {
     let (by, by_shown) = by(node, By::Storyline)?;
     let (timespan_nanos, within) = duration(node, "within")?;
     let mut known = References::default();
-    let steps = steps(required(node, "steps")?, &mut known)?;
+    let (steps, trailing) = steps(required(node, "steps")?, &mut known)?;
     let until = match node.get("until") {
         Some(_) => known.add(references(node, "until")?),
         None => Vec::new(),
@@ -55,7 +57,12 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Refusal> {
             .collect(),
         span_nanos: timespan_nanos,
         until: marks(&until),
+        trailing: trailing.as_ref().map(|(without, within_nanos)| Trailing {
+            without: marks(without),
+            within_nanos: *within_nanos,
+        }),
     };
+    let silence = if trailing.is_some() { ", then silence" } else { "" };
     Ok(Correlation {
         question: Question::Sequence(sequence),
         rules: known.names,
@@ -64,12 +71,15 @@ pub(super) fn parse(node: &Node) -> Result<Correlation, Refusal> {
         aliases: Vec::new(),
         timespan_nanos,
         generate: Generate::Unsaid,
-        shown: format!("sequence of {count} steps by {by_shown} within {within}"),
+        shown: format!("sequence of {count} steps by {by_shown} within {within}{silence}"),
         digest: node.digest(),
     })
 }
 
-fn steps(node: &Node, known: &mut References) -> Result<Vec<Written>, Refusal> {
+/// What must not come after the last step, and for how long.
+type Silence = Option<(Vec<usize>, i64)>;
+
+fn steps(node: &Node, known: &mut References) -> Result<(Vec<Written>, Silence), Refusal> {
     let Kind::List(items) = &node.kind else {
         let expected = "a list of steps";
         return Err(node.refuse(Reason::WrongType { field: "steps".to_owned(), expected }));
@@ -77,13 +87,21 @@ fn steps(node: &Node, known: &mut References) -> Result<Vec<Written>, Refusal> {
     let mut steps: Vec<Written> = Vec::new();
     let mut without: Vec<usize> = Vec::new();
     let wrong = |item: &Node, why: &str| item.refuse(Reason::Condition(why.to_owned()));
-    for item in items {
+    let mut trailing = None;
+    for (index, item) in items.iter().enumerate() {
+        let last = index + 1 == items.len();
         if item.get("absent").is_some() {
-            known_keys(item, &["absent"])?;
+            known_keys(item, if last { &["absent", "within"] } else { &["absent"] })?;
             if steps.is_empty() {
                 return Err(wrong(item, "nothing comes before this absent step"));
             }
             without.extend(known.add(references(item, "absent")?));
+            if last {
+                let why = "a last absent step needs `within`: how long nothing must come";
+                item.get("within").ok_or_else(|| wrong(item, why))?;
+                let within_nanos = duration(item, "within")?.0;
+                trailing = Some((std::mem::take(&mut without), within_nanos));
+            }
             continue;
         }
         let step = step(item, known, std::mem::take(&mut without))?;
@@ -92,13 +110,12 @@ fn steps(node: &Node, known: &mut References) -> Result<Vec<Written>, Refusal> {
         }
         steps.push(step);
     }
-    if !without.is_empty() {
-        return Err(wrong(node, "an absent step has to stand between two others"));
+    let least = if trailing.is_some() { 1 } else { 2 };
+    if !(least..=bounds::SEQUENCE_STEPS).contains(&steps.len()) {
+        let why = "a sequence has 2 to 16 steps, absent ones not counted but for a last one";
+        return Err(wrong(node, why));
     }
-    if !(2..=bounds::SEQUENCE_STEPS).contains(&steps.len()) {
-        return Err(wrong(node, "a sequence has 2 to 16 steps, absent ones not counted"));
-    }
-    Ok(steps)
+    Ok((steps, trailing))
 }
 
 fn step(item: &Node, known: &mut References, without: Vec<usize>) -> Result<Written, Refusal> {

@@ -3,6 +3,7 @@
 use metsuke_event::finding::{DetectionRef, Layer, Level};
 use metsuke_event::logsource::LogSource;
 
+use crate::demand;
 use crate::document::{Reason, Refusal};
 use crate::ruleset::Meta;
 use crate::yaml::{Node, cut};
@@ -74,6 +75,8 @@ pub(crate) fn parse(node: &Node, path: &str, layer: Layer) -> Result<Header, Ref
             status: text("status").unwrap_or_default(),
             log_source: String::new(),
             narrowed_by: Vec::new(),
+            needs: demand::needs(node)?,
+            responses: demand::responses(node)?,
         },
         name,
     })

@@ -1,0 +1,109 @@
+//! Sequences that end with what must not come: armed, ended, and struck when their time is over.
+
+use std::sync::Arc;
+
+use metsuke_event::{Event, Timestamp};
+
+use super::{Engine, Findings, Strike};
+use crate::awaited::{Due, Pending};
+use crate::correlate::{Correlator, Key, Rule, Struck};
+use crate::question::Question;
+use crate::weigh::Found;
+
+impl Engine {
+    /// Says that it is `now`, where no activity says it: sequences that wait for something not to
+    /// come strike a minute after their time is over, also on hosts that say nothing more. `now`
+    /// must not be ahead of activities that are still to be observed by more than that minute.
+    pub fn advance(&mut self, now: Timestamp) -> Findings {
+        let over = self.awaited.over(None, now);
+        self.struck(over)
+    }
+
+    /// What is over on the endpoint of `event`.
+    pub(super) fn over_by(&mut self, event: &Event) -> Findings {
+        let over = self.awaited.over(Some(event.id.endpoint), event.time);
+        if over.is_empty() { Findings::default() } else { self.struck(over) }
+    }
+
+    /// Ends what waits under `key`, when reference number `reference` is what must not come.
+    pub(super) fn ends(&mut self, rule: &Rule, key: &Key, reference: usize, time: Timestamp) {
+        if let Question::Sequence(sequence) = &rule.question
+            && let Some(trailing) = &sequence.trailing
+            && (trailing.without[reference] || sequence.until[reference])
+        {
+            self.awaited.disarm(key, time);
+        }
+    }
+
+    /// Waits for `strike`, which `event` brought, unless what must not come was there.
+    pub(super) fn arm(
+        &mut self,
+        rule: &Rule,
+        key: Key,
+        (event, struck): (&Event, &Struck),
+        mut strike: Strike,
+    ) {
+        let Question::Sequence(sequence) = &rule.question else { return };
+        let Some(trailing) = &sequence.trailing else { return };
+        // A step may come late: the last is not always the one at hand.
+        let Some(since) = struck.hits.last().map(|hit| hit.time) else { return };
+        let over = since.plus_nanos(trailing.within_nanos);
+        if self.correlator.windows.get(&key).is_some_and(|window| {
+            window.hits.iter().any(|hit| {
+                let ends = trailing.without[hit.reference] || sequence.until[hit.reference];
+                let is_step = struck.hits.iter().any(|step| step.event == hit.event);
+                ends && !is_step && since <= hit.time && hit.time <= over
+            })
+        }) {
+            return;
+        }
+        self.mark(event, &mut strike);
+        let withheld = self.withheld(event, &strike);
+        let Strike { mut hit, events, .. } = strike;
+        hit.time = over;
+        let pending = Pending { since, hit, events, withheld };
+        self.awaited.arm((event.id.endpoint, over, key), pending);
+    }
+
+    /// The findings of what is over.
+    fn struck(&mut self, over: Vec<(Due, Pending)>) -> Findings {
+        let rules = Arc::clone(&self.rules);
+        let mut findings = Findings::default();
+        for ((endpoint, time, key), pending) in over {
+            let rule = &rules.correlations[key.0];
+            if !self.correlator.rest(rule, &key, time) {
+                continue;
+            }
+            self.counters.rule_hits += 1;
+            let Pending { hit, events, withheld, .. } = pending;
+            match &hit.excepted {
+                Some(id) => {
+                    self.counters.excepted += 1;
+                    self.laid.count(id);
+                }
+                None if !hit.storyline.is_empty() => {
+                    let detection = rules.filters.len() + key.0;
+                    let found = Found::of(&hit, detection, (withheld, events));
+                    let alerts = self.weigh_found((hit.event.tenant, endpoint, time), vec![found]);
+                    self.counters.alerts += alerts.len() as u64;
+                    findings.alerts.extend(alerts);
+                }
+                None => {}
+            }
+            findings.hits.push(hit);
+        }
+        findings
+    }
+}
+
+impl Correlator {
+    /// Whether the rule did not strike under `key` within its timespan of `time`; then it does now.
+    fn rest(&mut self, rule: &Rule, key: &Key, time: Timestamp) -> bool {
+        let Some(window) = self.windows.get_mut(key) else { return true };
+        let rested = window.rested(rule, time);
+        if rested {
+            window.struck = Some(time);
+        }
+        rested
+    }
+}
