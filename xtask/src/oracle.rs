@@ -23,6 +23,8 @@ enum What {
     Differ,
     /// Events per CPU-second of both, in turns.
     Bench,
+    /// What the compiled set takes.
+    Memory,
 }
 
 /// Builds the crate, optimised, and runs it on the public data.
@@ -30,6 +32,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let word = match options.what {
         What::Differ => "differ",
         What::Bench => "bench",
+        What::Memory => "memory",
     };
     run(word, &options.rest)
 }
@@ -51,7 +54,8 @@ pub(crate) fn run(word: &str, rest: &[String]) -> Result<ExitCode> {
         .arg(place::root().join("crates/oracle/Cargo.toml"))
         .args(build::locked());
     steps::step("build the reference engine", &mut cargo)?;
-    let program: PathBuf = target.join("release/metsuke-oracle");
+    let name = if word == "memory" { "metsuke-oracle-memory" } else { "metsuke-oracle" };
+    let program: PathBuf = target.join("release").join(name);
     let status = Command::new(program)
         .arg(word)
         .args(rest)

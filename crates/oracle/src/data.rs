@@ -111,13 +111,18 @@ pub fn folder() -> Result<PathBuf> {
     )
 }
 
+/// The public rules.
+pub fn documents(data: &Path) -> Result<Vec<Document>> {
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path)?;
+        Ok(Document { path: path.display().to_string(), text })
+    };
+    files(&data.join("sigma"), "yml")?.into_iter().map(read).collect()
+}
+
 /// The rules that both engines take.
 pub fn rules(data: &Path) -> Result<(Arc<RuleSet>, Reference)> {
-    let mut documents = Vec::new();
-    for path in files(&data.join("sigma"), "yml")? {
-        let text = std::fs::read_to_string(&path)?;
-        documents.push(Document { path: path.display().to_string(), text });
-    }
+    let documents = documents(data)?;
     let reference = Reference::new(&documents)?;
     let (ours, refused) = compile(documents);
     for one in refused {
