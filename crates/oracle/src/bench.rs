@@ -176,11 +176,7 @@ fn parsed(both: &Both) -> (Event, Vec<LogSource<'static>>) {
 
 /// CPU time that `run` took for all events. Each chunk of them is copied before, untimed, so that
 /// both engines find events as parsing leaves them: in the processor's cache.
-fn pass<T>(
-    events: &[&Both],
-    copy: impl Fn(usize) -> T,
-    mut run: impl FnMut(&T) -> usize,
-) -> f64 {
+fn pass<T>(events: &[&Both], copy: impl Fn(usize) -> T, mut run: impl FnMut(&T) -> usize) -> f64 {
     let mut seconds = 0.0;
     for begin in (0..events.len()).step_by(CHUNK) {
         let chunk: Vec<T> = (begin..events.len().min(begin + CHUNK)).map(&copy).collect();
