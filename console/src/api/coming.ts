@@ -10,6 +10,9 @@ export interface Tuning {
   group: string | null;
   enabled: boolean | null;
   level: Level | null;
+  reason: string;
+  actor: string;
+  time: string;
 }
 
 export interface DetectionStats {
@@ -30,7 +33,8 @@ export interface Detection {
   level: Level;
   techniques: string[];
   tactics: string[];
-  page?: string | null;
+  /** Markdown; empty when it has none. */
+  page: string;
   origin: Origin;
   author?: string | null;
   licence?: string | null;
@@ -162,7 +166,8 @@ export interface Indicator {
   value: string;
   list: IndicatorUse;
   source: string;
-  confidence: number;
+  /** 0 to 100; null: the source does not say. */
+  confidence: number | null;
   created: string;
   expires?: string | null;
   expired: boolean;
@@ -173,22 +178,29 @@ export interface Indicator {
 }
 
 export interface Sighting {
+  id: string;
+  indicator: string;
+  indicator_value: string;
+  /** First and last within the hour, and how often. */
   time: string;
+  last: string;
+  count: number;
   endpoint: string;
-  host: string;
+  host: string | null;
   field: string;
   value: string;
   event?: { id: string } | null;
-  where: 'stream' | 'history' | 'inventory';
-  /** In the list of all sightings: what was sighted. */
-  indicator?: string | null;
+  /** The file, for one of an inventory. */
+  path?: string | null;
+  /** `stream`, `history` or `inventory`. */
+  where: string;
 }
 
 export interface IndicatorDetail extends Indicator {
-  provenance: { source: string; document: string; place: string; imported: string; actor: string }[];
+  provenance: { source: string; document: string | null; place: string | null; imported: string; actor: string }[];
   /** At most 100, newest first; beside `Indicator.sightings`, the count. */
   sighted: Sighting[];
-  earliest_seen?: { time: string; endpoint: string; host: string; where: Sighting['where'] } | null;
+  earliest_seen?: { time: string; endpoint: string; host: string | null; where: string } | null;
 }
 
 export interface IndicatorPreview {
@@ -200,6 +212,8 @@ export interface IndicatorPreview {
   allowed: number;
   conflicts: { value: string; kind: string; why: string }[];
   refused: { place: string; reason: string }[];
+  /** What the reader decided. */
+  notes?: { place: string; reason: string }[];
   sample: { kind: string; value: string; defanged_from?: string | null }[];
 }
 
@@ -213,10 +227,12 @@ export interface IndicatorImport {
 export interface Retro {
   state: 'running' | 'done' | 'failed';
   progress: number;
-  looked_from: string;
-  looked_to: string;
+  looked_from: string | null;
+  looked_to: string | null;
   sightings: number;
   hosts: number;
+  incomplete?: string | null;
+  error?: string | null;
 }
 
 export interface IndicatorRequest {

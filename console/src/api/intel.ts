@@ -43,6 +43,8 @@ export function usePreviewImport() {
 export interface ImportAsk {
   raw: Blob;
   format: string;
+  /** Name of the file. */
+  document?: string;
   source: string;
   list: string;
   confidence: number;

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { count } from '../lib/format';
 
 export interface Day {
-  /** `2026-11-22`. */
+  /** A time of that day, or only its date. */
   day: string;
   count: number;
   /** Of these, hidden by exceptions. */
@@ -35,7 +35,7 @@ export function Days({ days, label, height = 64 }: Props) {
           const more = tall(one.hidden ?? 0);
           return (
             <g key={one.day}>
-              <title>{one.hidden ? t('days/oneHidden', { day: one.day, count: one.count, hidden: one.hidden }) : t('days/one', { day: one.day, count: one.count })}</title>
+              <title>{one.hidden ? t('days/oneHidden', { day: one.day.slice(0, 10), count: one.count, hidden: one.hidden }) : t('days/one', { day: one.day.slice(0, 10), count: one.count })}</title>
               <rect x={index * STEP} y={0} width={STEP} height={height} fill="transparent" />
               <rect className="hist__bar" x={index * STEP + 1} y={height - shown} width={STEP - 2} height={shown} />
               <rect className="hist__hidden" x={index * STEP + 1} y={height - shown - more} width={STEP - 2} height={more} />
@@ -45,9 +45,9 @@ export function Days({ days, label, height = 64 }: Props) {
         <line className="hist__line" x1={0} x2={days.length * STEP} y1={height - 0.5} y2={height - 0.5} />
       </svg>
       <figcaption className="hist__axis" aria-hidden="true">
-        <span>{days[0]?.day.slice(5)}</span>
+        <span>{days[0]?.day.slice(5, 10)}</span>
         <span>{t('days/most', { most: count(top, i18n.language) })}</span>
-        <span>{days[days.length - 1]?.day.slice(5)}</span>
+        <span>{days[days.length - 1]?.day.slice(5, 10)}</span>
       </figcaption>
     </figure>
   );

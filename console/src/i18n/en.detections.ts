@@ -72,6 +72,7 @@ export const enDetections = {
     level: 'Level',
     levelShipped: 'As it came ({{level}})',
     offEffect: 'Nothing of this kind is reported there any more. An exception hides less.',
+    by: 'By',
     save: 'Save',
     saved: 'Saved. The new content is on its way to the sensors.',
     empty: 'In force as it came, on every endpoint.',

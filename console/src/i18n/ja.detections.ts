@@ -72,6 +72,7 @@ export const jaDetections = {
     level: '重大度',
     levelShipped: '元のまま ({{level}})',
     offEffect: 'この対象では何も報告されなくなります。例外のほうが隠す範囲は狭くなります。',
+    by: '変更者',
     save: '保存',
     saved: '保存しました。新しいコンテンツをセンサーへ配信しています。',
     empty: 'すべてのエンドポイントで元のまま有効です。',

@@ -53,7 +53,7 @@ function Form({ onClose }: { onClose: () => void }) {
     event.preventDefault();
     if (!preview.data) return preview.mutate({ raw: raw(), format });
     if (terms.source.trim() === '') return setMissing(t('indicators/sourceMissing'));
-    take.mutate({ raw: raw(), format: preview.data.format, source: terms.source.trim(), list: terms.list, confidence: terms.confidence, expires: expiry(terms.lasts), label: label.trim() || undefined });
+    take.mutate({ raw: raw(), format: preview.data.format, document: file?.name, source: terms.source.trim(), list: terms.list, confidence: terms.confidence, expires: expiry(terms.lasts), label: label.trim() || undefined });
   };
   if (take.data) return <ImportResult result={take.data} onClose={onClose} />;
   const problem = take.error ?? preview.error;

@@ -40,6 +40,12 @@ export function ImportPreview({ preview }: { preview: IndicatorPreview }) {
         </details>
       )}
       <Refused refused={preview.refused} />
+      {preview.notes && preview.notes.length > 0 && (
+        <details>
+          <summary>{t('indicators/notes', { count: preview.notes.length })}</summary>
+          <ul>{preview.notes.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.place} /></span> · <SafeText text={one.reason} /></li>)}</ul>
+        </details>
+      )}
     </section>
   );
 }

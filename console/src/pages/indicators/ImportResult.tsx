@@ -7,6 +7,7 @@ import type { IndicatorImport } from '../../api/coming';
 import { useRetro } from '../../api/intel';
 import { Meter } from '../../components/Meter';
 import { Stamp } from '../../components/Time';
+import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';
 import { Refused } from './ImportPreview';
 
@@ -22,7 +23,9 @@ export function ImportResult({ result, onClose }: { result: IndicatorImport; onC
         <section className="preview" aria-label={t('indicators/retro')}>
           <p role="status"><strong>{t(`indicators/retroIs/${retro.data.state}`)}</strong></p>
           {retro.data.state === 'running' && <Meter value={retro.data.progress} max={1} />}
-          <p className="muted"><Stamp time={retro.data.looked_from} /> – <Stamp time={retro.data.looked_to} /></p>
+          {retro.data.looked_from && <p className="muted"><Stamp time={retro.data.looked_from} /> – <Stamp time={retro.data.looked_to} /></p>}
+          {retro.data.incomplete && <p className="warn"><strong>{t('search/partial')}</strong> · <SafeText text={retro.data.incomplete} /></p>}
+          {retro.data.error && <p className="failed" role="alert"><SafeText text={retro.data.error} /></p>}
           <p>
             {t('indicators/retroFound', { count: retro.data.sightings, number: number(retro.data.sightings), hosts: number(retro.data.hosts) })}{' '}
             {retro.data.sightings > 0 && <Link to="/indicators" search={{ tab: 'sightings' } as never}>{t('indicators/tab/sightings')}</Link>}

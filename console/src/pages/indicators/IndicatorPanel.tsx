@@ -41,7 +41,7 @@ const DAYS = 30;
 function perDay(one: IndicatorDetail): { day: string; count: number }[] {
   const last = one.sighted[0] ? Date.parse(one.sighted[0].time) : Date.now();
   const counts = new Map<string, number>();
-  for (const each of one.sighted) counts.set(each.time.slice(0, 10), (counts.get(each.time.slice(0, 10)) ?? 0) + 1);
+  for (const each of one.sighted) counts.set(each.time.slice(0, 10), (counts.get(each.time.slice(0, 10)) ?? 0) + each.count);
   return Array.from({ length: DAYS }, (_, i) => new Date(last - (DAYS - 1 - i) * DAY_MS).toISOString().slice(0, 10)).map((day) => ({ day, count: counts.get(day) ?? 0 }));
 }
 
@@ -54,7 +54,7 @@ function Body({ one, onGone }: { one: IndicatorDetail; onGone: () => void }) {
           <dt>{t('indicators/value')}</dt><dd><Val field={fieldOf(one.kind)} value={one.value} type={typeOfKind(one.kind)} /></dd>
           <dt>{t('indicators/kind')}</dt><dd>{t([`indicators/kindIs/${one.kind}`, one.kind])}</dd>
           <dt>{t('indicators/source')}</dt><dd><SafeText text={one.source} /></dd>
-          <dt>{t('indicators/confidence')}</dt><dd>{one.confidence}</dd>
+          <dt>{t('indicators/confidence')}</dt><dd>{one.confidence ?? '–'}</dd>
           <dt>{t('indicators/created')}</dt><dd><Stamp time={one.created} /></dd>
           <dt>{t('indicators/expires')}</dt><dd><Expiry one={one} /></dd>
           {one.labels.length > 0 && (<><dt>{t('indicators/labels')}</dt><dd className="row wrap">{one.labels.map((label) => <span key={label} className="chip"><SafeText text={label} /></span>)}</dd></>)}
@@ -70,12 +70,12 @@ function Body({ one, onGone }: { one: IndicatorDetail; onGone: () => void }) {
           <>
             {one.earliest_seen && (
               <p className="note">
-                <strong>{t('indicators/earliest')}</strong> <Stamp time={one.earliest_seen.time} /> · <Val field="device.hostname" value={one.earliest_seen.host} endpoint={one.earliest_seen.endpoint} /> · {t(`indicators/where/${one.earliest_seen.where}`)}
+                <strong>{t('indicators/earliest')}</strong> <Stamp time={one.earliest_seen.time} /> · <Val field="device.hostname" value={one.earliest_seen.host} endpoint={one.earliest_seen.endpoint} /> · {t([`indicators/where/${one.earliest_seen.where}`, one.earliest_seen.where])}
               </p>
             )}
             <Days label={t('indicators/perDay')} days={perDay(one)} height={48} />
             {one.sightings > one.sighted.length && <p className="muted">{t('indicators/newest', { shown: one.sighted.length, total: one.sightings })}</p>}
-            {one.sighted.map((each, index) => <SightingRow key={index} sighting={each} />)}
+            {one.sighted.map((each) => <SightingRow key={each.id} sighting={each} />)}
           </>
         )}
       </section>
@@ -84,7 +84,7 @@ function Body({ one, onGone }: { one: IndicatorDetail; onGone: () => void }) {
         <ul className="history">
           {one.provenance.map((each, index) => (
             <li key={index}>
-              <div><SafeText text={each.document} /> <span className="muted"><SafeText text={each.place} /></span></div>
+              <div><SafeText text={each.document ?? each.source} /> {each.place && <span className="muted"><SafeText text={each.place} /></span>}</div>
               <div className="muted"><Stamp time={each.imported} /> · <SafeText text={each.source} /> · <SafeText text={each.actor} /></div>
             </li>
           ))}

@@ -143,7 +143,7 @@ function Table({ items }: { items: Indicator[] }) {
             </td>
             <td><Use list={one.list} /></td>
             <td><SafeText text={one.source} /></td>
-            <td className="num">{one.confidence}</td>
+            <td className="num">{one.confidence ?? <span className="muted">–</span>}</td>
             <td className="num">{one.sightings === 0 ? <span className="muted">0</span> : <strong>{count(one.sightings, i18n.language)}</strong>}</td>
             <td><Age time={one.last_sighted} /></td>
             <td><Expiry one={one} /></td>
