@@ -151,9 +151,68 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The detections in force on the server. */
+        /** The detections in force on the server, and the documents that were refused with the reason. */
         get: operations["list_detections"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detections/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges a document as if it were put, without putting it. */
+        post: operations["check_detection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One detection with its document, its samples and its hits per day. */
+        get: operations["get_detection"];
+        /**
+         * Puts a document of the site's own, new or in place of the one it had; 409 for one that ships or
+         *     was imported. It is in force at once, here and on sensors.
+         */
+        put: operations["put_detection"];
+        post?: never;
+        /** Removes a document that is the site's own or was imported. */
+        delete: operations["remove_detection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detections/{id}/tuning": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Enables, disables or re-levels a detection, everywhere or for a group. What is left out stays as
+         *     it is; `null` takes back what was said.
+         */
+        put: operations["tune_detection"];
         post?: never;
         delete?: never;
         options?: never;
@@ -191,6 +250,23 @@ export interface paths {
         post?: never;
         /** Removes an endpoint: its certificate is refused from now on. What it reported stays. */
         delete: operations["remove_endpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/endpoints/{id}/group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Puts an endpoint into a group; the group need not be there before. */
+        put: operations["set_group"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -280,6 +356,23 @@ export interface paths {
         post?: never;
         /** Ends an enrolment token before it was used. */
         delete: operations["revoke_enrolment_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The groups of endpoints. */
+        get: operations["list_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1037,6 +1130,14 @@ export interface components {
             /** @description End, exclusive. */
             to: components["schemas"]["Time"];
         };
+        /** @description What came of looking at a document. */
+        CheckAnswer: {
+            detection: components["schemas"]["DetectionRef"] | null;
+            /** @description Whether it could be put. */
+            ok: boolean;
+            /** @description What is wrong, by place. */
+            problems: components["schemas"]["TextProblem"][];
+        };
         /** @description What the sensor can see and stop there, found by trial. */
         Coverage: {
             /** @description What stays unseen. */
@@ -1054,6 +1155,21 @@ export interface components {
             /** @description The tier in force: `lsm`, `tracing` or `interfaces`. */
             tier: string;
         };
+        /** @description Hits of one day (UTC). */
+        DayHits: {
+            /** @description Its start. */
+            day: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Hits that one hid.
+             */
+            excepted: number;
+            /**
+             * Format: int64
+             * @description Hits that no exception hid.
+             */
+            hits: number;
+        };
         /** @description An endpoint that is not as it should be. */
         Degraded: {
             /** @description Endpoint. */
@@ -1063,10 +1179,41 @@ export interface components {
             /** @description Why, for people. */
             reasons: string[];
         };
-        /** @description One detection with its page. */
+        /** @description One detection. */
         Detection: components["schemas"]["DetectionRef"] & {
+            /** @description Who wrote it, where that is known. */
+            author: string | null;
+            /** @description Whether it is in force where no group says otherwise. */
+            enabled: boolean;
+            /** @description Its level where no group says otherwise. */
+            level_in_force: components["schemas"]["Level"];
+            /** @description Under which licence, where that is known. */
+            licence: string | null;
+            /** @description Activities it needs to see; null where it does not say. */
+            needs: string[] | null;
+            /** @description Where it comes from. */
+            origin: components["schemas"]["DetectionOrigin"];
             /** @description Its page, as markdown; empty when it has none. */
             page: string;
+            /** @description Path of its document, for people. */
+            path: string;
+            /** @description How it did lately. */
+            stats: components["schemas"]["DetectionStats"];
+            /** @description What is said of it, everywhere first. */
+            tuning: components["schemas"]["Tuning"][];
+        };
+        /** @description What a detection costs; null where it was not measured. */
+        DetectionCost: {
+            /**
+             * Format: double
+             * @description CPU time per activity, in nanoseconds.
+             */
+            nanos_per_event: number | null;
+            /**
+             * Format: double
+             * @description Its share of what all of them cost, 0 to 1.
+             */
+            share: number | null;
         };
         /** @description A detection and how often it struck. */
         DetectionCount: {
@@ -1080,13 +1227,31 @@ export interface components {
             /** @description Its title. */
             title: string;
         };
+        /** @description One detection, whole. */
+        DetectionDetail: components["schemas"]["Detection"] & {
+            /** @description What it costs. */
+            cost: components["schemas"]["DetectionCost"];
+            /** @description Its document, YAML. */
+            document: string;
+            /** @description Its hits on each of the last thirty days, oldest first. */
+            per_day: components["schemas"]["DayHits"][];
+            /** @description Its samples. */
+            tests: components["schemas"]["DetectionTest"][];
+        };
         /** @description The detections in force. */
         DetectionList: {
-            /** @description In force. */
+            /** @description Version of the content in force. */
+            content_version: string;
+            /** @description In force: filters, rules, models. */
             items: components["schemas"]["Detection"][];
             /** @description Refused. */
             refused: components["schemas"]["RefusedDocument"][];
         };
+        /**
+         * @description Where a detection comes from.
+         * @enum {string}
+         */
+        DetectionOrigin: "shipped" | "own" | "imported";
         /** @description Identity and class of one detection. */
         DetectionRef: {
             /** @description The document's id. */
@@ -1101,6 +1266,52 @@ export interface components {
             techniques: string[];
             /** @description Its title. */
             title: string;
+        };
+        /** @description How a detection did lately. */
+        DetectionStats: {
+            /**
+             * Format: int64
+             * @description Alerts of the last seven days that stand on it.
+             */
+            alerts_7d: number;
+            /**
+             * Format: int64
+             * @description Hits of the last seven days that an exception hid.
+             */
+            excepted_7d: number;
+            /** @description What people found alerts to be that stand on it. */
+            findings: components["schemas"]["FindingCounts"];
+            /**
+             * Format: int64
+             * @description Hits of the last 24 hours that no exception hid.
+             */
+            hits_24h: number;
+            /**
+             * Format: int64
+             * @description Of the last seven days.
+             */
+            hits_7d: number;
+            /**
+             * Format: int64
+             * @description Endpoints they were on.
+             */
+            hosts_7d: number;
+            /** @description Whether it costs more than it tells. */
+            noisy: boolean;
+            /** @description Why; null when it does not. */
+            noisy_why: string | null;
+        };
+        /** @description A sample that a detection is tested with. */
+        DetectionTest: {
+            /** @description What it shows. */
+            kind: components["schemas"]["TestKind"];
+            /** @description Name of the file. */
+            name: string;
+        };
+        /** @description A document. */
+        DocumentRequest: {
+            /** @description Its text, YAML. */
+            text: string;
         };
         /**
          * @description Which mappings of a process are dumped.
@@ -1320,6 +1531,24 @@ export interface components {
             /** @description The others; at most 500 of them. */
             not_looked_at: components["schemas"]["NotLookedAt"][];
         };
+        /** @description What people found alerts to be. */
+        FindingCounts: {
+            /**
+             * Format: int64
+             * @description As described, and allowed.
+             */
+            benign: number;
+            /**
+             * Format: int64
+             * @description Wrong.
+             */
+            false: number;
+            /**
+             * Format: int64
+             * @description Real attacks.
+             */
+            true: number;
+        };
         /** @description A file on a host. */
         FleetFile: {
             /** @description The endpoint. */
@@ -1356,6 +1585,26 @@ export interface components {
             uid: number;
             /** @description When it last changed. */
             updated: components["schemas"]["Time"];
+        };
+        /** @description A group. */
+        Group: {
+            /**
+             * Format: int64
+             * @description How many endpoints are in it.
+             */
+            endpoints: number;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description The groups. */
+        GroupList: {
+            /** @description By name; `default` holds every endpoint that was not put into another. */
+            items: components["schemas"]["Group"][];
+        };
+        /** @description Puts an endpoint into a group. */
+        GroupRequest: {
+            /** @description The group's name: letters, digits, `.`, `_` and `-`. */
+            name: string;
         };
         /** @description How an endpoint's sensor did over time. */
         HealthHistory: {
@@ -2105,6 +2354,31 @@ export interface components {
             items: components["schemas"]["Technique"][];
         };
         /**
+         * @description What a sample shows.
+         * @enum {string}
+         */
+        TestKind: "fires" | "quiet";
+        /** @description Something that is wrong with a text, and where. */
+        TextProblem: {
+            /** @description Column in characters, from 1. */
+            column: number;
+            /** @description What to do. */
+            help: string | null;
+            /** @description Characters it is about. */
+            length: number;
+            /** @description Line, from 1. */
+            line: number;
+            /** @description What is wrong. */
+            message: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["TextSeverity"];
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        TextSeverity: "error" | "warning";
+        /**
          * Format: date-time
          * @description RFC 3339, UTC
          */
@@ -2243,6 +2517,30 @@ export interface components {
             uid: string;
             /** @description User. */
             user: string | null;
+        };
+        /** @description What is said of a detection. */
+        Tuning: {
+            /** @description Who said so. */
+            actor: string;
+            /** @description Whether it is in force; null: as it is without. */
+            enabled: boolean | null;
+            /** @description For which group of endpoints; null: everywhere. */
+            group: string | null;
+            level: components["schemas"]["Level"] | null;
+            /** @description Why. */
+            reason: string;
+            /** @description When. */
+            time: components["schemas"]["Time"];
+        };
+        /** @description Says something about a detection. */
+        TuningRequest: {
+            /** @description Whether it is in force; null takes back what was said, left out leaves it. */
+            enabled?: boolean | null;
+            /** @description For which group of endpoints; null: everywhere. */
+            group?: string | null;
+            level?: components["schemas"]["Level"] | null;
+            /** @description Why. */
+            reason: string;
         };
         /** @description A detection that cannot fire there. */
         UnableDetection: {
@@ -2754,6 +3052,271 @@ export interface operations {
             };
         };
     };
+    check_detection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_detection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Detection id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectionDetail"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_detection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Detection id, the document's own */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Detection"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_detection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Detection id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tune_detection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Detection id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TuningRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Detection"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_endpoints: {
         parameters: {
             query?: never;
@@ -2846,6 +3409,63 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Endpoint id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3194,6 +3814,33 @@ export interface operations {
             };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -84,8 +84,8 @@ async fn get_alert(
     let history = app.catalog.alert_history(record.alert.id).await?;
     let hosts = Hosts::load(&app).await?;
     let loss = loss_of(app.telemetry.loss(around(&record)), record.alert.endpoint);
-    let detections = &app.facts.detections.items;
-    let page = detections.iter().find(|known| known.detection.id == record.alert.detection.id);
+    let force = app.library.in_force();
+    let page = force.known(&record.alert.detection.id);
     let name = |id: &str| Some((id.to_owned(), crate::attack::name(id)?.to_owned()));
     let incidents = app.catalog.incidents().await?;
     Ok(Json(Alert {

@@ -305,7 +305,7 @@ fn degraded(app: &App, record: &EndpointRecord, loss: &[LossInterval]) -> Vec<St
     if let Some(lag) = health(record).lag_ms.filter(|lag| *lag > LAG_MS) {
         reasons.push(format!("its activities come {lag} ms late"));
     }
-    let current = &app.facts.content_version;
+    let current = &app.library.in_force().version;
     if let Some(content) = record.content_version.as_ref().filter(|content| *content != current) {
         reasons.push(format!("it runs content {content}, current is {current}"));
     }

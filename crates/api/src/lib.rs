@@ -10,6 +10,7 @@ mod body;
 pub mod detections;
 pub mod endpoints;
 pub mod enrolment;
+pub mod groups;
 pub mod health;
 mod hosts;
 pub mod incidents;
@@ -41,6 +42,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Router, middleware};
 use metsuke_catalog::Catalog;
+use metsuke_control::Library;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -63,6 +65,8 @@ pub enum Transport {
 pub struct Parts {
     /// The catalog.
     pub catalog: Catalog,
+    /// The content, and the door to changing it.
+    pub library: Library,
     /// The event store.
     pub telemetry: Arc<dyn Telemetry>,
     /// The control plane.

@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::search::routes())
         .merge(crate::techniques::routes())
         .merge(crate::detections::routes())
+        .merge(crate::groups::routes())
         .merge(crate::responses::routes())
         .merge(crate::recordings::routes())
         .merge(crate::artifacts::routes())

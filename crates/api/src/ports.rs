@@ -11,7 +11,6 @@ use metsuke_event::finding::Level;
 use metsuke_event::id::PlanId;
 use metsuke_event::{AlertId, EndpointId, Event, FieldId, LossInterval, ProcessKey, Timestamp};
 
-use crate::detections::DetectionList;
 use crate::stream::Stats;
 
 /// A half-open range of event time.
@@ -254,10 +253,6 @@ pub trait Status: Send + Sync + 'static {
 /// What the server runs and where sensors find it.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The detections in force.
-    pub detections: DetectionList,
-    /// Version of the content in force.
-    pub content_version: String,
     /// Version of the policy in force.
     pub policy_version: String,
     /// Fingerprint of the authority sensors pin.

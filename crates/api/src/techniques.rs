@@ -123,7 +123,12 @@ async fn list_technique_hits(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<HitPage>, Problem> {
     let page: Page<i64> = Page::read("hits", page.cursor.as_deref(), page.limit, (100, 500))?;
-    let filter = HitFilter { technique: Some(id), before: page.after, ..HitFilter::default() };
+    let filter = HitFilter {
+        technique: Some(id),
+        excepted: Some(false),
+        before: page.after,
+        ..HitFilter::default()
+    };
     let records = app.catalog.hits(&filter, page.fetch()).await?;
     let (records, next) = page.cut(records, |record| record.id);
     let hosts = Hosts::load(&app).await?;

@@ -172,7 +172,8 @@ async fn store_watermarks(
 }
 
 /// Forgets the boots of `endpoint` that were heard longest ago, beyond [`MAX_BOOTS`], but none of
-/// `stored_now`: the server's clock may have been set back since the others.
+/// `stored_now` (of these the newest, when they are more): the server's clock may have been set back
+/// since the others.
 async fn forget_boots(
     tx: &impl ConnectionTrait,
     endpoint: EndpointId,
@@ -188,7 +189,10 @@ async fn forget_boots(
         .all(tx)
         .await
         .map_err(database("read the detect watermark"))?;
-    let stored_now: BTreeSet<_> = stored_now.iter().map(|mark| mark.boot.to_string()).collect();
+    let mut stored_now = stored_now.to_vec();
+    stored_now.sort_by_key(|mark| std::cmp::Reverse(mark.received));
+    let newest = stored_now.iter().take(MAX_BOOTS);
+    let stored_now: BTreeSet<_> = newest.map(|mark| mark.boot.to_string()).collect();
     let old: Vec<_> =
         boots.into_iter().skip(MAX_BOOTS).filter(|boot| !stored_now.contains(boot)).collect();
     if old.is_empty() {

@@ -1,14 +1,13 @@
 //! Content and policy as they are pushed: what is current, under which serial.
 
 use metsuke_catalog::{Catalog, CatalogError};
-use metsuke_link::message::{Bundle, BundleDocument};
 use metsuke_respond::Policy;
 use sha2::{Digest, Sha256};
 
 const CONTENT_SERIAL: &str = "content_serial";
 const CONTENT_HASH: &str = "content_hash";
 const POLICY: &str = "policy";
-/// Hexadecimal digits of the documents' hash that stand in a content version.
+/// Hexadecimal digits of the content's hash that stand in its version.
 const VERSION_DIGITS: usize = 12;
 
 /// Content or policy cannot be made ready.
@@ -20,18 +19,19 @@ pub enum ContentError {
     /// The stored policy is not one.
     #[error("the stored policy cannot be read; restore the catalog from a backup")]
     Policy(#[source] serde_json::Error),
+    /// Compiling broke down.
+    #[error("compiling the content broke down; please report it, with the server's log")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
-/// The bundle of `documents` (path, text). Its serial grows when they differ from what this server
-/// pushed last, also across restarts.
-pub async fn current_content(
+/// Serial and version of the content that `parts` say. The serial grows when they differ from what
+/// this server pushed last, also across restarts.
+pub(crate) async fn numbered<'a>(
     catalog: &Catalog,
-    documents: impl IntoIterator<Item = (String, String)>,
-) -> Result<Bundle, ContentError> {
-    let documents: Vec<BundleDocument> =
-        documents.into_iter().map(|(path, text)| BundleDocument { path, text }).collect();
+    parts: impl IntoIterator<Item = &'a str>,
+) -> Result<(u64, String), CatalogError> {
     let mut hash = Sha256::new();
-    for part in documents.iter().flat_map(|document| [&document.path, &document.text]) {
+    for part in parts {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part.as_bytes());
     }
@@ -44,8 +44,7 @@ pub async fn current_content(
         catalog.set_setting(CONTENT_SERIAL, &serial.to_string()).await?;
         catalog.set_setting(CONTENT_HASH, &hash).await?;
     }
-    let version = format!("{serial}-{}", &hash[..VERSION_DIGITS]);
-    Ok(Bundle { version, serial, documents })
+    Ok((serial, format!("{serial}-{}", &hash[..VERSION_DIGITS])))
 }
 
 /// The policy in force; the first time the default one, as version 1.

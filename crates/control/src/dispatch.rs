@@ -1,6 +1,6 @@
 //! Who is connected, what goes down to them, and what becomes of plans.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use metsuke_catalog::{Catalog, PlanChange, PlanFilter, PlanRecord, PlanUpdate};
 use metsuke_event::id::PlanId;
 use metsuke_event::{EndpointId, Timestamp};
 use metsuke_link::limits::DOWNSTREAM_QUEUE;
-use metsuke_link::message::{self, Bundle, Downstream};
+use metsuke_link::message::{self, Downstream};
 use metsuke_respond::{Applied, Policy, State, Update};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::library::{InForce, Library};
 use crate::plans::{self, Order, OrderError};
 
 /// Most open plans of one endpoint sent when it connects; more are sent when it connects again.
@@ -25,6 +26,8 @@ const EXPIRY_TICK: Duration = Duration::from_secs(1);
 const EXPIRY_GRACE_NANOS: i64 = 60 * 1_000_000_000;
 /// Most plans looked at in one tick.
 const EXPIRY_BATCH: u64 = 1_000;
+/// How soon content is pushed again to a sensor whose queue was full.
+const PUSH_AGAIN: Duration = Duration::from_secs(1);
 /// How often a plan's step is tried anew when somebody else changed the plan meanwhile.
 const CHANGE_ATTEMPTS: usize = 5;
 
@@ -37,21 +40,16 @@ pub struct Control {
 #[derive(Debug)]
 struct Shared {
     catalog: Catalog,
-    content: Bundle,
+    content: watch::Receiver<Arc<InForce>>,
     policy: Policy,
     sessions: Mutex<HashMap<EndpointId, mpsc::Sender<Downstream>>>,
 }
 
 impl Control {
-    /// A control plane that pushes `content` and `policy`.
-    pub fn new(catalog: Catalog, content: Bundle, policy: Policy) -> Self {
-        let sessions = Mutex::default();
+    /// A control plane that pushes what is in force of `library`, and `policy`.
+    pub fn new(catalog: Catalog, library: &Library, policy: Policy) -> Self {
+        let (sessions, content) = (Mutex::default(), library.follow());
         Self { shared: Arc::new(Shared { catalog, content, policy, sessions }) }
-    }
-
-    /// The content's version, as sensors report it back.
-    pub fn content_version(&self) -> &str {
-        &self.shared.content.version
     }
 
     /// The policy in force.
@@ -76,11 +74,13 @@ impl Control {
     pub async fn open(&self, endpoint: EndpointId) -> mpsc::Receiver<Downstream> {
         let (sender, receiver) = mpsc::channel(DOWNSTREAM_QUEUE);
         // The queue is empty and larger than what follows, so nothing waits here.
-        if !self.has_content(endpoint).await {
-            let _ = sender.try_send(Downstream::Content(self.shared.content.clone()));
+        // Known before the content is looked at: a change from now on is pushed to it.
+        self.sessions().insert(endpoint, sender.clone());
+        let content = Arc::clone(&self.shared.content.borrow());
+        if !self.has_content(endpoint, &content).await {
+            let _ = sender.try_send(Downstream::Content(content.bundle(endpoint)));
         }
         let _ = sender.try_send(Downstream::Policy(self.shared.policy.clone()));
-        self.sessions().insert(endpoint, sender.clone());
         let states = [State::Queued, State::Delivered].map(|state| state.name().to_owned());
         let filter = PlanFilter {
             endpoint: Some(endpoint),
@@ -99,12 +99,41 @@ impl Control {
     }
 
     /// Whether the sensor said that it runs the current content.
-    async fn has_content(&self, endpoint: EndpointId) -> bool {
+    async fn has_content(&self, endpoint: EndpointId, content: &InForce) -> bool {
         match self.shared.catalog.endpoint(endpoint).await {
-            Ok(Some(record)) => {
-                record.content_version.as_ref() == Some(&self.shared.content.version)
-            }
+            Ok(Some(record)) => record.content_version.as_ref() == Some(&content.version),
             Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Pushes every change of the content to the sensors that are connected, until `stop`. One whose
+    /// queue is full gets it a moment later.
+    pub async fn push_until(&self, stop: CancellationToken) {
+        let mut content = self.shared.content.clone();
+        let mut waiting: HashSet<EndpointId> = HashSet::new();
+        loop {
+            let again = async {
+                if waiting.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(PUSH_AGAIN).await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = content.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    waiting.extend(self.sessions().keys());
+                }
+                () = again => {}
+            }
+            let force = Arc::clone(&content.borrow_and_update());
+            waiting.retain(|endpoint| {
+                let Some(session) = self.session(*endpoint) else { return false };
+                let bundle = Downstream::Content(force.bundle(*endpoint));
+                matches!(session.try_send(bundle), Err(mpsc::error::TrySendError::Full(_)))
+            });
         }
     }
 

@@ -2,8 +2,12 @@
 
 mod content;
 mod dispatch;
+pub mod library;
+mod noise;
 mod plans;
 
-pub use content::{ContentError, current_content, current_policy};
+pub use content::{ContentError, current_policy};
 pub use dispatch::Control;
+pub use library::Library;
+pub use noise::noisy;
 pub use plans::{Order, OrderError, Target, read as plan_of};

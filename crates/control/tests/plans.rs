@@ -4,10 +4,10 @@
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, EndpointChange, PlanRecord};
-use metsuke_control::{Control, Order, OrderError, Target, current_content, current_policy};
+use metsuke_control::{Control, Library, Order, OrderError, Target};
 use metsuke_event::id::PlanId;
 use metsuke_event::{EndpointId, ProcessKey};
-use metsuke_link::message::{Bundle, Downstream, PlanUpdate};
+use metsuke_link::message::{Downstream, PlanUpdate};
 use metsuke_respond::{Outcome, Policy, Scope, State, Update};
 use tokio::sync::mpsc::Receiver;
 
@@ -23,8 +23,8 @@ async fn world() -> World {
     let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
     let token = catalog.create_enrolment_token(now(), "x", 1_000_000_000_000).await.unwrap();
     let endpoint = catalog.enrol(now(), &token.secret, "h").await.unwrap().unwrap();
-    let bundle = Bundle { version: "7-abc".into(), serial: 7, documents: Vec::new() };
-    let control = Control::new(catalog.clone(), bundle, Policy::default());
+    let library = Library::open(catalog.clone(), Vec::new()).await.unwrap();
+    let control = Control::new(catalog.clone(), &library, Policy::default());
     World { catalog, control, endpoint, _folder: folder }
 }
 
@@ -83,7 +83,9 @@ async fn a_session_begins_with_content_policy_and_open_plans() {
     // What has ended or begun is not sent again; content the sensor runs already neither.
     world.report(later.id, State::Running).await.unwrap();
     world.control.gone(world.endpoint);
-    let runs = EndpointChange { content_version: Some("7-abc".into()), ..Default::default() };
+    let Downstream::Content(content) = &first[0] else { unreachable!() };
+    let version = Some(content.version.clone());
+    let runs = EndpointChange { content_version: version, ..Default::default() };
     world.catalog.update_endpoint(now(), world.endpoint, runs).await.unwrap();
     let again = down(&mut world.control.open(world.endpoint).await);
     assert!(matches!(again[0], Downstream::Policy(_)), "{again:?}");
@@ -162,17 +164,4 @@ async fn orders_that_are_no_plans_are_refused() {
     assert!(matches!(refused, Err(OrderError::UnknownEndpoint)));
     let silent = Order { reason: "  ".into(), ..world.order() };
     assert!(matches!(world.control.order(silent).await, Err(OrderError::Plan(_))));
-}
-
-#[tokio::test]
-async fn the_contents_serial_grows_only_with_a_change() {
-    let world = world().await;
-    let documents = |text: &str| vec![("a.yml".to_owned(), text.to_owned())];
-    let serial =
-        async |text: &str| current_content(&world.catalog, documents(text)).await.unwrap().serial;
-    assert_eq!(serial("x").await, 1);
-    assert_eq!(serial("x").await, 1);
-    assert_eq!(serial("y").await, 2);
-    assert_eq!(serial("x").await, 3, "an older content comes as a newer serial");
-    assert_eq!(current_policy(&world.catalog).await.unwrap().version, 1);
 }

@@ -1,32 +1,38 @@
 //! The detect stage: one engine, fed in order, its findings stored with the watermark.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{Catalog, CatalogError, Detected, MAX_BOOTS, Watermark};
-use metsuke_detect::{Engine, Evicted, RuleSet};
-use metsuke_event::{BootId, EndpointId, Event, Timestamp};
-use tokio::sync::mpsc;
+use metsuke_catalog::{Catalog, CatalogError, Detected, Watermark};
+use metsuke_control::Library;
+use metsuke_control::library::InForce;
+use metsuke_detect::{Engine, Restored};
+use metsuke_event::{BootId, EndpointId, Event};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{Metrics, add, set, sub};
+use crate::checkpoint::{Checkpoint, Marks};
+use crate::metrics::{Metrics, add, sub};
 use crate::names::Names;
-use crate::store::{Store, StoreError};
+use crate::replay::received;
+use crate::store::StoreError;
 
 /// Batches that may wait for detection; with the link's largest batch some hundred thousand
 /// activities. A full queue makes intake wait, and so the sensors.
 const QUEUE_BATCHES: usize = 64;
 /// Activities observed before their findings are stored: bounds one transaction.
 const CHUNK_EVENTS: usize = 10_000;
-/// Activities read from the store at once in a replay.
-const REPLAY_CHUNK: usize = 5_000;
-/// Activities before the watermark that are read again after a restart, per boot, so that what
-/// spans the restart (correlations, storylines) is seen whole.
-const WARM_UP_EVENTS: u64 = 20_000;
 /// How long to wait before findings that the catalog could not take are stored again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How often a checkpoint is written while activities come: what came since is read again after a
+/// crash.
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
+/// At least so many times what writing one took lies between two: 2 % of the time at most.
+const CHECKPOINT_REST: u32 = 50;
 
 /// Why detection stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +56,20 @@ struct State {
     engine: Engine,
     names: Names,
     /// Up to where each boot was seen, of those the catalog has a watermark of.
-    seen: HashMap<(EndpointId, BootId), u64>,
+    seen: Marks,
+}
+
+/// Where checkpoints go, and when the next is due.
+struct Checkpoints {
+    path: PathBuf,
+    due: Instant,
 }
 
 /// The detect stage. Made with [`Detector::start`]; fed by its sender.
 pub struct Detector {
     state: Option<State>,
+    content: watch::Receiver<Arc<InForce>>,
+    checkpoints: Option<Checkpoints>,
     catalog: Catalog,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -68,16 +82,27 @@ impl std::fmt::Debug for Detector {
 }
 
 impl Detector {
-    /// A detector of `rules` that has seen nothing. `stop` ends its retries, nothing else.
+    /// A detector of what is in force of `library`, that has seen nothing. `stop` ends its retries,
+    /// nothing else.
     pub fn new(
-        rules: Arc<RuleSet>,
+        library: &Library,
         catalog: Catalog,
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
-        let state =
-            State { engine: Engine::new(rules), names: Names::default(), seen: HashMap::new() };
-        Self { state: Some(state), catalog, metrics, stop }
+        let mut content = library.follow();
+        let force = Arc::clone(&content.borrow_and_update());
+        let mut engine = Engine::new(Arc::clone(&force.rules));
+        engine.lay(Arc::clone(&force.overlay));
+        let state = State { engine, names: Names::default(), seen: HashMap::new() };
+        Self { state: Some(state), content, checkpoints: None, catalog, metrics, stop }
+    }
+
+    /// Keeps checkpoints in the file `path`, and goes on there after a restart.
+    #[must_use]
+    pub fn keeping(mut self, path: PathBuf) -> Self {
+        self.checkpoints = Some(Checkpoints { path, due: Instant::now() + CHECKPOINT_EVERY });
+        self
     }
 
     /// The queue intake feeds.
@@ -96,23 +121,127 @@ impl Detector {
             let waiting = events.len();
             self.observe(events).await?;
             sub(&self.metrics.detect_waiting, waiting);
+            if self.checkpoints.as_ref().is_some_and(|kept| Instant::now() >= kept.due) {
+                self.checkpoint().await?;
+            }
+        }
+        self.checkpoint().await
+    }
+
+    /// Writes a checkpoint, where they are kept. All that was seen is stored: [`Self::observe`] sees
+    /// to it. One that cannot be written is told; the one before stays.
+    async fn checkpoint(&mut self) -> Result<(), DetectorError> {
+        let (Some(kept), Some(state)) = (&self.checkpoints, self.state.take()) else {
+            return Ok(());
+        };
+        let (path, begun) = (kept.path.clone(), Instant::now());
+        let work = tokio::task::spawn_blocking(move || {
+            let checkpoint =
+                Checkpoint { marks: state.seen.clone(), engine: state.engine.checkpoint() };
+            (checkpoint.write(&path), path, state)
+        });
+        let (written, path, state) = work.await?;
+        self.state = Some(state);
+        match written {
+            Ok(bytes) => {
+                self.metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
+                self.metrics.checkpoint_bytes.store(bytes as u64, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.metrics.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(path = %path.display(), %error, "a checkpoint of detection cannot be \
+                    written; a restart reads more history again");
+            }
+        }
+        let rest = CHECKPOINT_EVERY.max(begun.elapsed() * CHECKPOINT_REST);
+        if let Some(kept) = &mut self.checkpoints {
+            kept.due = Instant::now() + rest;
         }
         Ok(())
     }
 
-    /// Observes `events` and stores what was found, with the watermark. Events seen before are
-    /// passed over.
-    async fn observe(&mut self, events: Vec<Event>) -> Result<(), DetectorError> {
-        let mut state = self.state.take().ok_or(DetectorError::Stopped)?;
+    /// Goes on at the checkpoint, when there is one that `stored` (the catalog's watermarks) has not
+    /// fallen behind. Whatever keeps it from that is told, and detection begins without state.
+    pub(crate) async fn resume(
+        &mut self,
+        stored: &HashMap<(EndpointId, BootId), Watermark>,
+    ) -> Result<(), DetectorError> {
+        let Some(kept) = &self.checkpoints else { return Ok(()) };
+        let (path, rules) = (kept.path.clone(), Arc::clone(&self.content.borrow().rules));
         let work = tokio::task::spawn_blocking(move || {
+            let checkpoint = Checkpoint::read(&path).map_err(|error| error.to_string())?;
+            let Some(Checkpoint { marks, engine }) = checkpoint else { return Ok(None) };
+            let restored = Engine::restore(&rules, &engine).map_err(|error| error.to_string())?;
+            Ok::<_, String>(Some((marks, restored)))
+        });
+        let (mut marks, (mut engine, restored)) = match work.await? {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(why) => {
+                tracing::warn!(
+                    why,
+                    "the checkpoint of detection is not used; history is read again"
+                );
+                return Ok(());
+            }
+        };
+        let is_ahead = |(boot, seq): (&(EndpointId, BootId), &u64)| {
+            stored.get(boot).is_some_and(|mark| mark.seq < *seq)
+        };
+        if marks.iter().any(is_ahead) || (stored.is_empty() && !marks.is_empty()) {
+            tracing::warn!(
+                "the checkpoint of detection is newer than the catalog, which came from a backup; \
+                 it is not used and history is read again"
+            );
+            return Ok(());
+        }
+        marks.retain(|boot, _| stored.contains_key(boot));
+        engine.lay(Arc::clone(&self.content.borrow().overlay));
+        tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
+        self.state = Some(State { engine, names: Names::default(), seen: marks });
+        Ok(())
+    }
+
+    /// The catalog's watermarks.
+    pub(crate) async fn watermarks(
+        &self,
+    ) -> Result<HashMap<(EndpointId, BootId), Watermark>, CatalogError> {
+        let marks = self.catalog.watermarks().await?;
+        Ok(marks.into_iter().map(|mark| ((mark.endpoint, mark.boot), mark)).collect())
+    }
+
+    /// The endpoints of recordings: what is recorded has an engine of its own.
+    pub(crate) async fn is_recorded(
+        &self,
+    ) -> Result<impl Fn(&EndpointId) -> bool + use<>, CatalogError> {
+        let recorded = self.catalog.recorded_endpoints().await?;
+        Ok(move |endpoint: &EndpointId| recorded.contains_key(endpoint))
+    }
+
+    /// Up to where `boot` was seen; `None` when nothing of it was.
+    pub(crate) fn seen(&self, boot: (EndpointId, BootId)) -> Option<u64> {
+        self.state.as_ref()?.seen.get(&boot).copied()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Observes `events` and stores what was found, with the watermark. Events seen before are
+    /// passed over. Content that was changed meanwhile is in force from the first of them on.
+    pub(crate) async fn observe(&mut self, events: Vec<Event>) -> Result<(), DetectorError> {
+        let mut state = self.state.take().ok_or(DetectorError::Stopped)?;
+        let changed = self.content.has_changed().unwrap_or(false);
+        let force = changed.then(|| Arc::clone(&self.content.borrow_and_update()));
+        let work = tokio::task::spawn_blocking(move || {
+            if let Some(force) = force {
+                state = state.with(&force);
+            }
             let found = state.observe(&events);
             (state, found, events.len())
         });
         let (state, found, count) = work.await?;
-        let Evicted { keys, hits, values, kin, storylines, fleet } =
-            state.engine.counters().evicted;
-        set(&self.metrics.evicted_keys, keys + hits + values + kin + fleet);
-        set(&self.metrics.evicted_storylines, storylines);
+        self.metrics.engine(&state.engine.counters());
         self.state = Some(state);
         add(&self.metrics.detected, count);
         self.store(found).await
@@ -148,17 +277,32 @@ impl Detector {
 }
 
 impl State {
+    /// The same state under other content.
+    fn with(self, force: &InForce) -> Self {
+        let Self { engine, names, seen } = self;
+        let (mut engine, restored) = if Arc::ptr_eq(engine.rules(), &force.rules) {
+            (engine, Restored::default())
+        } else {
+            engine.with_rules(Arc::clone(&force.rules))
+        };
+        engine.lay(Arc::clone(&force.overlay));
+        let version = &force.version;
+        tracing::info!(version, dropped = restored.dropped, "detection runs the changed content");
+        Self { engine, names, seen }
+    }
+
     fn observe(&mut self, events: &[Event]) -> Detected {
         let mut found = Detected::default();
         let mut marks: HashMap<(EndpointId, BootId), Watermark> = HashMap::new();
         for event in events {
             let (endpoint, boot, seq) = (event.id.endpoint, event.id.boot, event.id.seq);
+            // Also of what was seen before a restart: names are not part of a checkpoint.
+            self.names.see(event);
             let seen = self.seen.entry((endpoint, boot)).or_default();
             if seq <= *seen {
                 continue;
             }
             *seen = seq;
-            self.names.see(event);
             let findings = self.engine.observe(event);
             if !findings.hits.is_empty() {
                 self.names.struck(event);
@@ -178,71 +322,9 @@ impl State {
     }
 }
 
-/// Lets `detector` see what `store` holds above the watermark, a stretch before it included.
-/// Returns how many activities above the mark were seen.
-pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u64, DetectorError> {
-    let marks = detector.catalog.watermarks().await?;
-    let marks: HashMap<_, _> =
-        marks.into_iter().map(|mark| ((mark.endpoint, mark.boot), mark)).collect();
-    let mut boots: Vec<_> = store.high_water().into_iter().collect();
-    boots.sort_unstable();
-    // What is recorded has an engine of its own.
-    let recorded = detector.catalog.recorded_endpoints().await?;
-    boots.retain(|((endpoint, _), _)| !recorded.contains_key(endpoint));
-    let mut unseen = 0_u64;
-    let mut forgotten = 0_u64;
-    for (boot, high) in boots {
-        if is_forgotten(store, &marks, (boot, high)).await? {
-            forgotten += 1;
-            continue;
-        }
-        let mark = marks.get(&boot).map_or(0, |mark| mark.seq);
-        let mut from = mark.saturating_sub(WARM_UP_EVENTS);
-        loop {
-            let events = store.events_after(boot, from, REPLAY_CHUNK).await?;
-            let Some(last) = events.last().map(|event| event.id.seq) else { break };
-            let above = events.iter().filter(|event| event.id.seq > mark).count();
-            add(&detector.metrics.replayed, above);
-            unseen += u64::try_from(above).unwrap_or(u64::MAX);
-            detector.observe(events).await?;
-            from = last;
-            if last >= high {
-                break;
-            }
-        }
-    }
-    if forgotten > 0 {
-        tracing::info!(forgotten, "boots whose watermark was forgotten are not detected on again");
-    }
-    Ok(unseen)
-}
-
-/// When the server took `event` in. Intake stamps every activity, so the sensor's time stands in
-/// for nothing that it took.
-fn received(event: &Event) -> Timestamp {
-    event.received.unwrap_or(event.time)
-}
-
-/// Whether the catalog knew `boot` once and forgot it as one of the endpoint's oldest: it has no
-/// mark, and all the marks an endpoint may have are of activities that came later. Detection sees
-/// activities in the order in which they came, so one that it did not reach came after all those it
-/// has marked, whatever the sensor's clock said.
-async fn is_forgotten(
-    store: &Arc<dyn Store>,
-    marks: &HashMap<(EndpointId, BootId), Watermark>,
-    (boot, high): ((EndpointId, BootId), u64),
-) -> Result<bool, DetectorError> {
-    let of_endpoint = || marks.values().filter(|mark| mark.endpoint == boot.0);
-    if marks.contains_key(&boot) || of_endpoint().count() < MAX_BOOTS {
-        return Ok(false);
-    }
-    let last = store.events_after(boot, high.saturating_sub(1), 1).await?;
-    let oldest = of_endpoint().map(|mark| mark.received).min();
-    Ok(last.last().zip(oldest).is_some_and(|(last, oldest)| received(last) < oldest))
-}
-
 #[cfg(test)]
 mod tests {
+    use metsuke_catalog::MAX_BOOTS;
     use metsuke_event::{EventId, Kind};
 
     use super::*;
@@ -251,8 +333,9 @@ mod tests {
     async fn no_more_boots_are_remembered_than_have_a_watermark() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
-        let (rules, _) = metsuke_detect::compile([]);
-        let mut detector = Detector::new(rules, catalog, Arc::default(), CancellationToken::new());
+        let library = Library::open(catalog.clone(), Vec::new()).await.unwrap();
+        let stop = CancellationToken::new();
+        let mut detector = Detector::new(&library, catalog, Arc::default(), stop);
         for boot in 1..=u128::try_from(MAX_BOOTS).unwrap() + 6 {
             let mut event = Event::empty(Kind::ProcessExec);
             let boot = BootId::from_u128(boot);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod artifacts;
+mod checkpoint;
 mod detector;
 mod handler;
 mod intake;
@@ -8,13 +9,15 @@ mod metrics;
 mod names;
 mod recordings;
 mod refusal;
+mod replay;
 mod store;
 
 pub use artifacts::{ArtifactFolder, PruneError};
-pub use detector::{Detector, DetectorError, replay};
+pub use detector::{Detector, DetectorError};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};
 pub use metrics::Metrics;
 pub use recordings::{Engines, RecordingError, Recordings, Slice, Taken};
 pub use refusal::{Refusal, Refusals};
+pub use replay::replay;
 pub use store::{HighWater, Store, StoreError};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use metsuke_detect::{Counters, Evicted};
 use metsuke_event::EndpointId;
 use metsuke_link::message::Evictions;
 
@@ -13,7 +14,7 @@ use crate::refusal::Refusals;
 /// enough that a wrong one does not fill the sum.
 const MAX_STEP: u64 = 1_000_000_000;
 
-/// The counters. All only grow, but for `detect_waiting`.
+/// The counters. All only grow, but for those called gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Activities stored.
@@ -40,10 +41,28 @@ pub struct Metrics {
     pub alerts: AtomicU64,
     /// Times the catalog could not take findings; they are tried again.
     pub store_retries: AtomicU64,
-    /// Correlation keys the engine dropped because it held as many as it may.
+    /// Hits that exceptions hid.
+    pub excepted: AtomicU64,
+    /// Hits not given because their detection is switched off there.
+    pub switched_off: AtomicU64,
+    /// What the engine dropped because it held as much as it may: correlation keys,
     pub evicted_keys: AtomicU64,
-    /// Storylines the engine dropped because it held as many as it may.
+    /// hits of a key,
+    pub evicted_hits: AtomicU64,
+    /// values of first-seen rules,
+    pub evicted_values: AtomicU64,
+    /// processes' parents,
+    pub evicted_processes: AtomicU64,
+    /// storylines,
     pub evicted_storylines: AtomicU64,
+    /// hosts that show a detection.
+    pub evicted_fleet: AtomicU64,
+    /// Checkpoints of detection written.
+    pub checkpoints: AtomicU64,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: AtomicU64,
+    /// Bytes of the last checkpoint (a gauge).
+    pub checkpoint_bytes: AtomicU64,
     /// Whether the store refuses what comes.
     pub refusals: Refusals,
     sensors: Mutex<Sensors>,
@@ -105,6 +124,19 @@ impl Metrics {
         }
     }
 
+    /// What the engine counted.
+    pub(crate) fn engine(&self, counters: &Counters) {
+        set(&self.excepted, counters.excepted);
+        set(&self.switched_off, counters.switched_off);
+        let Evicted { keys, hits, values, kin, storylines, fleet } = counters.evicted;
+        set(&self.evicted_keys, keys);
+        set(&self.evicted_hits, hits);
+        set(&self.evicted_values, values);
+        set(&self.evicted_processes, kin);
+        set(&self.evicted_storylines, storylines);
+        set(&self.evicted_fleet, fleet);
+    }
+
     /// What all sensors let go.
     fn evictions(&self) -> Evictions {
         self.sensors.lock().unwrap_or_else(PoisonError::into_inner).total
@@ -125,12 +157,17 @@ impl Metrics {
             ("hits_total", "Hits stored.", read(&self.hits)),
             ("alerts_total", "Alerts raised or grown.", read(&self.alerts)),
             ("store_retries_total", "Findings stored late.", read(&self.store_retries)),
-            (
-                "evicted_keys_total",
-                "What rules held and dropped: keys, hits, values, processes' parents.",
-                read(&self.evicted_keys),
-            ),
+            ("excepted_total", "Hits that exceptions hid.", read(&self.excepted)),
+            ("switched_off_total", "Hits of what is switched off.", read(&self.switched_off)),
+            ("evicted_keys_total", "Keys of rules dropped.", read(&self.evicted_keys)),
+            ("evicted_hits_total", "Hits of keys dropped.", read(&self.evicted_hits)),
+            ("evicted_values_total", "First-seen values dropped.", read(&self.evicted_values)),
+            ("evicted_processes_total", "Parents dropped.", read(&self.evicted_processes)),
             ("evicted_storylines_total", "Storylines dropped.", read(&self.evicted_storylines)),
+            ("evicted_fleet_total", "Hosts of detections dropped.", read(&self.evicted_fleet)),
+            ("checkpoints_total", "Checkpoints written.", read(&self.checkpoints)),
+            ("checkpoint_failures_total", "Not written.", read(&self.checkpoint_failures)),
+            ("checkpoint_bytes", "Bytes of the last one.", read(&self.checkpoint_bytes)),
         ];
         list.extend(self.evictions().list());
         list

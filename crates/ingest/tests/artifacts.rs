@@ -15,7 +15,6 @@ use metsuke_ingest::{
     ArtifactFolder, Detector, HighWater, Intake, Metrics, SensorHandler, Store, StoreError,
 };
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart, Offer};
-use metsuke_link::message::Bundle;
 use metsuke_link::server::Handler;
 use metsuke_respond::{Policy, Verb};
 use sha2::{Digest, Sha256};
@@ -57,7 +56,8 @@ impl World {
         let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
         let token = catalog.create_enrolment_token(now(), "server", 1_000_000_000_000).await;
         let endpoint = catalog.enrol(now(), &token.unwrap().secret, "h1").await.unwrap().unwrap();
-        let control = Control::new(catalog.clone(), Bundle::default(), Policy::default());
+        let library = Library::open(catalog.clone(), Vec::new()).await.unwrap();
+        let control = Control::new(catalog.clone(), &library, Policy::default());
         let handler = Self::handler(&catalog, &control, folder.path());
         Self { folder, catalog, control, handler, endpoint }
     }

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use metsuke_catalog::Catalog;
-use metsuke_control::Control;
+use metsuke_control::{Control, Library};
 use metsuke_event::{BootId, EndpointId, Event, Kind};
 use metsuke_ingest::{Detector, HighWater, Intake, Metrics, SensorHandler, Store, StoreError};
-use metsuke_link::message::Bundle;
 use metsuke_link::server::{Handler, HandlerError};
 use metsuke_respond::Policy;
 
@@ -58,7 +57,8 @@ fn batch(range: std::ops::RangeInclusive<u64>) -> Vec<Event> {
 async fn a_store_that_breaks_down_is_counted_and_the_batch_is_taken_when_it_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
-    let control = Control::new(catalog.clone(), Bundle::default(), Policy::default());
+    let library = Library::open(catalog.clone(), Vec::new()).await.unwrap();
+    let control = Control::new(catalog.clone(), &library, Policy::default());
     let (store, metrics) = (Arc::new(Brittle::default()), Arc::new(Metrics::default()));
     let (detect, mut queue) = Detector::queue();
     let intake = Intake::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&metrics));

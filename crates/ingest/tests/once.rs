@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use metsuke_catalog::{Catalog, HitFilter, MAX_BOOTS};
-use metsuke_control::Control;
-use metsuke_detect::{Document, RuleSet};
+use metsuke_control::library::Shipped;
+use metsuke_control::{Control, Library};
 use metsuke_event::activity::ProcessActivity;
 use metsuke_event::{Activity, BootId, EndpointId, Event, EventId, Kind, Process, Timestamp};
 use metsuke_ingest::{
     Detector, HighWater, Intake, Metrics, SensorHandler, Store, StoreError, replay,
 };
-use metsuke_link::message::{Bundle, Evictions, Heartbeat};
+use metsuke_link::message::{Evictions, Heartbeat};
 use metsuke_link::server::{Handler, HandlerError};
 use metsuke_respond::Policy;
 use tokio::sync::mpsc;
@@ -94,11 +94,8 @@ fn batch(endpoint: EndpointId, range: std::ops::RangeInclusive<u64>) -> Vec<Even
     range.map(|seq| exec(endpoint, seq)).collect()
 }
 
-fn rules() -> Arc<RuleSet> {
-    let document = Document { path: "evil.yml".into(), text: EVERY_EXEC.into() };
-    let (rules, refused) = metsuke_detect::compile([document]);
-    assert!(refused.is_empty(), "{refused:?}");
-    rules
+fn shipped() -> Vec<Shipped> {
+    vec![Shipped { path: "evil.yml".into(), text: EVERY_EXEC.into(), ..Shipped::default() }]
 }
 
 struct World {
@@ -130,12 +127,13 @@ impl World {
     /// Starts a server; it has replayed when this returns the number of activities it had not seen.
     async fn start(&self) -> (Server, u64) {
         let catalog = Catalog::open(&self.folder.path().join("catalog.db")).await.unwrap();
-        let control = Control::new(catalog.clone(), Bundle::default(), Policy::default());
+        let library = Library::open(catalog.clone(), shipped()).await.unwrap();
+        let control = Control::new(catalog.clone(), &library, Policy::default());
         let metrics: Arc<Metrics> = Arc::default();
         let store: Arc<dyn Store> = Arc::new(self.disk.clone());
         let (sender, queue) = Detector::queue();
         let stop = CancellationToken::new();
-        let mut detector = Detector::new(rules(), catalog.clone(), Arc::clone(&metrics), stop);
+        let mut detector = Detector::new(&library, catalog.clone(), Arc::clone(&metrics), stop);
         let unseen = replay(&mut detector, &store).await.unwrap();
         let intake = Intake::new(store, Arc::clone(&metrics));
         let feed = (sender, Arc::clone(&metrics));

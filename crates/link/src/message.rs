@@ -2,6 +2,7 @@
 //! updates, content bundles. Conversion from and to the wire is in `wire.rs`.
 
 use metsuke_event::coverage::Coverage;
+use metsuke_event::finding::Level;
 use metsuke_event::id::PlanId;
 use metsuke_event::{BootId, Timestamp};
 use metsuke_respond::{Outcome, Plan, Policy, Update};
@@ -182,6 +183,42 @@ pub struct Bundle {
     pub serial: u64,
     /// The documents.
     pub documents: Vec<BundleDocument>,
+    /// What the site says about them, as far as it holds for the endpoint it is sent to.
+    #[serde(default)]
+    pub site: BundleSite,
+}
+
+/// Tuning and exceptions that hold on one endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleSite {
+    /// Tuning; of several for one detection the last counts.
+    pub tunings: Vec<BundleTuning>,
+    /// Exceptions.
+    pub exceptions: Vec<BundleException>,
+}
+
+/// A detection switched off, or of another level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleTuning {
+    /// The detection's id.
+    pub detection: String,
+    /// Whether it is in force; as it is when not said.
+    pub enabled: Option<bool>,
+    /// Its level; as it is when not said.
+    pub level: Option<Level>,
+}
+
+/// Hits that are collected and not acted on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleException {
+    /// Identity.
+    pub id: String,
+    /// Ids of the detections it is about; empty: every one.
+    pub detections: Vec<String>,
+    /// What the activity must be like, as a selection of Sigma; empty: whatever.
+    pub condition: String,
+    /// From this time of activities on it hides nothing more.
+    pub expires: Timestamp,
 }
 
 /// One document of a bundle.

@@ -104,7 +104,7 @@ mod tests {
         let key = SigningKey::from_pkcs8(&SigningKey::generate().expect("random")).expect("own");
         let endpoint = EndpointId::from_u128(1);
         let identity = identity(&key, endpoint);
-        let bundle = Bundle { version: "7".to_owned(), serial: 7, documents: Vec::new() };
+        let bundle = Bundle { version: "7".to_owned(), serial: 7, ..Bundle::default() };
         let order = Downstream::Content(bundle);
         let kind = order.to_proto(&key, endpoint).expect("within bounds");
         let kept = Sealed::of(&kind).expect("signed").to_bytes();

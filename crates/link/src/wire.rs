@@ -355,8 +355,12 @@ mod tests {
     fn content_and_policy_reach_the_sensor_unchanged_or_not_at_all() {
         let (server, endpoint) = (key(), EndpointId::from_u128(5));
         let document = BundleDocument { path: "filters/a.yml".to_owned(), text: "x".repeat(9_999) };
-        let bundle =
-            Bundle { version: "7".to_owned(), serial: 7, documents: vec![document.clone(); 50] };
+        let bundle = Bundle {
+            version: "7".to_owned(),
+            serial: 7,
+            documents: vec![document.clone(); 50],
+            ..Bundle::default()
+        };
         for message in [Downstream::Content(bundle), Downstream::Policy(Policy::default())] {
             let kind = message.to_proto(&server, endpoint).expect("within bounds");
             let read = Downstream::from_proto(kind.clone(), server.public(), endpoint);

@@ -69,8 +69,6 @@ struct Running {
     since: Option<Instant>,
     synced: Instant,
     evictions: Teller,
-    /// What engines before this one dropped.
-    dropped: Evicted,
     /// Everything before this is in the spool.
     kept: Timestamp,
 }
@@ -85,14 +83,15 @@ impl Pipeline {
         end: &Receiver<ProbeEnd>,
     ) {
         let content = self.shared.content();
+        let mut engine = Engine::new(content.rules);
+        engine.lay(content.overlay);
         let mut running = Running {
-            engine: Engine::new(content.rules),
+            engine,
             serial: content.serial,
             pending: Vec::new(),
             since: None,
             synced: Instant::now(),
             evictions: Teller::default(),
-            dropped: Evicted::default(),
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
@@ -198,8 +197,11 @@ impl Running {
         let content = shared.content();
         if content.serial != self.serial {
             self.serial = content.serial;
-            self.dropped = self.dropped + self.engine.counters().evicted;
-            self.engine = Engine::new(content.rules);
+            // What is held goes on, as far as the rules that hold it say the same.
+            let stateless = Engine::new(Arc::clone(&content.rules));
+            let engine = std::mem::replace(&mut self.engine, stateless);
+            self.engine = engine.with_rules(content.rules).0;
+            self.engine.lay(content.overlay);
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
         shared.inventory.observe(&events);
@@ -225,7 +227,8 @@ impl Running {
             }
             self.parts.live.observe(&event);
             let found = self.engine.observe(&event);
-            add(&shared.counters.edge_hits, found.hits.len() as u64);
+            let acted = found.hits.iter().filter(|hit| hit.excepted.is_none()).count();
+            add(&shared.counters.edge_hits, acted as u64);
             if !found.alerts.is_empty() {
                 shared.crossview.alerted();
             }
@@ -342,7 +345,7 @@ impl Running {
     fn evictions(&self) -> Evictions {
         let shared = &self.parts.shared;
         let Evicted { keys, hits, values, kin, storylines, fleet } =
-            self.dropped + self.engine.counters().evicted;
+            self.engine.counters().evicted;
         set(&shared.counters.storylines, self.parts.live.evicted());
         set(&shared.counters.detection_keys, keys + hits + values + kin + fleet);
         set(&shared.counters.detection_storylines, storylines);

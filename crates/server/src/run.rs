@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use metsuke_api::ports::Facts;
 use metsuke_api::{Parts, Transport};
 use metsuke_catalog::{ArtifactsKept, Catalog};
-use metsuke_control::Control;
+use metsuke_control::{Control, Library};
 use metsuke_detect::Engine;
 use metsuke_ingest::{
     ArtifactFolder, Detector, DetectorError, Engines, Intake, Metrics, Recordings, SensorHandler,
@@ -28,7 +28,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::DataFolder;
-use crate::content::{self, Content};
+use crate::content;
 use crate::ready::{Ready, ReadyFile};
 use crate::recordings::IngestRecordings;
 use crate::responses::ControlResponses;
@@ -43,6 +43,9 @@ const LAKE_CLOSE: Duration = Duration::from_mins(1);
 /// How often old hits are forgotten, and how many are kept (about 1 KB each).
 const PRUNE_EVERY: Duration = Duration::from_mins(5);
 const HITS_KEPT: u64 = 500_000;
+
+/// Where detection keeps its state, in the data folder.
+const DETECTION_STATE: &str = "detection.state";
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -80,7 +83,7 @@ struct Opened {
     catalog: Catalog,
     lake: Lake,
     authority: Arc<Authority>,
-    content: Content,
+    library: Library,
     control: Control,
     artifacts: ArtifactFolder,
 }
@@ -96,14 +99,12 @@ async fn open(folder: &Path) -> Result<Opened> {
     ReadyFile::clear(folder);
     let catalog = Catalog::open(&folder.join("catalog.db")).await?;
     let authority = Arc::new(Authority::open(&folder.join("ca"))?);
-    let content = content::load();
-    let documents = content.documents.clone();
-    let bundle = metsuke_control::current_content(&catalog, documents).await?;
+    let library = Library::open(catalog.clone(), content::shipped()).await?;
     let policy = metsuke_control::current_policy(&catalog).await?;
-    let control = Control::new(catalog.clone(), bundle, policy);
+    let control = Control::new(catalog.clone(), &library, policy);
     let artifacts = ArtifactFolder::open(&folder.join("artifacts"))
         .context("the folder of artifacts cannot be made")?;
-    Ok(Opened { catalog, lake, authority, content, control, artifacts })
+    Ok(Opened { catalog, lake, authority, library, control, artifacts })
 }
 
 /// Runs the server until a signal.
@@ -124,11 +125,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
     let metrics: Arc<Metrics> = Arc::default();
     let store: Arc<dyn Store> = Arc::new(LakeStore(opened.lake.clone()));
     let mut detector = Detector::new(
-        Arc::clone(&opened.content.rules),
+        &opened.library,
         opened.catalog.clone(),
         Arc::clone(&metrics),
         give_up.clone(),
-    );
+    )
+    .keeping(folder.join(DETECTION_STATE));
     let unseen = metsuke_ingest::replay(&mut detector, &store).await?;
     tracing::info!(unseen, "detection has caught up");
 
@@ -194,12 +196,18 @@ fn parts(
     let names = [http.ip().to_string(), "127.0.0.1".into(), "localhost".into(), "[::1]".into()];
     Parts {
         catalog: opened.catalog.clone(),
+        library: opened.library.clone(),
         telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
         responses: Arc::new(ControlResponses(opened.control.clone())),
         recordings: {
             let store: Arc<dyn Store> = Arc::new(LakeStore(opened.lake.clone()));
-            let rules = Arc::clone(&opened.content.rules);
-            let engines: Engines = Arc::new(move || Engine::new(Arc::clone(&rules)));
+            let library = opened.library.clone();
+            let engines: Engines = Arc::new(move || {
+                let force = library.in_force();
+                let mut engine = Engine::new(Arc::clone(&force.rules));
+                engine.lay(Arc::clone(&force.overlay));
+                engine
+            });
             let recordings = Recordings::new(store, opened.catalog.clone(), engines);
             Arc::new(IngestRecordings(Arc::new(recordings)))
         },
@@ -215,8 +223,6 @@ fn parts(
         },
         status: Arc::new(status),
         facts: Facts {
-            detections: opened.content.list.clone(),
-            content_version: opened.control.content_version().to_owned(),
             policy_version: opened.control.policy().version.to_string(),
             ca_fingerprint: opened.authority.fingerprint(),
             link_addr: link.to_string(),
@@ -267,6 +273,9 @@ async fn upkeep(
                 Ok(forgotten) => tracing::warn!(forgotten, "old hits were forgotten"),
                 Err(error) => tracing::error!(%error, "old hits cannot be forgotten"),
             }
+            if let Err(error) = catalog.prune_counts(metsuke_catalog::clock::now()).await {
+                tracing::error!(%error, "old counts of hits cannot be forgotten");
+            }
             if let Err(error) = catalog.prune_health(metsuke_catalog::clock::now()).await {
                 tracing::error!(%error, "old health of endpoints cannot be forgotten");
             }
@@ -277,7 +286,7 @@ async fn upkeep(
             }
         }
     };
-    tokio::join!(control.expire_until(stop.clone()), prune);
+    tokio::join!(control.expire_until(stop.clone()), control.push_until(stop.clone()), prune);
 }
 
 /// The one door to tasks: whoever starts one here owns it in [`Tasks`], which looks at its end.

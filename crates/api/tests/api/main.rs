@@ -11,6 +11,7 @@
 )]
 
 mod artifacts;
+mod detections;
 mod health;
 mod incidents;
 mod inventory;

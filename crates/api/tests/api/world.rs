@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use metsuke_api::detections::{Detection, DetectionList};
 use metsuke_api::ports::{
     Action, Answer, Facts, Question, Range, RecordingError, RecordingStep, Recordings,
     ResponseError, ResponseOrder, Responses, Status, Story, Telemetry, TelemetryError,
@@ -20,6 +19,8 @@ use metsuke_catalog::clock::now;
 use metsuke_catalog::{
     AlertContext, Catalog, Detected, PasswordKind, PlanRecord, ProcessBrief, Role,
 };
+use metsuke_control::Library;
+use metsuke_control::library::{Sample, Shipped};
 use metsuke_event::activity::ProcessActivity;
 use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
 use metsuke_event::id::PlanId;
@@ -217,10 +218,12 @@ impl World {
         let token = catalog.create_enrolment_token(now(), "server", 1_000_000_000_000).await;
         let endpoint = catalog.enrol(now(), &token.unwrap().secret, "h1").await.unwrap().unwrap();
         let memory: Arc<Memory> = Arc::default();
+        let library = Library::open(catalog.clone(), shipped()).await.unwrap();
         let stop = CancellationToken::new();
         let storage: Arc<Mutex<Storage>> = Arc::default();
         let parts = Parts {
             catalog: catalog.clone(),
+            library: library.clone(),
             telemetry: Arc::clone(&memory) as Arc<dyn Telemetry>,
             responses: Arc::new(Stored(catalog.clone())),
             recordings: Arc::new(NoRecordings),
@@ -231,14 +234,6 @@ impl World {
             uninstall: Arc::new(|endpoint, expires| format!("{expires}.{endpoint}")),
             status: Arc::new(Still(Arc::clone(&storage))),
             facts: Facts {
-                detections: DetectionList {
-                    items: vec![Detection {
-                        detection: detection("model-1", Layer::Model, Level::High).into(),
-                        page: "# The page".into(),
-                    }],
-                    refused: Vec::new(),
-                },
-                content_version: "1".into(),
                 policy_version: "1".into(),
                 ca_fingerprint: "ab".into(),
                 link_addr: "127.0.0.1:7681".into(),
@@ -325,6 +320,22 @@ impl World {
         *self.memory.events.lock().unwrap() = events;
         self.catalog.store_detected(now(), found).await.unwrap();
     }
+}
+
+/// A filter, and a model that raises an alert of it.
+fn shipped() -> Vec<Shipped> {
+    let filter = "title: Any shell\nid: filter-1\nlevel: medium\ntags: [attack.t1059.004, \
+                  attack.execution]\nlogsource: {product: linux, category: \
+                  process_creation}\ndetection: {s: {Image|endswith: /sh}, condition: s}\n";
+    let model = "title: title of model-1\nid: model-1\nlevel: high\nmodel:\n  timespan: 24h\n  \
+                 threshold: 10\n";
+    let shipped = |path: &str, text: &str| Shipped {
+        path: path.into(),
+        text: text.into(),
+        page: "# The page".into(),
+        samples: vec![Sample { name: "seen.json".into(), fires: true }],
+    };
+    vec![shipped("content/filters/filter-1.yml", filter), shipped("content/models/m.yml", model)]
 }
 
 impl Browser {

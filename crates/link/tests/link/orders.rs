@@ -31,6 +31,7 @@ async fn orders_reach_the_sensor_signed_and_a_plan_for_another_does_not() {
             version: "3".to_owned(),
             serial: 3,
             documents: vec![document],
+            ..Bundle::default()
         }),
         Downstream::Policy(Policy { version: 2, ..Policy::default() }),
         Downstream::Plan(plan(sensor.identity.endpoint)),

@@ -106,7 +106,13 @@ fn shared_with(state: &Path, probe: Box<dyn Gauge>) -> (Arc<Shared>, Receiver<No
         notes,
         plans: Plans::open(&state.join("plans")).expect("a folder"),
         policy: metsuke_respond::Policy::default(),
-        content: Content { version: String::new(), serial: 1, rules, refused: 0 },
+        content: Content {
+            version: String::new(),
+            serial: 1,
+            rules,
+            overlay: Arc::default(),
+            refused: 0,
+        },
     });
     (Arc::new(shared), said)
 }

@@ -1,0 +1,141 @@
+//! Detections: the list and how each does, documents put and refused, tuning, groups.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::{Browser, Reply, World};
+
+const OWN: &str = "title: Mine\nid: mine/1\nlevel: low\ntags: [attack.t1059]\nlogsource: {product: \
+                   linux}\ndetection:\n  s:\n    Image|endswith: /x\n  condition: s\n";
+/// Its id in a path.
+const MINE: &str = "/api/v1/detections/mine%2F1";
+
+async fn send(
+    world: &World,
+    browser: &Browser,
+    (method, path): (&str, &str),
+    body: Value,
+) -> Reply {
+    world.send(browser.request(method, path, &body)).await
+}
+
+#[tokio::test]
+async fn the_list_says_how_each_does() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    world.raise(1, 60).await;
+    let patch = json!({ "finding": "false_positive", "expected_version": 1 });
+    let reply = world.send(browser.request("PATCH", &alert(1), &patch)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    let list = world.get(&browser, "/api/v1/detections").await.json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    let filter = &list["items"][0];
+    assert_eq!((&filter["id"], &filter["origin"]), (&json!("filter-1"), &json!("shipped")));
+    assert_eq!((&filter["enabled"], &filter["level_in_force"]), (&json!(true), &json!("medium")));
+    let stats = json!({
+        "hits_24h": 2, "hits_7d": 2, "hosts_7d": 1, "excepted_7d": 0, "alerts_7d": 1,
+        "findings": { "true": 0, "benign": 0, "false": 1 }, "noisy": false, "noisy_why": null,
+    });
+    assert_eq!(filter["stats"], stats);
+    let one = world.get(&browser, "/api/v1/detections/filter-1").await.json();
+    assert!(one["document"].as_str().unwrap().contains("id: filter-1"));
+    assert_eq!(one["tests"], json!([{ "name": "seen.json", "kind": "fires" }]));
+    assert_eq!(one["per_day"].as_array().unwrap().len(), 30);
+    assert_eq!(one["stats"], stats);
+    world
+        .get(&browser, "/api/v1/detections/gone")
+        .await
+        .problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+fn alert(number: u128) -> String {
+    format!("/api/v1/alerts/{}", metsuke_event::AlertId::from_u128(number))
+}
+
+#[tokio::test]
+async fn a_document_is_checked_put_and_removed() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let wrong = json!({ "text": OWN.replace("endswith", "sideways") });
+    let check = ("POST", "/api/v1/detections/check");
+    let answer = send(&world, &browser, check, wrong.clone()).await.json();
+    assert_eq!(answer["ok"], false);
+    let problem = &answer["problems"][0];
+    assert_eq!(
+        (&problem["line"], &problem["column"], &problem["length"]),
+        (&json!(8), &json!(11), &json!(8))
+    );
+    assert_eq!(problem["severity"], "error");
+    let refused = send(&world, &browser, ("PUT", MINE), wrong).await;
+    let refused = refused.problem(StatusCode::BAD_REQUEST, "invalid");
+    assert!(refused["detail"].as_str().unwrap().starts_with("8:11: "), "{refused}");
+
+    let good = json!({ "text": OWN });
+    let answer = send(&world, &browser, check, good.clone()).await.json();
+    assert_eq!((&answer["ok"], &answer["detection"]["id"]), (&json!(true), &json!("mine/1")));
+    let version = world.get(&browser, "/api/v1/detections").await.json()["content_version"].clone();
+    let put = send(&world, &browser, ("PUT", MINE), good).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+    assert_eq!(put.json()["origin"], "own");
+    let after = world.get(&browser, "/api/v1/detections").await.json();
+    assert_ne!(after["content_version"], version);
+    assert_eq!(after["items"].as_array().unwrap().len(), 3);
+    let shipped = json!({ "text": OWN.replace("mine/1", "filter-1") });
+    let refused = send(&world, &browser, ("PUT", "/api/v1/detections/filter-1"), shipped).await;
+    refused.problem(StatusCode::CONFLICT, "conflict");
+    let refused =
+        send(&world, &browser, ("DELETE", "/api/v1/detections/filter-1"), Value::Null).await;
+    refused.problem(StatusCode::CONFLICT, "conflict");
+    let gone = send(&world, &browser, ("DELETE", MINE), Value::Null).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    let gone = send(&world, &browser, ("DELETE", MINE), Value::Null).await;
+    gone.problem(StatusCode::NOT_FOUND, "not_found");
+    let audit = world.catalog.audit_entries(None, 10).await.unwrap();
+    assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("detection.remove", "ann"));
+}
+
+#[tokio::test]
+async fn a_large_document_is_taken_and_one_too_large_is_not() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let filled = |bytes: usize| json!({ "text": format!("{OWN}# {}\n", "x".repeat(bytes)) });
+    let put = send(&world, &browser, ("PUT", MINE), filled(200_000)).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+    let put = send(&world, &browser, ("PUT", MINE), filled(600_000)).await;
+    put.problem(StatusCode::BAD_REQUEST, "invalid");
+}
+
+#[tokio::test]
+async fn tuning_holds_everywhere_or_for_a_group_and_needs_a_reason() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let tune = ("PUT", "/api/v1/detections/filter-1/tuning");
+    let silent = json!({ "group": null, "enabled": false, "reason": " " });
+    send(&world, &browser, tune, silent).await.problem(StatusCode::BAD_REQUEST, "invalid");
+    let off = json!({ "group": null, "enabled": false, "reason": "too loud" });
+    let item = send(&world, &browser, tune, off).await.json();
+    assert_eq!(
+        (&item["enabled"], &item["tuning"][0]["reason"]),
+        (&json!(false), &json!("too loud"))
+    );
+    let level = json!({ "group": null, "level": "high", "reason": "here it is rare" });
+    let item = send(&world, &browser, tune, level).await.json();
+    assert_eq!(item["enabled"], false, "what is left out stays");
+    assert_eq!((&item["level"], &item["level_in_force"]), (&json!("medium"), &json!("high")));
+    let back = json!({ "group": null, "enabled": null, "level": null, "reason": "as it was" });
+    let item = send(&world, &browser, tune, back).await.json();
+    assert_eq!((&item["enabled"], &item["tuning"]), (&json!(true), &json!([])));
+
+    let endpoint = format!("/api/v1/endpoints/{}/group", world.endpoint);
+    let moved = send(&world, &browser, ("PUT", &endpoint), json!({ "name": "servers" })).await;
+    assert_eq!(moved.status, StatusCode::NO_CONTENT, "{}", moved.text);
+    let groups = world.get(&browser, "/api/v1/groups").await.json();
+    let expected =
+        json!([{ "name": "default", "endpoints": 0 }, { "name": "servers", "endpoints": 1 }]);
+    assert_eq!(groups["items"], expected);
+    let nameless = send(&world, &browser, ("PUT", &endpoint), json!({ "name": "" })).await;
+    nameless.problem(StatusCode::BAD_REQUEST, "invalid");
+    let gone = ("PUT", "/api/v1/detections/gone/tuning");
+    let reply = send(&world, &browser, gone, json!({ "group": null, "reason": "r" })).await;
+    reply.problem(StatusCode::NOT_FOUND, "not_found");
+}

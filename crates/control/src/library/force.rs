@@ -1,0 +1,304 @@
+//! One state of the content: compiled rules, what lies over them, and where each document is from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use metsuke_catalog::{DocumentOrigin, DocumentRecord, ExceptionRecord, TuningRecord};
+use metsuke_detect::{Document, Exception, Meta, Overlay, Refused, RuleSet, Scope, Tuning};
+use metsuke_event::EndpointId;
+use metsuke_link::message::{Bundle, BundleDocument, BundleException, BundleSite, BundleTuning};
+
+use super::Site;
+use crate::content::ContentError;
+
+/// A detection that ships.
+#[derive(Clone, Debug, Default)]
+pub struct Shipped {
+    /// Its path.
+    pub path: String,
+    /// Its document.
+    pub text: String,
+    /// Its page, Markdown.
+    pub page: String,
+    /// Its samples.
+    pub samples: Vec<Sample>,
+}
+
+/// A sample that a detection is tested with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Name of the file.
+    pub name: String,
+    /// Whether the detection must strike on it, or must not.
+    pub fires: bool,
+}
+
+/// Where a document comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It came with the server.
+    Shipped,
+    /// It was written here.
+    Own,
+    /// It was taken from a set of others.
+    Imported,
+}
+
+impl Origin {
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shipped => "shipped",
+            Self::Own => "own",
+            Self::Imported => "imported",
+        }
+    }
+}
+
+/// A document and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its text.
+    pub text: String,
+    /// Its page; empty when it has none.
+    pub page: String,
+    /// Its samples.
+    pub samples: Vec<Sample>,
+    /// Who wrote it, where that is known.
+    pub author: Option<String>,
+    /// Under which licence, where that is known.
+    pub licence: Option<String>,
+}
+
+/// The content of one moment; immutable.
+#[derive(Debug)]
+pub struct InForce {
+    /// What is compiled.
+    pub rules: Arc<RuleSet>,
+    /// What lies over it.
+    pub overlay: Arc<Overlay>,
+    /// Documents and exceptions that were refused.
+    pub refused: Vec<Refused>,
+    /// Documents by path.
+    pub documents: BTreeMap<String, Known>,
+    /// Tuning.
+    pub tunings: Vec<TuningRecord>,
+    /// Exceptions.
+    pub exceptions: Vec<ExceptionRecord>,
+    /// Groups of endpoints that were put into one.
+    pub groups: BTreeMap<EndpointId, String>,
+    /// Names it; sensors report it back.
+    pub version: String,
+    /// Grows with each change.
+    pub serial: u64,
+    /// The site's documents.
+    records: Vec<DocumentRecord>,
+    /// In the order in which they were compiled.
+    order: Vec<String>,
+}
+
+impl InForce {
+    /// The document of detection `id`.
+    pub fn known(&self, id: &str) -> Option<&Known> {
+        let meta = self.meta(id)?;
+        self.documents.get(&meta.path)
+    }
+
+    /// What is known of detection `id`.
+    pub fn meta(&self, id: &str) -> Option<&Meta> {
+        self.rules.all().find(|meta| meta.detection.id == id)
+    }
+
+    /// What is said of detection `id`, everywhere first.
+    pub fn tunings_of(&self, id: &str) -> impl Iterator<Item = &TuningRecord> {
+        self.tunings.iter().filter(move |tuning| tuning.detection == id)
+    }
+
+    /// The group of `endpoint`.
+    pub fn group_of(&self, endpoint: EndpointId) -> &str {
+        self.groups.get(&endpoint).map_or(metsuke_catalog::DEFAULT_GROUP, String::as_str)
+    }
+
+    /// The site's record of detection `id`.
+    pub(super) fn record(&self, id: &str) -> Option<&DocumentRecord> {
+        self.records.iter().find(|record| record.id == id)
+    }
+
+    /// The site's documents.
+    pub(super) fn own_documents(&self) -> Vec<DocumentRecord> {
+        self.records.clone()
+    }
+
+    /// Ids of what was compiled from the document at `path`.
+    pub(super) fn ids_of(&self, path: &str) -> impl Iterator<Item = &str> {
+        let of = move |meta: &&Meta| meta.path == path;
+        self.rules.all().filter(of).map(|meta| meta.detection.id.as_str())
+    }
+
+    /// All that it says, in parts: two that say the same are one version.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let mut parts = Vec::with_capacity(self.order.len() * 2);
+        for path in &self.order {
+            parts.push(path.clone());
+            parts.extend(self.documents.get(path).map(|known| known.text.clone()));
+        }
+        let tuning = |tuning: &TuningRecord| {
+            format!(
+                "tuning {:?} {:?} {:?} {:?}",
+                tuning.detection, tuning.group, tuning.enabled, tuning.level
+            )
+        };
+        parts.extend(self.tunings.iter().map(tuning));
+        let exception = |one: &ExceptionRecord| {
+            format!(
+                "exception {:?} {:?} {:?} {:?} {:?} {}",
+                one.id, one.detections, one.groups, one.endpoints, one.condition, one.expires
+            )
+        };
+        parts.extend(self.exceptions.iter().map(exception));
+        let speaks_of_groups = self.tunings.iter().any(|tuning| tuning.group.is_some())
+            || self.exceptions.iter().any(|one| !one.groups.is_empty());
+        if speaks_of_groups {
+            parts.extend(self.groups.iter().map(|(id, name)| format!("group {id} {name}")));
+        }
+        parts
+    }
+
+    /// What is pushed to `endpoint`: every document, and of tuning and exceptions what holds there.
+    pub fn bundle(&self, endpoint: EndpointId) -> Bundle {
+        let document = |path: &String| {
+            let text = self.documents.get(path)?.text.clone();
+            Some(BundleDocument { path: path.clone(), text })
+        };
+        let group = self.group_of(endpoint);
+        let tunings = self
+            .tunings
+            .iter()
+            .filter(|tuning| tuning.group.as_ref().is_none_or(|name| name == group));
+        // What is said of the group comes last and so counts before what is said of all.
+        let (of_group, of_all): (Vec<_>, Vec<_>) =
+            tunings.partition(|tuning| tuning.group.is_some());
+        let tuning = |tuning: &TuningRecord| BundleTuning {
+            detection: tuning.detection.clone(),
+            enabled: tuning.enabled,
+            level: tuning.level,
+        };
+        let holds = |one: &&ExceptionRecord| {
+            one.endpoints.contains(&endpoint)
+                || one.groups.iter().any(|name| name == group)
+                || (one.endpoints.is_empty() && one.groups.is_empty())
+        };
+        let exception = |one: &ExceptionRecord| BundleException {
+            id: one.id.clone(),
+            detections: one.detections.clone(),
+            condition: one.condition.clone(),
+            expires: one.expires,
+        };
+        Bundle {
+            version: self.version.clone(),
+            serial: self.serial,
+            documents: self.order.iter().filter_map(document).collect(),
+            site: BundleSite {
+                tunings: of_all.into_iter().chain(of_group).map(tuning).collect(),
+                exceptions: self.exceptions.iter().filter(holds).map(exception).collect(),
+            },
+        }
+    }
+}
+
+/// What a site says, for the engine.
+pub(crate) fn overlay(
+    tunings: &[TuningRecord],
+    exceptions: &[ExceptionRecord],
+    groups: &BTreeMap<EndpointId, String>,
+) -> (Arc<Overlay>, Vec<Refused>) {
+    let tuning = |record: &TuningRecord| Tuning {
+        detection: record.detection.clone(),
+        scope: Scope { groups: record.group.iter().cloned().collect(), ..Scope::default() },
+        enabled: record.enabled,
+        level: record.level,
+    };
+    let groups: HashMap<EndpointId, BTreeSet<String>> =
+        groups.iter().map(|(id, name)| (*id, BTreeSet::from([name.clone()]))).collect();
+    Overlay::compile(metsuke_detect::Site {
+        exceptions: exceptions.iter().map(engines).collect(),
+        tunings: tunings.iter().map(tuning).collect(),
+        groups,
+        ..metsuke_detect::Site::default()
+    })
+}
+
+/// An exception as the engine knows it.
+pub(crate) fn engines(record: &ExceptionRecord) -> Exception {
+    Exception {
+        id: record.id.clone(),
+        detections: record.detections.clone(),
+        scope: Scope {
+            endpoints: record.endpoints.iter().copied().collect(),
+            groups: record.groups.iter().cloned().collect(),
+        },
+        condition: record.condition.clone(),
+        expires: Some(record.expires),
+    }
+}
+
+/// The site's documents as the compiler takes them: own ones first, for of two with one id the
+/// first counts.
+pub(super) fn ordered(records: &[DocumentRecord]) -> impl Iterator<Item = &DocumentRecord> {
+    let of = |origin: DocumentOrigin| records.iter().filter(move |one| one.origin == origin);
+    of(DocumentOrigin::Own).chain(of(DocumentOrigin::Imported))
+}
+
+/// Compiles it all, beside the runtime. Serial and version are left to be given.
+pub(super) async fn compile(shipped: Vec<Shipped>, site: Site) -> Result<InForce, ContentError> {
+    Ok(tokio::task::spawn_blocking(move || compiled(shipped, site)).await?)
+}
+
+fn compiled(shipped: Vec<Shipped>, site: Site) -> InForce {
+    let mut order = Vec::with_capacity(shipped.len() + site.documents.len());
+    let mut documents = BTreeMap::new();
+    for one in shipped {
+        let Shipped { path, text, page, samples } = one;
+        order.push(path.clone());
+        let known =
+            Known { origin: Origin::Shipped, text, page, samples, author: None, licence: None };
+        documents.insert(path, known);
+    }
+    for record in ordered(&site.documents) {
+        order.push(record.path.clone());
+        let known = Known {
+            origin: match record.origin {
+                DocumentOrigin::Own => Origin::Own,
+                DocumentOrigin::Imported => Origin::Imported,
+            },
+            text: record.text.clone(),
+            page: String::new(),
+            samples: Vec::new(),
+            author: record.author.clone(),
+            licence: record.licence.clone(),
+        };
+        documents.insert(record.path.clone(), known);
+    }
+    let document = |path: &String| {
+        let text = documents.get(path)?.text.clone();
+        Some(Document { path: path.clone(), text })
+    };
+    let (rules, mut refused) = metsuke_detect::compile(order.iter().filter_map(document));
+    let (overlay, wrong) = overlay(&site.tunings, &site.exceptions, &site.groups);
+    refused.extend(wrong);
+    InForce {
+        rules,
+        overlay,
+        refused,
+        documents,
+        tunings: site.tunings,
+        exceptions: site.exceptions,
+        groups: site.groups,
+        version: String::new(),
+        serial: 0,
+        records: site.documents,
+        order,
+    }
+}
