@@ -162,13 +162,11 @@ impl Recordings {
     ) -> Result<Slice, RecordingError> {
         let mut held = self.playing.lock().await;
         let fits = |playing: &Playing| playing.is_of(name, stop_at);
-        let mut playing = match held.take().filter(fits) {
-            Some(playing) => playing,
-            None => {
-                let recording = self.catalog.recording(name).await?;
-                let recording = recording.ok_or(RecordingError::Unknown)?;
-                Playing::new(&recording, self.store.as_ref(), (self.engines)(), stop_at)
-            }
+        let mut playing = if let Some(playing) = held.take().filter(fits) {
+            playing
+        } else {
+            let recording = self.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
+            Playing::new(&recording, self.store.as_ref(), (self.engines)(), stop_at)
         };
         let done = playing.play(self.store.as_ref(), &self.catalog).await?;
         if !done {

@@ -16,6 +16,7 @@ mod health;
 mod incidents;
 mod inventory;
 mod paging;
+mod recordings;
 mod status;
 mod stream;
 mod tokens;

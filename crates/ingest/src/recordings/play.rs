@@ -38,7 +38,7 @@ pub struct Slice {
 
 /// One boot, as far as it is read.
 struct Boot {
-    boot: (EndpointId, BootId),
+    of: (EndpointId, BootId),
     from: u64,
     high: u64,
     read: VecDeque<Event>,
@@ -52,7 +52,7 @@ impl Boot {
         count: usize,
     ) -> Result<Option<Timestamp>, StoreError> {
         if self.read.is_empty() && self.from < self.high {
-            let events = store.events_after(self.boot, self.from, count).await?;
+            let events = store.events_after(self.of, self.from, count).await?;
             self.from = events.last().map_or(self.high, |event| event.id.seq);
             self.read = events.into();
         }
@@ -92,9 +92,9 @@ impl Playing {
             .high_water()
             .into_iter()
             .filter(|((endpoint, _), _)| recording.hosts.contains_key(endpoint))
-            .map(|(boot, high)| Boot { boot, from: 0, high, read: VecDeque::new() })
+            .map(|(of, high)| Boot { of, from: 0, high, read: VecDeque::new() })
             .collect();
-        boots.sort_by_key(|boot| boot.boot);
+        boots.sort_by_key(|boot| boot.of);
         let computing =
             Computing { engine, names: Names::default(), course: Course::new(), stop_at };
         Self {

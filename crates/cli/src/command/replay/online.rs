@@ -130,7 +130,7 @@ impl<'c> Sender<'c> {
         Ok(())
     }
 
-    fn endpoint(&mut self, host: Text) -> EndpointId {
+    fn endpoint(&mut self, host: &str) -> EndpointId {
         // Of no meaning but to tell hosts apart here; the server gives its own.
         let next = EndpointId::from_u128(self.hosts.len() as u128 + 1);
         let host: Text = host.to_ascii_lowercase().into();
@@ -146,13 +146,12 @@ impl Sink for Sender<'_> {
             _ => (path, ""),
         };
         let known = self.outer.as_ref().filter(|(known, _)| known == outer).map(|(_, hash)| *hash);
-        let hash = match known {
-            Some(hash) => hash,
-            None => {
-                let mut hash = Sha256::new();
-                io::copy(&mut File::open(outer)?, &mut hash)?;
-                hash.finalize().into()
-            }
+        let hash = if let Some(hash) = known {
+            hash
+        } else {
+            let mut hash = Sha256::new();
+            io::copy(&mut File::open(outer)?, &mut hash)?;
+            hash.finalize().into()
         };
         self.outer = Some((outer.to_owned(), hash));
         let whole = Sha256::new().chain_update(hash).chain_update(inner.as_bytes()).finalize();
@@ -173,7 +172,7 @@ impl Sink for Sender<'_> {
         }
         self.numbers.events += 1;
         let event = &mut record.event;
-        event.id.endpoint = self.endpoint(event.host.clone().unwrap_or_default());
+        event.id.endpoint = self.endpoint(event.host.as_deref().unwrap_or_default());
         event.id.boot = self.boot;
         event.id.seq = self.seq;
         self.recorded.identify(event);
