@@ -100,6 +100,19 @@ fn the_earliest_step_is_told_with_what_came_before_and_what_would_not_have_come_
 }
 
 #[test]
+fn a_detection_that_carries_a_response_stops() {
+    let folder = world();
+    let rules = RULES.replacen("level: high", "level: high\nresponses: {block: [terminate]}", 1);
+    std::fs::write(folder.path().join("rules.yml"), rules).expect("written");
+    let output = metsuke(folder.path(), &[&ASKED[..], &["--output", "json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!(report["earliest_stopped"]["moment"]["detection"], "office-shell");
+    assert_eq!(report["detections"][0]["stops"], "process");
+    assert_eq!(report["detections"][1]["stops"], Value::Null);
+}
+
+#[test]
 fn without_a_response_nothing_would_have_been_stopped() {
     let folder = world();
     let output = metsuke(folder.path(), &ASKED);

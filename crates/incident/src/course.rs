@@ -42,15 +42,17 @@ pub enum Stops {
 }
 
 impl Stops {
-    /// What a response verb stops.
-    pub fn of_verb(verb: &str) -> Self {
-        match verb {
-            "terminate" | "terminate-process" | "terminate_process" | "suspend" | "deny"
-            | "block" | "quarantine" => Self::Process,
-            "terminate-storyline" | "terminate_storyline" => Self::Storyline,
-            "isolate" => Self::Host,
+    /// What the responses of a detection of `layer`, by name, stop for certain. Of a model the whole
+    /// storyline ends, for that is what it is about. To deny a value or to put a file away stops what
+    /// asks for it later; what that would have been, a recording does not say.
+    pub fn of<'r>(layer: Layer, responses: impl IntoIterator<Item = &'r str>) -> Self {
+        let stops = |name: &str| match (name, layer) {
+            ("terminate" | "suspend", Layer::Model) => Self::Storyline,
+            ("terminate" | "suspend", _) => Self::Process,
+            ("isolate", _) => Self::Host,
             _ => Self::Nothing,
-        }
+        };
+        responses.into_iter().map(stops).max().unwrap_or(Self::Nothing)
     }
 }
 

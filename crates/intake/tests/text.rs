@@ -5,23 +5,9 @@ mod support;
 use std::fmt::Write;
 
 use metsuke_event::{Event, FIELDS, ecs, ocsf};
-use metsuke_intake::{Format, Lines, Output, Record, bounds};
-use proptest::prelude::*;
+use metsuke_intake::{Format, Output, Record, bounds};
 use serde_json::json;
-
-fn read(format: Format, text: &str) -> Output {
-    read_lines(format, text.lines().map(str::as_bytes))
-}
-
-fn read_lines<'l>(format: Format, text: impl IntoIterator<Item = &'l [u8]>) -> Output {
-    let mut lines = Lines::new(format);
-    let mut out = Output::default();
-    for line in text {
-        lines.line(line, &mut out);
-    }
-    lines.end(&mut out);
-    out
-}
+use support::read;
 
 /// What is known of the records, a block each.
 fn shown(out: &Output) -> String {
@@ -462,47 +448,4 @@ fn what_cannot_be_read_is_named() {
     assert!(said[1].starts_with("line 2: "), "{said:?}");
     assert!(said[2].starts_with("line 3: an object of no form that is known"), "{said:?}");
     assert!(said[3].starts_with("line 4: longer than"), "{said:?}");
-}
-
-#[test]
-fn interleaved_audit_events_are_bounded() {
-    let mut lines = Lines::new(Format::Auditd);
-    let mut out = Output::default();
-    for serial in 0..10_000 {
-        let line = format!("type=SYSCALL msg=audit(1.000:{serial}): pid=1");
-        lines.line(line.as_bytes(), &mut out);
-        assert!(out.records.len() + bounds::OPEN_AUDIT_EVENTS >= serial);
-    }
-    lines.end(&mut out);
-    assert_eq!(out.records.len(), 10_000);
-    assert!(out.records.is_sorted_by_key(|record| record.number));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn mangled_lines_are_read_or_named(
-        which in 0_usize..6,
-        changes in proptest::collection::vec((0_usize..400, any::<u8>()), 0..8),
-        format in 0_usize..6,
-    ) {
-        const LINES: [&str; 6] = [
-            r#"{"Channel":"Security","EventID":4624,"TargetUserName":"a","IpAddress":"::1","@timestamp":"2026-03-01T10:00:00Z"}"#,
-            r#"{"winlog":{"channel":"System","event_id":7045,"event_data":{"ServiceName":"a"}}}"#,
-            r#"{"event":{"category":["file"],"type":["creation"]},"file":{"path":"/a","size":"x"},"host":{"os":{"type":"linux"}}}"#,
-            r#"{"class_uid":1001,"activity_id":1,"time":1,"file":{"path":"/a","hashes":[{"algorithm_id":3,"value":"a"}]},"actor":{"process":{"pid":"x"}}}"#,
-            r#"{"class":"file.read","time":"2026-03-01T10:00:00Z","file.path":"/etc/shadow","process.pid":3}"#,
-            "node=a type=EXECVE msg=audit(1772359200.250:11): argc=2 a0=\"sh\" a1=2D63 a2_len=4 a2[0]=6161 a2[1]=62",
-        ];
-        let formats =
-            [Format::Auto, Format::Jsonl, Format::Auditd, Format::Ecs, Format::Ocsf, Format::Native];
-        let mut bytes = LINES[which].as_bytes().to_vec();
-        for (at, byte) in changes {
-            let at = at % bytes.len();
-            bytes[at] = byte;
-        }
-        let out = read_lines(formats[format], [&*bytes]);
-        prop_assert!(out.records.len() + out.problems.len() <= 1);
-    }
 }

@@ -1,7 +1,7 @@
 //! A recording's events in the order of their time, through an engine of their own.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
@@ -66,6 +66,8 @@ struct Computing {
     names: Names,
     course: Course,
     stop_at: Option<Level>,
+    /// What detections stop in block mode, of those that stop something.
+    stops: HashMap<String, Stops>,
 }
 
 /// A recording that is being detected on.
@@ -95,8 +97,13 @@ impl Playing {
             .map(|(of, high)| Boot { of, from: 0, high, read: VecDeque::new() })
             .collect();
         boots.sort_by_key(|boot| boot.of);
-        let computing =
-            Computing { engine, names: Names::default(), course: Course::new(), stop_at };
+        let carried = engine.rules().all().map(|meta| {
+            let responses = meta.responses.block.iter().map(|response| response.name());
+            (meta.detection.id.clone(), Stops::of(meta.detection.layer, responses))
+        });
+        let stops = carried.filter(|(_, stops)| *stops > Stops::Nothing).collect();
+        let (names, course) = (Names::default(), Course::new());
+        let computing = Computing { engine, names, course, stop_at, stops };
         Self {
             name: recording.name.clone(),
             stop_at,
@@ -207,9 +214,8 @@ impl Computing {
     }
 
     fn stops(&self, detection: &DetectionRef) -> Stops {
-        match self.stop_at {
-            Some(level) if detection.level >= level => Stops::Process,
-            _ => Stops::Nothing,
-        }
+        let thought = self.stop_at.is_some_and(|level| detection.level >= level);
+        let carried = self.stops.get(&detection.id).copied().unwrap_or(Stops::Nothing);
+        carried.max(if thought { Stops::Process } else { Stops::Nothing })
     }
 }

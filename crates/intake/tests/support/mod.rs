@@ -5,6 +5,8 @@ pub(crate) mod evtx;
 
 use std::path::{Path, PathBuf};
 
+use metsuke_intake::{Format, Lines, Output};
+
 /// The shared data, or a note that `test` was not run without it.
 pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("METSUKE_SHARED_DATA").map(PathBuf::from);
@@ -41,4 +43,20 @@ fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 pub(crate) fn kept(event: &metsuke_event::Event) -> Vec<(String, String)> {
     let fields = event.unmapped.iter();
     fields.map(|(name, value)| (name.to_string(), value.to_text().into_owned())).collect()
+}
+
+/// What the lines of `text` are read into.
+pub(crate) fn read(format: Format, text: &str) -> Output {
+    read_lines(format, text.lines().map(str::as_bytes))
+}
+
+/// What these lines are read into.
+pub(crate) fn read_lines<'l>(format: Format, text: impl IntoIterator<Item = &'l [u8]>) -> Output {
+    let mut lines = Lines::new(format);
+    let mut out = Output::default();
+    for line in text {
+        lines.line(line, &mut out);
+    }
+    lines.end(&mut out);
+    out
 }

@@ -79,7 +79,7 @@ impl Player {
             recorded: Recorded::default(),
             span,
             stop_at,
-            stops: HashMap::new(),
+            stops: carried(rules),
             held: Vec::new(),
             hosts: HashMap::new(),
             file: 0,
@@ -170,4 +170,13 @@ impl Sink for Player {
         }
         Ok(())
     }
+}
+
+/// What detections stop in block mode, of those that stop something.
+fn carried(rules: &RuleSet) -> HashMap<String, Stops> {
+    let all = rules.all().map(|meta| {
+        let responses = meta.responses.block.iter().map(|response| response.name());
+        (meta.detection.id.clone(), Stops::of(meta.detection.layer, responses))
+    });
+    all.filter(|(_, stops)| *stops > Stops::Nothing).collect()
 }
