@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useImport, usePreviewImport } from '../../api/intel';
 import { Dialog } from '../../components/Dialog';
+import { SafeText } from '../../components/Val';
 import { visible } from '../../lib/safeText';
 import { ImportPreview } from './ImportPreview';
 import { ImportResult } from './ImportResult';
@@ -61,8 +62,9 @@ function Form({ onClose }: { onClose: () => void }) {
     <form className="stack" onSubmit={submit}>
       <div className="row wrap">
         <label className="filepick">
-          <span>{t('indicators/file')}</span>
-          <input type="file" onChange={pick} />
+          <input type="file" className="sr-only" aria-label={t('indicators/file')} onChange={pick} />
+          <span className="filepick__button" aria-hidden="true">{t('indicators/file')}</span>
+          <span className="ellipsis muted">{file ? <SafeText text={file.name} /> : t('indicators/noFile')}</span>
         </label>
         <NativeSelect
           label={t('indicators/format')}
@@ -79,6 +81,7 @@ function Form({ onClose }: { onClose: () => void }) {
           label={t('indicators/paste')}
           description={t('indicators/pasteHint')}
           rows={6}
+          data-autofocus
           spellCheck={false}
           classNames={{ input: 'mono' }}
           value={text}
