@@ -3,21 +3,9 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 
 import { call } from './client';
 import type { Problem } from './client';
-import type {
-  Backtest,
-  BacktestRequest,
-  CheckAnswer,
-  Detection,
-  DetectionDetail,
-  DetectionList,
-  Exception,
-  ExceptionPreview,
-  ExceptionRequest,
-  ExceptionScope,
-  Group,
-  TuningChange,
-} from './coming';
+import type { Backtest, BacktestRequest, Exception, ExceptionPreview, ExceptionRequest, ExceptionScope } from './coming';
 import { orOff, useGet } from './hooks';
+import type { CheckAnswer, Detection, DetectionDetail, DetectionList, GroupList, TuningChange } from './types';
 
 /** In a path: ids of detections may hold anything. */
 const part = encodeURIComponent;
@@ -25,7 +13,7 @@ const part = encodeURIComponent;
 export const useDetections = () => useGet<DetectionList>('/detections');
 export const useDetection = (id: string | undefined) =>
   useGet<DetectionDetail>(`/detections/${part(id ?? '')}`, {}, orOff(id));
-export const useGroups = () => useGet<{ items: Group[] }>('/groups');
+export const useGroups = () => useGet<GroupList>('/groups');
 export const useExceptions = () => useGet<{ items: Exception[] }>('/exceptions');
 
 export function checkText(text: string, signal?: AbortSignal): Promise<CheckAnswer> {

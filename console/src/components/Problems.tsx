@@ -1,7 +1,7 @@
 // What a document's reader has to say about it, with the place; a click leads there.
 import { useTranslation } from 'react-i18next';
 
-import type { TextProblem } from '../api/coming';
+import type { TextProblem } from '../api/types';
 import { SafeText } from './Val';
 
 interface Props {

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 
-import type { Detection } from '../api/coming';
-import type { Endpoint, TechniqueRow } from '../api/types';
+import type { Detection, Endpoint, TechniqueRow } from '../api/types';
 import { heat, matrix, readNames, unable } from './matrix';
 
 const detection = (id: string, techniques: string[], tactics: string[], enabled = true) =>

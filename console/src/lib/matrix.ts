@@ -1,7 +1,6 @@
 // The techniques as a matrix: what was hit, what could be, and what nothing here can see. Put together from
 // hits, the detections in force and what each endpoint says it cannot judge.
-import type { Detection } from '../api/coming';
-import type { Endpoint, TechniqueRow } from '../api/types';
+import type { Detection, Endpoint, TechniqueRow } from '../api/types';
 
 /** Tactics in the order of an intrusion, as ATT&CK lists them. */
 export const TACTICS = [

@@ -5,8 +5,8 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { DetectionDetail } from '../../api/coming';
 import { useDeleteDetection, useDetection } from '../../api/detections';
+import type { DetectionDetail } from '../../api/types';
 import { Confirm } from '../../components/Confirm';
 import { Markdown } from '../../components/Markdown';
 import { Blank, Ready } from '../../components/Panel';

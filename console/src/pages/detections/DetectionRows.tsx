@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'react';
 import type { RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Detection } from '../../api/coming';
+import type { Detection } from '../../api/types';
 import { Severity } from '../../components/Severity';
 import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';

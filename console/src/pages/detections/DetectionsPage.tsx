@@ -5,9 +5,8 @@ import { useMemo, useRef } from 'react';
 import type { RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Detection, DetectionList } from '../../api/coming';
 import { useDetections } from '../../api/detections';
-import type { Count, Level } from '../../api/types';
+import type { Count, Detection, DetectionList, Level } from '../../api/types';
 import { Facet } from '../../components/Facets';
 import { Blank, Ready } from '../../components/Panel';
 import { Severity } from '../../components/Severity';

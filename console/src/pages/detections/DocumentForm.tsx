@@ -6,9 +6,9 @@ import { lazy, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../../api/client';
-import type { CheckAnswer } from '../../api/coming';
 import { checkText, useSaveDetection } from '../../api/detections';
 import { useFields } from '../../api/hooks';
+import type { CheckAnswer } from '../../api/types';
 import { Blank } from '../../components/Panel';
 import { Problems } from '../../components/Problems';
 import { Severity } from '../../components/Severity';

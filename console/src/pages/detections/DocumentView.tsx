@@ -2,7 +2,7 @@
 import { Suspense, lazy } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { DetectionDetail } from '../../api/coming';
+import type { DetectionDetail } from '../../api/types';
 import { Blank } from '../../components/Panel';
 import { DocumentForm } from './DocumentForm';
 

@@ -14,7 +14,7 @@ import { tags } from '@lezer/highlight';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { TextProblem } from '../../api/coming';
+import type { TextProblem } from '../../api/types';
 import { cspNonce } from '../../csp';
 import { offer } from '../../lib/sigma';
 import type { Named } from '../../lib/sigma';

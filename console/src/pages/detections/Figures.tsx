@@ -2,7 +2,7 @@
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import type { DetectionDetail } from '../../api/coming';
+import type { DetectionDetail } from '../../api/types';
 import { Days } from '../../components/Days';
 import { Meter } from '../../components/Meter';
 import { Panel } from '../../components/Panel';

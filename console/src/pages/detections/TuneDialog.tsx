@@ -4,9 +4,8 @@ import { useState } from 'react';
 import type { FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Detection } from '../../api/coming';
 import { useGroups, useTune } from '../../api/detections';
-import type { Level } from '../../api/types';
+import type { Detection, Level } from '../../api/types';
 import { Dialog } from '../../components/Dialog';
 import { toast } from '../../components/toast';
 import { visible } from '../../lib/safeText';

@@ -2,7 +2,7 @@
 import { Button } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
-import type { Detection } from '../../api/coming';
+import type { Detection } from '../../api/types';
 import { Blank } from '../../components/Panel';
 import { Severity } from '../../components/Severity';
 import { Stamp } from '../../components/Time';
