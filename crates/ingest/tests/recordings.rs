@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use metsuke_catalog::{Catalog, HitFilter, RecordingState};
+use metsuke_control::Library;
+use metsuke_control::library::Shipped;
 use metsuke_detect::{Document, Engine, RuleSet};
 use metsuke_event::finding::Level;
 use metsuke_event::logsource::KEPT;
@@ -191,7 +193,10 @@ async fn a_recording_never_reaches_the_live_engine() {
     let world = world().await;
     world.recordings.take("old", recording()).await.unwrap();
     let stop = CancellationToken::new();
-    let mut live = Detector::new(rules(), world.catalog.clone(), Arc::default(), stop);
+    let shipped =
+        vec![Shipped { path: "office.yml".into(), text: RULE.into(), ..Shipped::default() }];
+    let library = Library::open(world.catalog.clone(), shipped).await.unwrap();
+    let mut live = Detector::new(&library, world.catalog.clone(), Arc::default(), stop);
     let store: Arc<dyn Store> = Arc::new(world.disk.clone());
     assert_eq!(replay(&mut live, &store).await.unwrap(), 0);
     // Another recording of the same host has endpoints of its own.
