@@ -14,6 +14,7 @@ pub mod groups;
 pub mod health;
 mod hosts;
 pub mod incidents;
+pub mod indicators;
 pub mod inventory;
 mod metrics;
 pub mod openapi;
@@ -43,6 +44,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use metsuke_catalog::Catalog;
 use metsuke_control::Library;
+use metsuke_indicators::Indicators;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -77,6 +79,8 @@ pub struct Parts {
     pub artifacts: ports::ArtifactPath,
     /// Signs the leave to remove a sensor.
     pub uninstall: ports::UninstallSigner,
+    /// The indicators in force, and the door for their changes.
+    pub indicators: Indicators,
     /// Counters.
     pub status: Arc<dyn Status>,
     /// What the server runs.
@@ -95,6 +99,8 @@ pub struct App {
     pub(crate) parts: Arc<Parts>,
     pub(crate) attempts: Arc<signin::Attempts>,
     pub(crate) streams: Arc<tokio::sync::Semaphore>,
+    /// Places for documents that are read.
+    pub(crate) documents: Arc<tokio::sync::Semaphore>,
 }
 
 impl std::fmt::Debug for App {
@@ -117,6 +123,7 @@ pub fn router(parts: Parts) -> Router {
         parts: Arc::new(parts),
         attempts: Arc::default(),
         streams: Arc::new(tokio::sync::Semaphore::new(stream::MAX_STREAMS)),
+        documents: Arc::new(tokio::sync::Semaphore::new(indicators::MAX_DOCUMENTS)),
     };
     let (api, _) = OpenApiRouter::new().merge(openapi::routes()).split_for_parts();
     api.route("/metrics", get(metrics::metrics))

@@ -28,6 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::techniques::routes())
         .merge(crate::detections::routes())
         .merge(crate::groups::routes())
+        .merge(crate::indicators::routes())
         .merge(crate::responses::routes())
         .merge(crate::recordings::routes())
         .merge(crate::artifacts::routes())

@@ -13,6 +13,8 @@ mod download;
 
 /// How long one request may take; a search over a long range is the slowest.
 const LIMIT: Duration = Duration::from_mins(2);
+/// How long a document may take: millions of indicators are stored in minutes.
+const DOCUMENT_LIMIT: Duration = Duration::from_mins(15);
 /// Bytes of one answer; the largest, a search of a thousand rows, has some 5 MB.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// Most pages of one list that are read: a guard against a cursor that never ends.
@@ -68,6 +70,15 @@ impl Client {
     pub(crate) fn post_bytes(&self, path: &str, kind: &str, body: &[u8]) -> Result<Value, Failure> {
         let request = self.signed(self.agent.post(self.at(path))).header("Content-Type", kind);
         self.read(request.send(body))
+    }
+
+    /// Sends a document as it is.
+    pub(crate) fn post_document(&self, path: &str, document: &[u8]) -> Result<Value, Failure> {
+        let request = self.signed(self.agent.post(self.at(path)));
+        let request = request.header("Content-Type", "application/octet-stream");
+        // A large one is taken in while this waits.
+        let limit = request.config().timeout_global(Some(DOCUMENT_LIMIT)).build();
+        self.read(limit.send(document))
     }
 
     pub(crate) fn delete(&self, path: &str) -> Result<Value, Failure> {
@@ -195,7 +206,7 @@ pub(crate) fn query(pairs: &[(&str, Option<String>)]) -> String {
     text
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     use std::fmt::Write;
     text.bytes().fold(String::new(), |mut escaped, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -12,6 +12,7 @@ use metsuke_control::Library;
 use metsuke_control::library::InForce;
 use metsuke_detect::{Engine, Restored};
 use metsuke_event::{BootId, EndpointId, Event};
+use metsuke_indicators::Lookout;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ use crate::checkpoint::{Checkpoint, Marks};
 use crate::metrics::{Metrics, add, sub};
 use crate::names::Names;
 use crate::replay::received;
+use crate::sighted::Watch;
 use crate::store::StoreError;
 
 /// Batches that may wait for detection; with the link's largest batch some hundred thousand
@@ -57,6 +59,7 @@ struct State {
     names: Names,
     /// Up to where each boot was seen, of those the catalog has a watermark of.
     seen: Marks,
+    watch: Watch,
 }
 
 /// Where checkpoints go, and when the next is due.
@@ -94,7 +97,12 @@ impl Detector {
         let force = Arc::clone(&content.borrow_and_update());
         let mut engine = Engine::new(Arc::clone(&force.rules));
         engine.lay(Arc::clone(&force.overlay));
-        let state = State { engine, names: Names::default(), seen: HashMap::new() };
+        let state = State {
+            engine,
+            names: Names::default(),
+            seen: HashMap::new(),
+            watch: Watch::default(),
+        };
         Self { state: Some(state), content, checkpoints: None, catalog, metrics, stop }
     }
 
@@ -103,6 +111,22 @@ impl Detector {
     pub fn keeping(mut self, path: PathBuf) -> Self {
         self.checkpoints = Some(Checkpoints { path, due: Instant::now() + CHECKPOINT_EVERY });
         self
+    }
+
+    /// Meets what comes with the indicators too.
+    #[must_use]
+    pub fn watching(mut self, lookout: Lookout) -> Self {
+        if let Some(state) = &mut self.state {
+            state.watch.lookout = Some(lookout);
+        }
+        self
+    }
+
+    /// What the catalog's watermarks stand at was met with the indicators before the restart.
+    pub(crate) fn met(&mut self, stored: &HashMap<(EndpointId, BootId), Watermark>) {
+        if let Some(state) = &mut self.state {
+            state.watch.met = stored.iter().map(|(boot, mark)| (*boot, mark.seq)).collect();
+        }
     }
 
     /// The queue intake feeds.
@@ -198,7 +222,8 @@ impl Detector {
         marks.retain(|boot, _| stored.contains_key(boot));
         engine.lay(Arc::clone(&self.content.borrow().overlay));
         tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
-        self.state = Some(State { engine, names: Names::default(), seen: marks });
+        let watch = self.state.take().map(|state| state.watch).unwrap_or_default();
+        self.state = Some(State { engine, names: Names::default(), seen: marks, watch });
         Ok(())
     }
 
@@ -279,7 +304,7 @@ impl Detector {
 impl State {
     /// The same state under other content.
     fn with(self, force: &InForce) -> Self {
-        let Self { engine, names, seen } = self;
+        let Self { engine, names, seen, watch } = self;
         let (mut engine, restored) = if Arc::ptr_eq(engine.rules(), &force.rules) {
             (engine, Restored::default())
         } else {
@@ -288,12 +313,13 @@ impl State {
         engine.lay(Arc::clone(&force.overlay));
         let version = &force.version;
         tracing::info!(version, dropped = restored.dropped, "detection runs the changed content");
-        Self { engine, names, seen }
+        Self { engine, names, seen, watch }
     }
 
     fn observe(&mut self, events: &[Event]) -> Detected {
         let mut found = Detected::default();
         let mut marks: HashMap<(EndpointId, BootId), Watermark> = HashMap::new();
+        self.watch.begin();
         for event in events {
             let (endpoint, boot, seq) = (event.id.endpoint, event.id.boot, event.id.seq);
             // Also of what was seen before a restart: names are not part of a checkpoint.
@@ -303,7 +329,8 @@ impl State {
                 continue;
             }
             *seen = seq;
-            let findings = self.engine.observe(event);
+            let sighted = self.watch.see(event, &mut found);
+            let findings = self.engine.observe_sighted(event, None, &sighted);
             if !findings.hits.is_empty() {
                 self.names.struck(event);
             }
@@ -317,6 +344,7 @@ impl State {
             let mark = Watermark { endpoint, boot, seq, received: received(event) };
             marks.insert((endpoint, boot), mark);
         }
+        self.watch.end(&mut found);
         found.watermarks = marks.into_values().collect();
         found
     }

@@ -12,6 +12,7 @@ use metsuke_catalog::{Catalog, CatalogError, EndpointChange, TokenRefused};
 use metsuke_control::{Control, OrderError};
 use metsuke_event::inventory::Delta;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
+use metsuke_indicators::Indicators;
 use metsuke_link::artifact::{ArtifactAnswer, ArtifactPart};
 use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
 use metsuke_link::server::{EnrolError, Handler, HandlerError};
@@ -31,6 +32,8 @@ pub struct SensorHandler {
     intake: Arc<Intake>,
     /// `None`: this server keeps no artifacts.
     artifacts: Option<Artifacts>,
+    /// `None`: inventories are not met with indicators.
+    indicators: Option<Indicators>,
     detect: mpsc::Sender<Vec<Event>>,
     metrics: Arc<Metrics>,
     /// Batches being taken in, each a task.
@@ -72,8 +75,15 @@ impl SensorHandler {
     ) -> Self {
         let intake = Arc::new(intake);
         let (taking, enrolled) = (TaskTracker::new(), AtomicU64::new(0));
-        let artifacts = None;
-        Self { catalog, control, intake, artifacts, detect, metrics, taking, enrolled }
+        let (artifacts, indicators) = (None, None);
+        Self { catalog, control, intake, artifacts, indicators, detect, metrics, taking, enrolled }
+    }
+
+    /// Meets what sensors say of their hosts' files with `indicators`.
+    #[must_use]
+    pub fn watching(mut self, indicators: Indicators) -> Self {
+        self.indicators = Some(indicators);
+        self
     }
 
     /// Keeps artifacts in `folder`.
@@ -263,7 +273,15 @@ impl Handler for SensorHandler {
 
     async fn inventory(&self, endpoint: EndpointId, delta: Delta) -> Result<u64, HandlerError> {
         match self.catalog.take_inventory(now(), endpoint, &delta).await {
-            Ok(generation) => Ok(generation),
+            Ok(generation) => {
+                if let Some(indicators) = &self.indicators
+                    && let Err(error) = indicators.see_inventory(endpoint, &delta).await
+                {
+                    // The inventory is stored: a look back would find it.
+                    tracing::error!(%endpoint, %error, "files of a host were not met with indicators");
+                }
+                Ok(generation)
+            }
             Err(CatalogError::NotFound(_)) => Err(HandlerError::UnknownEndpoint),
             Err(CatalogError::Conflict(why)) => Err(HandlerError::Refused(why)),
             Err(error) => Err(unavailable(&error)),

@@ -10,6 +10,7 @@ mod names;
 mod recordings;
 mod refusal;
 mod replay;
+mod sighted;
 mod store;
 
 pub use artifacts::{ArtifactFolder, PruneError};

@@ -53,6 +53,7 @@ impl Boot {
 /// When store or catalog cannot be read.
 pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u64, DetectorError> {
     let marks: HashMap<_, _> = detector.watermarks().await?;
+    detector.met(&marks);
     detector.resume(&marks).await?;
     let mut known: Vec<_> = store.high_water().into_iter().collect();
     known.sort_unstable();

@@ -209,6 +209,13 @@ impl<'a> Matcher<'a> {
         sightings
     }
 
+    /// What is to be done about a value, and what every source says of it; `None` when nothing is said.
+    pub fn said(&self, kind: Kind, value: &str) -> Option<(Action, Vec<Said>)> {
+        let (answer, asked) = self.answer(kind, value);
+        let action = answer.action()?;
+        Some((action, answer.matches.iter().map(|one| said(one, &asked)).collect()))
+    }
+
     /// What is to be done about a value; `None` when nothing is said of it.
     pub fn action(&self, kind: Kind, value: &str) -> Option<Action> {
         self.answer(kind, value).0.action()

@@ -25,6 +25,7 @@ mod prune;
 mod recover;
 mod repair;
 mod request;
+mod scan;
 mod schema;
 mod search;
 #[cfg(test)]
@@ -42,4 +43,5 @@ pub use request::{
     ALL_ENDPOINTS, Bucket, Cursor, Events, Facet, LakeStats, MAX_BUCKETS, MAX_FACET_VALUES,
     MAX_FACETS, MAX_LIMIT, Order, SearchAnswer, SearchRequest, TimeRange, ValueCount,
 };
+pub use scan::Scan;
 pub use search::MAX_EVENTS;

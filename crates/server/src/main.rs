@@ -2,6 +2,7 @@
 
 mod admin;
 mod content;
+mod history;
 mod password;
 mod ready;
 mod recordings;

@@ -15,6 +15,8 @@ use metsuke_api::{Parts, Transport};
 use metsuke_catalog::{ArtifactsKept, Catalog};
 use metsuke_control::{Control, Library};
 use metsuke_detect::Engine;
+use metsuke_event::Event;
+use metsuke_indicators::{Indicators, Worker};
 use metsuke_ingest::{
     ArtifactFolder, Detector, DetectorError, Engines, Intake, Metrics, Recordings, SensorHandler,
     Store,
@@ -24,11 +26,13 @@ use metsuke_link::ca::Authority;
 use metsuke_link::server::{ServeError, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::DataFolder;
 use crate::content;
+use crate::history::LakeHistory;
 use crate::ready::{Ready, ReadyFile};
 use crate::recordings::IngestRecordings;
 use crate::responses::ControlResponses;
@@ -43,6 +47,8 @@ const LAKE_CLOSE: Duration = Duration::from_mins(1);
 /// How often old hits are forgotten, and how many are kept (about 1 KB each).
 const PRUNE_EVERY: Duration = Duration::from_mins(5);
 const HITS_KEPT: u64 = 500_000;
+/// Sightings kept (about 500 bytes each); each indicator keeps its earliest beyond that.
+const SIGHTINGS_KEPT: u64 = 1_000_000;
 
 /// Where detection keeps its state, in the data folder.
 const DETECTION_STATE: &str = "detection.state";
@@ -86,9 +92,10 @@ struct Opened {
     library: Library,
     control: Control,
     artifacts: ArtifactFolder,
+    indicators: Indicators,
 }
 
-async fn open(folder: &Path) -> Result<Opened> {
+async fn open(folder: &Path) -> Result<(Opened, Worker)> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -104,7 +111,9 @@ async fn open(folder: &Path) -> Result<Opened> {
     let control = Control::new(catalog.clone(), &library, policy);
     let artifacts = ArtifactFolder::open(&folder.join("artifacts"))
         .context("the folder of artifacts cannot be made")?;
-    Ok(Opened { catalog, lake, authority, library, control, artifacts })
+    let (indicators, worker) =
+        Indicators::open(catalog.clone(), &folder.join("indicators")).await?;
+    Ok((Opened { catalog, lake, authority, library, control, artifacts, indicators }, worker))
 }
 
 /// Runs the server until a signal.
@@ -115,7 +124,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
         arguments.http
     );
     let folder = arguments.folder.data.clone();
-    let opened = open(&folder).await?;
+    let (opened, worker) = open(&folder).await?;
     let http = listen(arguments.http, "--http").await?;
     let link = listen(arguments.link, "--link").await?;
     let (http_addr, link_addr) = (http.local_addr()?, link.local_addr()?);
@@ -130,25 +139,20 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
         Arc::clone(&metrics),
         give_up.clone(),
     )
-    .keeping(folder.join(DETECTION_STATE));
+    .keeping(folder.join(DETECTION_STATE))
+    .watching(opened.indicators.lookout());
     let unseen = metsuke_ingest::replay(&mut detector, &store).await?;
     tracing::info!(unseen, "detection has caught up");
 
     let (sender, receiver) = Detector::queue();
-    let intake = Intake::new(store, Arc::clone(&metrics));
-    let handler = SensorHandler::new(
-        opened.catalog.clone(),
-        opened.control.clone(),
-        intake,
-        (sender, Arc::clone(&metrics)),
-    )
-    .keeping(opened.artifacts.clone());
+    let handler = handler(&opened, store, (sender, Arc::clone(&metrics)));
     let link_config = ServerConfig::default();
     let status = ServerStatus {
         metrics,
         link: Arc::clone(&link_config.counters),
         lake: opened.lake.clone(),
         control: opened.control.clone(),
+        indicators: opened.indicators.clone(),
         folder,
     };
     let router = metsuke_api::router(parts(&opened, status, (http_addr, link_addr), &stop));
@@ -165,6 +169,10 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
             let stopped = stop.clone().cancelled_owned();
             async move { axum::serve(http, router).with_graceful_shutdown(stopped).await }
         }),
+        indicators: task({
+            let history = Arc::new(LakeHistory(opened.lake.clone()));
+            worker.run(history, stop.clone())
+        }),
         upkeep: task(upkeep(
             opened.catalog.clone(),
             opened.control.clone(),
@@ -178,6 +186,18 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
     let stopped = tasks.stop(&stop, &give_up).await;
     close(opened).await?;
     failure.and(stopped)
+}
+
+fn handler(
+    opened: &Opened,
+    store: Arc<dyn Store>,
+    (sender, metrics): (mpsc::Sender<Vec<Event>>, Arc<Metrics>),
+) -> SensorHandler {
+    let intake = Intake::new(store, Arc::clone(&metrics));
+    let (catalog, control) = (opened.catalog.clone(), opened.control.clone());
+    SensorHandler::new(catalog, control, intake, (sender, metrics))
+        .keeping(opened.artifacts.clone())
+        .watching(opened.indicators.clone())
 }
 
 async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener> {
@@ -221,6 +241,7 @@ fn parts(
                 authority.signing().uninstall_token(endpoint, expires)
             })
         },
+        indicators: opened.indicators.clone(),
         status: Arc::new(status),
         facts: Facts {
             policy_version: opened.control.policy().version.to_string(),
@@ -276,6 +297,11 @@ async fn upkeep(
             if let Err(error) = catalog.prune_counts(metsuke_catalog::clock::now()).await {
                 tracing::error!(%error, "old counts of hits cannot be forgotten");
             }
+            match catalog.prune_sightings(SIGHTINGS_KEPT).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::warn!(forgotten, "old sightings were forgotten"),
+                Err(error) => tracing::error!(%error, "old sightings cannot be forgotten"),
+            }
             if let Err(error) = catalog.prune_health(metsuke_catalog::clock::now()).await {
                 tracing::error!(%error, "old health of endpoints cannot be forgotten");
             }
@@ -300,6 +326,7 @@ struct Tasks {
     detect: JoinHandle<Result<(), DetectorError>>,
     link: JoinHandle<Result<(), ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
+    indicators: JoinHandle<()>,
     upkeep: JoinHandle<()>,
 }
 
@@ -333,6 +360,7 @@ impl Tasks {
             ("detection", self.detect.is_finished()),
             ("the link", self.link.is_finished()),
             ("HTTP", self.http.is_finished()),
+            ("the indicators' worker", self.indicators.is_finished()),
             ("upkeep", self.upkeep.is_finished()),
         ];
         parts.into_iter().find_map(|(part, is_over)| is_over.then_some(part))
@@ -348,6 +376,8 @@ impl Tasks {
             tracing::warn!("requests were still open; they are cut off");
             Ok(())
         };
+        let indicators =
+            end("the indicators' worker", self.indicators.await.map(Ok::<(), DetectorError>));
         let upkeep = end("upkeep", self.upkeep.await.map(Ok::<(), DetectorError>));
         // The handler is gone, and with it the queue's sender: detection ends by itself.
         let mut detect = self.detect;
@@ -358,7 +388,7 @@ impl Tasks {
             give_up.cancel();
             Ok(())
         };
-        detect.and(link).and(http).and(upkeep)
+        detect.and(link).and(http).and(indicators).and(upkeep)
     }
 }
 

@@ -8,6 +8,7 @@ use metsuke_api::ports::Status;
 use metsuke_api::status::{Storage, StorageState};
 use metsuke_api::stream::Stats;
 use metsuke_control::Control;
+use metsuke_indicators::Indicators;
 use metsuke_ingest::Metrics;
 use metsuke_lake::Lake;
 use metsuke_link::server::Counters;
@@ -19,6 +20,7 @@ pub(crate) struct ServerStatus {
     pub(crate) link: Arc<Counters>,
     pub(crate) lake: Lake,
     pub(crate) control: Control,
+    pub(crate) indicators: Indicators,
     /// The data folder.
     pub(crate) folder: PathBuf,
 }
@@ -61,6 +63,7 @@ impl Status for ServerStatus {
 
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
         let mut list = self.metrics.list();
+        list.extend(self.indicators.counters());
         let link = &self.link;
         list.extend([
             ("link_connections_total", "Connections accepted.", read(&link.connections)),

@@ -14,6 +14,7 @@ mod artifacts;
 mod detections;
 mod health;
 mod incidents;
+mod indicators;
 mod inventory;
 mod paging;
 mod recordings;

@@ -27,7 +27,9 @@ use metsuke_event::id::PlanId;
 use metsuke_event::{
     Activity, AlertId, EndpointId, Event, EventId, FieldId, Kind, LossInterval, Process, Timestamp,
 };
+use metsuke_indicators::{Events, History, HistoryError, Indicators, Wanted};
 use serde_json::Value;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -86,6 +88,33 @@ impl Telemetry for Memory {
         _: usize,
     ) -> Result<Vec<(String, u64)>, TelemetryError> {
         Ok(vec![(format!("{prefix}!"), 1)])
+    }
+}
+
+#[async_trait]
+impl History for Memory {
+    fn bounds(&self) -> Option<(Timestamp, Timestamp)> {
+        let events = self.events.lock().unwrap();
+        let times = || events.iter().map(|event| event.time);
+        Some((times().min()?, times().max()?))
+    }
+
+    async fn scan(
+        &self,
+        wanted: &Wanted,
+        (from, to): (Timestamp, Timestamp),
+        each: Events<'_>,
+    ) -> Result<bool, HistoryError> {
+        let mut events = self.events.lock().unwrap().clone();
+        events.retain(|event| {
+            let is_wanted = match wanted {
+                Wanted::Matching(predicate) => predicate.matches(event),
+                Wanted::Unmapped => !event.unmapped.is_empty(),
+            };
+            is_wanted && from <= event.time && event.time < to
+        });
+        each(events);
+        Ok(true)
     }
 }
 
@@ -169,6 +198,8 @@ pub struct World {
     pub stop: CancellationToken,
     pub storage: Arc<Mutex<Storage>>,
     router: Router,
+    /// What runs beside the requests, until the world ends.
+    _tasks: JoinSet<()>,
     pub folder: tempfile::TempDir,
 }
 
@@ -219,6 +250,8 @@ impl World {
         let endpoint = catalog.enrol(now(), &token.unwrap().secret, "h1").await.unwrap().unwrap();
         let memory: Arc<Memory> = Arc::default();
         let library = Library::open(catalog.clone(), shipped()).await.unwrap();
+        let kept = folder.path().join("indicators");
+        let (indicators, worker) = Indicators::open(catalog.clone(), &kept).await.unwrap();
         let stop = CancellationToken::new();
         let storage: Arc<Mutex<Storage>> = Arc::default();
         let parts = Parts {
@@ -232,6 +265,7 @@ impl World {
                 Arc::new(move |sha256: &str| folder.join(sha256))
             },
             uninstall: Arc::new(|endpoint, expires| format!("{expires}.{endpoint}")),
+            indicators,
             status: Arc::new(Still(Arc::clone(&storage))),
             facts: Facts {
                 policy_version: "1".into(),
@@ -243,7 +277,10 @@ impl World {
             stop: stop.clone(),
         };
         let router = router(parts);
-        Self { catalog, memory, endpoint, stop, storage, router, folder }
+        let mut tasks = JoinSet::new();
+        let history = Arc::clone(&memory) as Arc<dyn History>;
+        tasks.spawn(worker.run(history, stop.clone()));
+        Self { _tasks: tasks, catalog, memory, endpoint, stop, storage, router, folder }
     }
 
     pub async fn raw(&self, request: Request<Body>) -> axum::response::Response {

@@ -121,6 +121,7 @@ mod tests {
         let path = folder.path().join("catalog.db");
         let catalog = Catalog::open(&path).await.unwrap();
         let before = "DROP TABLE indicators; DROP TABLE indicator_imports; DROP TABLE sightings; \
+                      DROP INDEX hits_by_exception; ALTER TABLE hits DROP COLUMN excepted; \
                       UPDATE settings SET value = '4' WHERE name = 'schema_version';";
         catalog.write.execute_unprepared(before).await.unwrap();
         catalog.close().await;

@@ -1,4 +1,7 @@
-//! `metsuke indicators`: feeds read, turned, asked and looked for in reports, here, without a server.
+//! `metsuke indicators`: feeds read, turned, asked and looked for in reports, here, without a server;
+//! what a server holds stands in `server`.
+
+mod server;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
 use crate::arguments::indicators::{Action, Feeds, Form, Format, Indicators};
+use crate::client::Client;
 use crate::command::{BAD_NEWS, NOTHING_FOUND};
 use crate::failure::Failure;
 use crate::output::{self, cell, clean};
@@ -29,10 +33,14 @@ const SNAPSHOT: &[u8] = b"MTKINTL1";
 
 pub(crate) fn run(arguments: &Arguments, indicators: &Indicators) -> Result<ExitCode, Failure> {
     match indicators {
-        Indicators::Import { feeds, into } => import(arguments, feeds, into.as_deref()),
+        Indicators::Import { feeds, server: true, more, .. } => {
+            server::import(arguments, &Client::of(arguments)?, (feeds, more))
+        }
+        Indicators::Import { feeds, into, .. } => import(arguments, feeds, into.as_deref()),
         Indicators::Export { feeds, form } => export(feeds, *form),
         Indicators::Lookup { values, files } => look_up(arguments, values, files),
         Indicators::Extract { file } => extract(arguments, file),
+        other => server::run(arguments, &Client::of(arguments)?, other),
     }
 }
 

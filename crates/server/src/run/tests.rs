@@ -1,5 +1,7 @@
 //! A part that ends by itself ends the server, and is named.
 
+mod indicators;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{Tasks, task, wait};
@@ -27,6 +29,7 @@ async fn stopped(part: &str, fault: Does) -> (String, Result<(), String>) {
     let does = |name| run(if name == part { fault } else { Does::Work }, stop.clone());
     let (detect, link) = (does("detection"), does("the link"));
     let (http, upkeep) = (does("HTTP"), does("upkeep"));
+    let indicators = does("the indicators' worker");
     let tasks = Tasks {
         detect: task(async move {
             detect.await;
@@ -40,6 +43,7 @@ async fn stopped(part: &str, fault: Does) -> (String, Result<(), String>) {
             http.await;
             Ok(())
         }),
+        indicators: task(indicators),
         upkeep: task(upkeep),
     };
     let failure = wait(&tasks).await.expect_err("nobody stopped it");
@@ -49,7 +53,7 @@ async fn stopped(part: &str, fault: Does) -> (String, Result<(), String>) {
 
 #[tokio::test]
 async fn a_part_that_ends_by_itself_ends_the_server_and_is_named() {
-    for part in ["detection", "the link", "HTTP", "upkeep"] {
+    for part in ["detection", "the link", "HTTP", "the indicators' worker", "upkeep"] {
         for fault in [Does::Return, Does::Panic] {
             let (failure, ends) = stopped(part, fault).await;
             let expected = format!("{part} ended by itself");

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod history;
+mod live;
+mod look;
+mod lookout;
+mod met;
+mod order;
+mod preview;
+mod wanted;
+mod worker;
+
+pub use history::{Events, History, HistoryError, Wanted};
+pub use live::{Indicators, OpenError};
+pub use lookout::Lookout;
+pub use order::{ChangeError, Imported, NewIndicator, Order};
+pub use preview::{Conflict, Preview, Sample};
+pub use worker::Worker;
