@@ -463,6 +463,131 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/indicators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Indicators, newest first. */
+        get: operations["list_indicators"];
+        put?: never;
+        /** Enters one indicator by hand, and begins to look back for it. */
+        post: operations["create_indicator"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a document in, and begins to look back for what it brings. Taking the same document again
+         *     changes what its indicators say, and looks back once more.
+         */
+        post: operations["import_indicators"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a document would bring; nothing is changed. */
+        post: operations["preview_indicators"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/retro/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the look back of an import is. */
+        get: operations["get_indicator_retro"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every source of indicators. */
+        get: operations["list_indicator_sources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/sources/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes everything a source says; the sightings stay. */
+        delete: operations["delete_indicator_source"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One indicator: where it comes from, where it was seen, and where first. */
+        get: operations["get_indicator"];
+        put?: never;
+        post?: never;
+        /** Removes an indicator; its sightings stay. */
+        delete: operations["delete_indicator"];
+        options?: never;
+        head?: never;
+        /** Changes list, confidence, end or note of an indicator. */
+        patch: operations["patch_indicator"];
+        trace?: never;
+    };
     "/api/v1/inventory/files": {
         parameters: {
             query?: never;
@@ -719,6 +844,23 @@ export interface paths {
         put?: never;
         /** Changes the own password; every other session and every API token of the account ends. */
         post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sightings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where indicators were met, newest first. */
+        get: operations["list_sightings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1189,8 +1331,8 @@ export interface components {
             level_in_force: components["schemas"]["Level"];
             /** @description Under which licence, where that is known. */
             licence: string | null;
-            /** @description Activities it needs to see; null where it does not say. */
-            needs: string[] | null;
+            /** @description Kinds of activity it says it needs, beside what its log source or what it stands on needs. */
+            needs: string[];
             /** @description Where it comes from. */
             origin: components["schemas"]["DetectionOrigin"];
             /** @description Its page, as markdown; empty when it has none. */
@@ -1308,6 +1450,13 @@ export interface components {
             /** @description Name of the file. */
             name: string;
         };
+        /** @description Something a reader left out or decided. */
+        DocumentProblem: {
+            /** @description Where: a line, an object's id, a column. */
+            place: string;
+            /** @description What, and what could be done. */
+            reason: string;
+        };
         /** @description A document. */
         DocumentRequest: {
             /** @description Its text, YAML. */
@@ -1318,6 +1467,17 @@ export interface components {
          * @enum {string}
          */
         DumpRegions: "all" | "anonymous" | "executable" | "stack_heap";
+        /** @description Where an indicator was met first. */
+        EarliestSeen: {
+            /** @description Endpoint. */
+            endpoint: string;
+            /** @description Host name, where known. */
+            host: string | null;
+            /** @description When. */
+            time: components["schemas"]["Time"];
+            /** @description `stream`, `history` or `inventory`. */
+            where: string;
+        };
         /** @description One endpoint. */
         Endpoint: {
             /** @description Its addresses. */
@@ -1823,6 +1983,195 @@ export interface components {
             /** @description Alerts of the incident, not all of them. */
             alerts: string[];
         };
+        /** @description One indicator: what one source says of one value. */
+        Indicator: {
+            /**
+             * Format: int32
+             * @description How sure the source is, 0 to 100; null when it does not say.
+             */
+            confidence: number | null;
+            /** @description When it first came. */
+            created: components["schemas"]["Time"];
+            /** @description It no longer holds. */
+            expired: boolean;
+            expires: components["schemas"]["Time"] | null;
+            /** @description Its identity. */
+            id: string;
+            /**
+             * @description `sha256`, `sha1`, `md5`, `ipv4`, `ipv6`, `cidr`, `domain`, `url`, `path`, `ja3`, `ja4`,
+             *     `certificate`, `name` or `email`.
+             */
+            kind: string;
+            /** @description Words the source put to it. */
+            labels: string[];
+            last_sighted: components["schemas"]["Time"] | null;
+            /** @description The list it stands on. */
+            list: components["schemas"]["IndicatorList"];
+            /** @description What people here wrote to it. */
+            note: string | null;
+            /** @description How bad it is. */
+            severity: components["schemas"]["Level"];
+            /**
+             * Format: int64
+             * @description Sightings stored.
+             */
+            sightings: number;
+            /** @description Who says so. */
+            source: string;
+            /** @description When it last came or was changed. */
+            updated: components["schemas"]["Time"];
+            /** @description The value, in its canonical form. */
+            value: string;
+        };
+        /** @description A value of a document that people should look at twice. */
+        IndicatorConflict: {
+            /** @description Its kind. */
+            kind: string;
+            /** @description The value. */
+            value: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description One indicator with where it comes from and where it was seen. */
+        IndicatorDetail: components["schemas"]["Indicator"] & {
+            earliest_seen: components["schemas"]["EarliestSeen"] | null;
+            /** @description What every source said of the value, oldest first. */
+            provenance: components["schemas"]["Provenance"][];
+            /** @description The newest sightings; at most 100. */
+            sighted: components["schemas"]["Sighting"][];
+        };
+        /** @description What came of an import. */
+        IndicatorImport: {
+            /**
+             * Format: int64
+             * @description Indicators that were new.
+             */
+            imported: number;
+            /**
+             * Format: int64
+             * @description Indicators that were known; what the document says of them now holds.
+             */
+            known: number;
+            /** @description What was left out. */
+            refused: components["schemas"]["DocumentProblem"][];
+            /** @description The look through inventories and history. */
+            retro: components["schemas"]["RetroRef"];
+        };
+        /**
+         * @description The list an indicator stands on: what is to be done when it is seen.
+         * @enum {string}
+         */
+        IndicatorList: "block" | "allow" | "watch";
+        /** @description A page of indicators. */
+        IndicatorPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["Indicator"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
+        };
+        /** @description What to change of an indicator; what is left out stays. */
+        IndicatorPatch: {
+            /**
+             * Format: int32
+             * @description Confidence, 0 to 100.
+             */
+            confidence?: number | null;
+            expires?: components["schemas"]["Time"] | null;
+            list?: components["schemas"]["IndicatorList"] | null;
+            /** @description Note; an empty one takes it away. */
+            note?: string | null;
+        };
+        /** @description What a document would bring. */
+        IndicatorPreview: {
+            /**
+             * Format: int64
+             * @description Those that are known good here: they will not be told.
+             */
+            allowed: number;
+            /** @description Values to look at twice; at most 200. */
+            conflicts: components["schemas"]["IndicatorConflict"][];
+            /** @description Indicators by kind. */
+            counts: {
+                [key: string]: number;
+            };
+            /** @description How it was read: `stix`, `misp`, `openioc`, `csv`, `list` or `report`. */
+            format: string;
+            /**
+             * Format: int64
+             * @description Those somebody speaks of.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Those nobody speaks of yet.
+             */
+            new: number;
+            /** @description What the reader decided. */
+            notes: components["schemas"]["DocumentProblem"][];
+            /** @description What would be left out. */
+            refused: components["schemas"]["DocumentProblem"][];
+            /** @description The first values; at most 50. */
+            sample: components["schemas"]["IndicatorSample"][];
+            /**
+             * Format: int64
+             * @description Indicators.
+             */
+            total: number;
+        };
+        /** @description One indicator entered by hand. */
+        IndicatorRequest: {
+            /**
+             * Format: int32
+             * @description How sure one is, 0 to 100.
+             */
+            confidence?: number | null;
+            expires?: components["schemas"]["Time"] | null;
+            /** @description Its kind; told by its form when left out. */
+            kind?: string | null;
+            /** @description The list. */
+            list: components["schemas"]["IndicatorList"];
+            /** @description What to write to it. */
+            note?: string | null;
+            /** @description Whose it is. */
+            source: string;
+            /** @description The value, defanged or not. */
+            value: string;
+        };
+        /** @description A value of a document. */
+        IndicatorSample: {
+            /** @description How it stands in the document, where it is defanged there. */
+            defanged_from: string | null;
+            /** @description Its kind. */
+            kind: string;
+            /** @description Its canonical form. */
+            value: string;
+        };
+        /** @description A source of indicators. */
+        IndicatorSource: {
+            /**
+             * Format: int64
+             * @description Those that hold.
+             */
+            active: number;
+            /**
+             * Format: int64
+             * @description Its indicators.
+             */
+            count: number;
+            last_import: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Sightings of them that are stored.
+             */
+            sightings: number;
+            /** @description Its name. */
+            source: string;
+        };
+        /** @description Every source of indicators. */
+        IndicatorSourceList: {
+            /** @description By name. */
+            items: components["schemas"]["IndicatorSource"][];
+        };
         /** @description One thing on a host. */
         InventoryItem: {
             /** @description What is known of it, by name. */
@@ -2051,6 +2400,19 @@ export interface components {
             /** @description Identity BOOT-PID-TICKS. */
             uid: string;
         };
+        /** @description Where an indicator comes from. */
+        Provenance: {
+            /** @description By whom. */
+            actor: string;
+            /** @description The document it stood in; null when it was entered by hand. */
+            document: string | null;
+            /** @description When it was taken in. */
+            imported: components["schemas"]["Time"];
+            /** @description Where in the document. */
+            place: string | null;
+            /** @description Who says so. */
+            source: string;
+        };
         /** @description A recorded host. */
         RecordedHost: {
             /** @description The endpoint made for it. */
@@ -2164,6 +2526,44 @@ export interface components {
          * @enum {string}
          */
         ResponseScope: "process" | "storyline";
+        /** @description A look through inventories and history for what an import brought. */
+        Retro: {
+            /** @description Why it failed. */
+            error: string | null;
+            /**
+             * Format: int64
+             * @description On how many hosts.
+             */
+            hosts: number;
+            /** @description Its identity. */
+            id: string;
+            /** @description Why the answer is not whole; null when it is. */
+            incomplete: string | null;
+            looked_from: components["schemas"]["Time"] | null;
+            looked_to: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description How much is done, 0 to 1.
+             */
+            progress: number;
+            /**
+             * Format: int64
+             * @description Sightings found.
+             */
+            sightings: number;
+            /** @description How far it is. */
+            state: components["schemas"]["RetroState"];
+        };
+        /** @description The look back that an import began. */
+        RetroRef: {
+            /** @description Its identity. */
+            id: string;
+        };
+        /**
+         * @description How far a look back is.
+         * @enum {string}
+         */
+        RetroState: "running" | "done" | "failed";
         /**
          * @description What an account may do.
          * @enum {string}
@@ -2243,6 +2643,60 @@ export interface components {
             name: string;
             /** @description Role. */
             role: components["schemas"]["Role"];
+        };
+        /** @description Where and when an indicator was met; those of one value, endpoint and hour are one. */
+        Sighting: {
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            count: number;
+            /** @description Endpoint. */
+            endpoint: string;
+            event: components["schemas"]["SightingEvent"] | null;
+            /** @description The field the value stood in. */
+            field: string;
+            /** @description Host name, where known. */
+            host: string | null;
+            /** @description Its identity. */
+            id: string;
+            /** @description The indicator, also when it has been removed since. */
+            indicator: string;
+            /** @description The indicator's value: the value seen, or the domain or network it lies in. */
+            indicator_value: string;
+            /** @description The indicator's kind. */
+            kind: string;
+            /** @description When last within the hour. */
+            last: components["schemas"]["Time"];
+            /** @description The list it stood on then. */
+            list: components["schemas"]["IndicatorList"];
+            /** @description The file, for one of an inventory. */
+            path: string | null;
+            /** @description Who says so. */
+            source: string;
+            /** @description When first within the hour. Of a file of an inventory: when the server first heard of it. */
+            time: components["schemas"]["Time"];
+            /** @description The value that was seen. */
+            value: string;
+            /**
+             * @description `stream` (as it came), `history` (it had come before the indicator) or `inventory` (a file on a
+             *     host; it need not have run).
+             */
+            where: string;
+        };
+        /** @description The activity of a sighting. */
+        SightingEvent: {
+            /** @description Identity of the activity. */
+            id: string;
+            /** @description The process that acted. */
+            process: string | null;
+        };
+        /** @description A page of sightings. */
+        SightingPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["Sighting"][];
+            /** @description Cursor of the next page. */
+            next: string | null;
         };
         /** @description Name and password. */
         SignInRequest: {
@@ -4102,6 +4556,546 @@ export interface operations {
             };
         };
     };
+    list_indicators: {
+        parameters: {
+            query?: {
+                /** @description Kind. */
+                kind?: string;
+                /** @description A value, defanged or not: a hash or address as a whole, of others a part. */
+                q?: string;
+                /** @description Source. */
+                source?: string;
+                /** @description `block`, `allow` or `watch`. */
+                list?: components["schemas"]["IndicatorList"];
+                /** @description `active` or `expired`. */
+                state?: string;
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 500; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IndicatorRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Indicator"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_indicators: {
+        parameters: {
+            query?: {
+                /** @description `auto` (the default), `stix`, `misp`, `openioc`, `csv`, `text` (one value a line) or `report`. */
+                format?: string;
+                /** @description Whose indicators they are; an import needs one. */
+                source?: string;
+                /** @description The document's name. */
+                document?: string;
+                /** @description `block`, `allow` or `watch` (the default), where the document does not say. */
+                list?: components["schemas"]["IndicatorList"];
+                /** @description How sure the source is, 0 to 100, where the document does not say. */
+                confidence?: number;
+                /** @description From when on they no longer hold (RFC 3339), where the document does not say. */
+                expires?: string;
+                /** @description Labels for all of them, separated by commas. */
+                label?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorImport"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_indicators: {
+        parameters: {
+            query?: {
+                /** @description `auto` (the default), `stix`, `misp`, `openioc`, `csv`, `text` (one value a line) or `report`. */
+                format?: string;
+                /** @description Whose indicators they are; an import needs one. */
+                source?: string;
+                /** @description The document's name. */
+                document?: string;
+                /** @description `block`, `allow` or `watch` (the default), where the document does not say. */
+                list?: components["schemas"]["IndicatorList"];
+                /** @description How sure the source is, 0 to 100, where the document does not say. */
+                confidence?: number;
+                /** @description From when on they no longer hold (RFC 3339), where the document does not say. */
+                expires?: string;
+                /** @description Labels for all of them, separated by commas. */
+                label?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorPreview"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_indicator_retro: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As the import gave it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retro"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_indicator_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorSourceList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_indicator_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Indicator id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorDetail"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Indicator id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_indicator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Indicator id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IndicatorPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Indicator"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     find_files: {
         parameters: {
             query?: never;
@@ -4945,6 +5939,50 @@ export interface operations {
             };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sightings: {
+        parameters: {
+            query?: {
+                /** @description Of this indicator. */
+                indicator?: string;
+                /** @description On this endpoint. */
+                endpoint?: string;
+                /** @description Where to go on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 500; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SightingPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
