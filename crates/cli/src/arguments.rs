@@ -8,6 +8,7 @@ pub(crate) mod detect;
 pub(crate) mod evidence;
 pub(crate) mod indicators;
 pub(crate) mod replay;
+pub(crate) mod rules;
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, damaged file, failed \
@@ -292,6 +293,10 @@ pub(crate) enum Rules {
         #[arg(long)]
         placeholder: Vec<String>,
     },
+    /// Run the samples of detections: what should strike does, and what should not does not.
+    Test(rules::Test),
+    /// Measure what detections cost on these events.
+    Profile(rules::Profile),
 }
 
 #[derive(Debug, Args)]

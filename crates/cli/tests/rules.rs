@@ -1,4 +1,4 @@
-//! `metsuke rules check` on files: what it prints, and how it ends.
+//! `metsuke rules check`, `test` and `profile` on files: what they print, and how they end.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -11,7 +11,9 @@ const BAD: &str = "title: t\nid: bad\nlogsource: {product: linux}\ndetection:\n 
 fn check(arguments: &[&str], files: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("written");
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, text).expect("written");
     }
     Command::new(env!("CARGO_BIN_EXE_metsuke"))
         .current_dir(folder.path())
@@ -62,4 +64,91 @@ fn what_is_right_ends_well() {
     assert_ne!(output.status.code(), Some(0));
     let output = check(&["rules", "check", "."], &[]);
     assert_ne!(output.status.code(), Some(0), "a folder without rules");
+}
+
+/// A detection of executions of `id`.
+fn detection(id: &str) -> String {
+    format!(
+        "title: {id} ran\nid: {id}\nlevel: high\n\
+         logsource: {{product: linux, category: process_creation}}\n\
+         detection:\n  a:\n    Image|endswith: /{id}\n  condition: a\n"
+    )
+}
+
+/// An execution as ECS.
+fn ran(path: &str, second: u32) -> String {
+    format!(
+        r#"{{"@timestamp": "2026-11-22T10:00:{second:02}Z", "event.action": "process.exec",
+        "event.sequence": {second}, "host.hostname": "web-1", "process.executable": "{path}",
+        "process.entity_id": "b-7-{second}", "metsuke.process.storyline": "b-7-1"}}"#
+    )
+}
+
+#[test]
+fn samples_are_run_like_tests() {
+    let (one, two) = (detection("one"), detection("two"));
+    let silence = "title: silence\nid: silence\nsequence:\n  within: 1m\n  steps:\n    \
+                   - detections: [one]\n    - absent: [two]\n      within: 1h\n";
+    let (first, second) = (ran("/bin/one", 1), ran("/bin/two", 2));
+    let both = format!("[{first}, {second}]");
+    let files = [
+        ("a/one/detection.yml", one.as_str()),
+        ("a/one/fires/it.json", &first),
+        ("a/one/quiet/other.json", &second),
+        ("a/two/detection.yml", &two),
+        ("b/silence/detection.yml", silence),
+        ("b/silence/fires/it.json", &first),
+        ("b/silence/quiet/both.json", &both),
+    ];
+    let output = check(&["rules", "test", "."], &files);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("ok        ./a/one (1 fires, 1 quiet)\n"), "{shown}");
+    assert!(shown.contains("untested  ./a/two (0 fires, 0 quiet)\n"), "{shown}");
+    assert!(shown.contains("ok        ./b/silence (1 fires, 1 quiet)\n"), "{shown}");
+    let end = "4 passed, 0 failed of 4 samples of 3 detections; 1 without a sample that fires, 0 refused\n";
+    assert!(shown.ends_with(end), "{shown}");
+
+    let mut wrong = files.to_vec();
+    wrong[1].1 = &second;
+    wrong[2].1 = &first;
+    wrong.push(("a/one/fires/broken.json", "{"));
+    wrong.push(("c/detection.yml", BAD));
+    let output = check(&["--json", "rules", "test", "a", "b", "c"], &wrong);
+    assert_eq!(output.status.code(), Some(1));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&answer["passed"], &answer["failed"]), (&2.into(), &3.into()), "{answer:#}");
+    let samples = answer["detections"][0]["samples"].as_array().expect("a list");
+    let why: Vec<_> = samples.iter().map(|one| one["why"].as_str().unwrap_or_default()).collect();
+    assert_eq!(why[1], "it does not strike; what does: two");
+    assert_eq!(why[2], "`one` strikes");
+    assert!(why[0].contains("EOF"), "{why:?}");
+    assert_eq!(answer["refused"][0]["path"], "c/detection.yml");
+    assert_eq!(check(&["rules", "test", "."], &[("x.yml", GOOD)]).status.code(), Some(4));
+}
+
+#[test]
+fn costs_are_told_and_a_bound_is_bad_news() {
+    let (one, two) = (detection("one"), detection("two"));
+    let one_line = |second| ran("/bin/one", second).replace('\n', " ");
+    let events: Vec<String> = (0..50).map(one_line).collect();
+    let events = events.join("\n");
+    let files = [("r/one.yml", one.as_str()), ("r/two.yml", &two), ("events.jsonl", &events)];
+    let base = ["rules", "profile", "--rules", "r", "--input", "events.jsonl", "--every", "1"];
+    let output = check(&[&["--json"], &base[..]].concat(), &files);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&answer["events"], &answer["measured"]), (&50.into(), &50.into()));
+    let rule = |id: &str| {
+        let rules = answer["rules"].as_array().expect("a list");
+        rules.iter().find(|rule| rule["id"] == id).expect("a rule").clone()
+    };
+    assert_eq!((&rule("one")["hits"], &rule("one")["tries"]), (&50.into(), &50.into()));
+    assert_eq!((&rule("two")["hits"], &rule("two")["tries"]), (&0.into(), &0.into()));
+    assert!(answer["shared_nanos_per_event"].as_f64().expect("a number") > 0.0);
+    let output = check(&[&base[..], &["--bound", "0"]].concat(), &files);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("one ran [one]") && shown.contains("ns per event"), "{shown}");
+    assert_eq!(output.status.code(), Some(i32::from(shown.contains("too dear"))), "{shown}");
 }

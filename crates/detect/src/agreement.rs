@@ -15,6 +15,7 @@ mod support;
 
 use crate::class::Class;
 use crate::matcher::Matcher;
+use crate::meter::Nobody;
 use crate::plan::Plan;
 use crate::program::Programs;
 use crate::{Document, RuleSet, compile};
@@ -37,8 +38,8 @@ fn everything(rules: &RuleSet, sources: &[LogSource<'_>]) -> Plan {
 }
 
 fn agree(rules: &RuleSet, plans: &Plans, matcher: &mut Matcher, event: &Event) {
-    let expected = matcher.run(rules, &plans.1, event);
-    let found = matcher.run(rules, &plans.0.plan(), event);
+    let expected = matcher.run(rules, &plans.1, event, &mut Nobody);
+    let found = matcher.run(rules, &plans.0.plan(), event, &mut Nobody);
     assert_eq!(found, expected, "on {event:?}");
     if plans.0.is_sample() {
         plans.0.learn(rules, |plan, samples| matcher.sample(rules, plan, event, samples));

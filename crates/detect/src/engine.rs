@@ -1,6 +1,7 @@
 //! The engine: activities in, hits and alerts out.
 
 mod given;
+mod measured;
 mod overlaid;
 mod waiting;
 
@@ -18,6 +19,7 @@ use crate::fleet::Fleet;
 use crate::indicator::Sighted;
 use crate::kin::Kin;
 use crate::matcher::Matcher;
+use crate::meter::{Meter, Nobody};
 use crate::overlay::Laid;
 use crate::predicate::FieldIx;
 use crate::question::Question;
@@ -51,6 +53,10 @@ pub struct Counters {
     pub alerts: u64,
     /// Storylines that raised no alert of their own, because another's stands for them.
     pub suppressed: u64,
+    /// Detections put to sleep because they were too dear ([`Engine::measure`]).
+    pub asleep: u64,
+    /// Evaluations left out for that.
+    pub passed_over: u64,
     /// What was dropped for want of room.
     pub evicted: Evicted,
 }
@@ -110,6 +116,7 @@ pub struct Engine {
     pub(crate) fleet: Fleet,
     pub(crate) awaited: Awaited,
     counters: Counters,
+    meter: Option<Box<Meter>>,
     /// The classes that imported events had last.
     recent: Vec<Arc<Class>>,
 }
@@ -136,6 +143,7 @@ impl Engine {
             fleet: Fleet::default(),
             awaited: Awaited::default(),
             counters: Counters::default(),
+            meter: None,
             recent: Vec::new(),
         }
     }
@@ -196,6 +204,8 @@ impl Engine {
                 fleet: self.fleet.evicted + self.weigher.suppressed.evicted,
             },
             suppressed: self.weigher.suppressed.count,
+            asleep: self.meter.as_ref().map_or(0, |meter| meter.asleep()),
+            passed_over: self.meter.as_ref().map_or(0, |meter| meter.passed_over()),
             ..self.counters
         }
     }
@@ -232,7 +242,11 @@ impl Engine {
         self.correlate(event, &mut strikes);
         self.counters.rule_hits += (strikes.len() - filters) as u64;
         strikes.retain(|strike| !self.rules.silent[strike.detection]);
+        let begun = self.begun();
         let alerts = self.weigh(event, &strikes);
+        if let Some(meter) = &mut self.meter {
+            meter.weighed(begun);
+        }
         self.counters.alerts += alerts.len() as u64;
         findings.hits.extend(strikes.into_iter().map(|strike| strike.hit));
         findings.alerts.extend(alerts);
@@ -241,7 +255,17 @@ impl Engine {
 
     fn filters_with(&mut self, class: &Class, event: &Event) -> Vec<Strike> {
         let rules = Arc::clone(&self.rules);
-        let matched = self.matcher.run(&rules, &class.plan(), event);
+        let matched = match &mut self.meter {
+            None => self.matcher.run(&rules, &class.plan(), event, &mut Nobody),
+            Some(meter) => {
+                meter.next();
+                let begun = meter.now();
+                let plan = class.plan();
+                let matched = self.matcher.run(&rules, &plan, event, meter.as_mut());
+                meter.matched(begun);
+                matched
+            }
+        };
         if class.is_sample() {
             class.learn(&rules, |plan, samples| self.matcher.sample(&rules, plan, event, samples));
         }
@@ -249,6 +273,7 @@ impl Engine {
         let mut strikes = Vec::with_capacity(matched.len());
         for index in matched {
             let index = index as usize;
+            self.struck_by(index);
             if self.is_off(index, event.id.endpoint) {
                 self.counters.switched_off += 1;
                 continue;
@@ -272,38 +297,54 @@ impl Engine {
                 next += 1;
                 continue;
             }
-            let Strike { detection, filter, .. } = strikes[next];
+            let detection = strikes[next].detection;
             for (rule, reference) in &rules.listeners[detection] {
-                if self.is_off(rules.filters.len() + rule, event.id.endpoint) {
+                let number = rules.filters.len() + rule;
+                if self.is_off(number, event.id.endpoint) || self.sleeps(number) {
                     continue;
                 }
-                let correlation = &rules.correlations[*rule];
-                let Some(key) = self.key(&rules, correlation, *reference, event) else { continue };
-                let seen = self.seen(&rules, correlation, *reference, event);
-                let key = (*rule, event.id.tenant.0, key);
-                self.ends(correlation, &key, *reference, event.time);
-                if let Some(struck) = self.correlator.take(&rules, key.clone(), seen) {
-                    let mut matched = given::explain(&rules, *rule, &struck);
-                    matched.extend(strikes[next].hit.matched.iter().cloned());
-                    matched.truncate(bounds::MATCHED_CLAUSES);
-                    let mut events: Vec<EventId> =
-                        struck.hits.iter().map(|hit| hit.event).collect();
-                    events.dedup();
-                    events.truncate(bounds::HIGHLIGHT_EVENTS);
-                    let detection = rules.filters.len() + rule;
-                    let hit = given::hit(&rules, detection, event, matched);
-                    let strike = Strike { detection, filter, hit, events };
-                    if correlation.waits() {
-                        self.arm(correlation, key, (event, &struck), strike);
-                        continue;
-                    }
-                    let mut struck = [strike];
-                    self.overlay_each(event, &mut struck);
-                    strikes.extend(struck);
+                let begun = self.begun();
+                let struck = self.ask(event, (*rule, *reference), &strikes[next]);
+                self.asked(number, begun);
+                if let Some(strike) = struck {
+                    self.struck_by(number);
+                    strikes.push(strike);
                 }
             }
             next += 1;
         }
+    }
+
+    /// Gives a strike to rule number `rule` as its reference number `reference`; what it makes of it.
+    fn ask(
+        &mut self,
+        event: &Event,
+        (rule, reference): (usize, usize),
+        strike: &Strike,
+    ) -> Option<Strike> {
+        let rules = Arc::clone(&self.rules);
+        let correlation = &rules.correlations[rule];
+        let key = (rule, event.id.tenant.0, self.key(&rules, correlation, reference, event)?);
+        let seen = self.seen(&rules, correlation, reference, event);
+        self.ends(correlation, &key, reference, event.time);
+        let struck = self.correlator.take(&rules, key.clone(), seen)?;
+        let mut matched = given::explain(&rules, rule, &struck);
+        matched.extend(strike.hit.matched.iter().cloned());
+        matched.truncate(bounds::MATCHED_CLAUSES);
+        let mut events: Vec<EventId> = struck.hits.iter().map(|hit| hit.event).collect();
+        events.dedup();
+        events.truncate(bounds::HIGHLIGHT_EVENTS);
+        let detection = rules.filters.len() + rule;
+        let hit = given::hit(&rules, detection, event, matched);
+        let mut strike = [Strike { detection, filter: strike.filter, hit, events }];
+        if correlation.waits() {
+            let [strike] = strike;
+            self.arm(correlation, key, (event, &struck), strike);
+            return None;
+        }
+        self.overlay_each(event, &mut strike);
+        let [strike] = strike;
+        Some(strike)
     }
 
     /// Adds the strikes of indicator rules.

@@ -22,6 +22,7 @@ mod grams;
 mod indicator;
 mod kin;
 mod matcher;
+mod meter;
 #[cfg(test)]
 mod naive;
 mod overlay;
@@ -48,6 +49,7 @@ pub use demand::{Response, Responses};
 pub use document::{Document, Position, Reason, Refused};
 pub use engine::{Counters, Engine, Evicted, Findings};
 pub use indicator::Sighted;
+pub use meter::{Clock, Cost, Profile};
 pub use overlay::{DEFAULT_GROUP, Exception, Overlay, Scope, Site, Tuning};
 pub use reach::Reach;
 pub use ruleset::{Meta, RuleSet};

@@ -1,7 +1,6 @@
 //! Matching one activity: values looked up and lower-cased once, predicates answered once.
 //!
-//! A [`Matcher`] is scratch memory that is used again for every activity; it holds no state that
-//! a result depends on.
+//! A [`Matcher`] is scratch memory, used again: no result depends on what it holds.
 
 use metsuke_event::field::meta;
 use metsuke_event::finding::Matched;
@@ -10,6 +9,7 @@ use metsuke_event::{Event, Place, ValueRef};
 use crate::bounds;
 use crate::census::Samples;
 use crate::filter::Filter;
+use crate::meter::Watch;
 use crate::plan::{FilterIx, Plan};
 use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, Test, in_network};
 use crate::ruleset::RuleSet;
@@ -64,8 +64,42 @@ pub(crate) enum Wanted {
 }
 
 impl Matcher {
-    /// The filters of `plan` that match `event`, in the order of the rule set.
-    pub(crate) fn run(&mut self, rules: &RuleSet, plan: &Plan, event: &Event) -> Vec<FilterIx> {
+    /// The filters of `plan` that match `event`, in the order of the rule set; `watch` looks on.
+    pub(crate) fn run(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        event: &Event,
+        watch: &mut impl Watch,
+    ) -> Vec<FilterIx> {
+        self.wake(rules, plan, event);
+        let mut woken = std::mem::take(&mut self.woken);
+        watch.arrange(&mut woken);
+        let mut matched = Vec::new();
+        for index in woken.iter().chain(&plan.always) {
+            let filter = plan.filters[*index as usize];
+            if watch.passes(filter) {
+                continue;
+            }
+            let told = |matcher: &Self, predicate: PredIx| {
+                matcher.answers[predicate.0 as usize] == (matcher.round, true)
+            };
+            let ask = |matcher: &mut Self, predicate| matcher.holds(rules, event, predicate);
+            let tree = &rules.compiled[filter as usize].expr;
+            let begun = watch.begin();
+            let holds = plan.programs.holds(*index, self, told, ask, tree);
+            watch.end(filter, begun);
+            if holds {
+                matched.push(filter);
+            }
+        }
+        matched.sort_unstable();
+        self.woken = woken;
+        matched
+    }
+
+    /// Makes ready for `event` and wakes the filters whose witnesses are there.
+    fn wake(&mut self, rules: &RuleSet, plan: &Plan, event: &Event) {
         let wanted = plan.watches.first().is_some_and(|watch| watch.field == ANY_TEXT);
         self.begin(rules, event, if wanted { Wanted::All } else { Wanted::Asked });
         for watch in &plan.watches {
@@ -84,22 +118,6 @@ impl Matcher {
                 }
             });
         }
-        let woken = std::mem::take(&mut self.woken);
-        let mut matched = Vec::new();
-        for index in woken.iter().chain(&plan.always) {
-            let filter = plan.filters[*index as usize];
-            let told = |matcher: &Self, predicate: PredIx| {
-                matcher.answers[predicate.0 as usize] == (matcher.round, true)
-            };
-            let ask = |matcher: &mut Self, predicate| matcher.holds(rules, event, predicate);
-            let tree = &rules.compiled[filter as usize].expr;
-            if plan.programs.holds(*index, self, told, ask, tree) {
-                matched.push(filter);
-            }
-        }
-        matched.sort_unstable();
-        self.woken = woken;
-        matched
     }
 
     /// Adds the activity, for which [`Matcher::run`] was just called, to `samples`.

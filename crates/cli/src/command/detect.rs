@@ -8,7 +8,7 @@ pub(crate) mod content;
 mod entities;
 pub(crate) mod files;
 mod finding;
-mod lookout;
+pub(crate) mod lookout;
 mod order;
 mod progress;
 pub(crate) mod summary;

@@ -1,7 +1,9 @@
-//! `metsuke rules check`: compiles detections, here, without a server, and says like a compiler
+//! `metsuke rules`: `test` and `profile` have files of their own; `check` compiles detections, here, without a server, and says like a compiler
 //! what is refused: where, why, and what to do.
 
+mod profile;
 mod report;
+mod test;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,7 +25,18 @@ const MAX_DOCUMENTS: usize = 50_000;
 const MAX_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn run(arguments: &Arguments, rules: &Rules) -> Result<ExitCode, Failure> {
-    let Rules::Check { paths, placeholder } = rules;
+    match rules {
+        Rules::Check { paths, placeholder } => check(arguments, paths, placeholder),
+        Rules::Test(one) => test::run(arguments, one),
+        Rules::Profile(one) => profile::run(arguments, one),
+    }
+}
+
+fn check(
+    arguments: &Arguments,
+    paths: &[PathBuf],
+    placeholder: &[String],
+) -> Result<ExitCode, Failure> {
     let options = Options { placeholders: placeholders(placeholder)? };
     let (documents, mut reports) = documents(paths)?;
     let files = documents.len() + reports.len();

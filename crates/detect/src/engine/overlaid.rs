@@ -40,6 +40,7 @@ impl Engine {
         engine.counters = counters;
         engine.laid = Laid::over(&engine.rules, Arc::clone(laid.overlay()));
         engine.laid.hidden = laid.hidden;
+        engine.meter = self.meter.map(|meter| Box::new(meter.anew(&engine.rules)));
         (engine, restored)
     }
 

@@ -1,6 +1,6 @@
 //! Records through the engine: identity, span of time, findings to the writer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const HELD_ALERTS: usize = 10_000;
 const HOSTS: usize = 100_000;
 
 /// The engine, and what has to be known beside it.
-pub(super) struct Lookout {
+pub(crate) struct Lookout {
     engine: Engine,
     /// The processes of the recordings; nothing asks for them when only filters run.
     recorded: Option<Recorded>,
@@ -36,6 +36,8 @@ pub(super) struct Lookout {
     events: u64,
     outside: u64,
     matches: u64,
+    /// Ids of what struck, when that is asked for instead of being written.
+    struck: Option<BTreeSet<String>>,
 }
 
 /// An alert with the event that it grew by last.
@@ -63,18 +65,41 @@ impl Lookout {
             events: 0,
             outside: 0,
             matches: 0,
+            struck: None,
         }
     }
 
+    /// One that writes nothing, and remembers what struck.
+    pub(crate) fn silent(rules: &Arc<RuleSet>) -> Self {
+        let mut lookout = Self::new(rules, (None, None), Writer::new(false));
+        lookout.struck = Some(BTreeSet::new());
+        lookout
+    }
+
+    /// Measures what detections cost.
+    pub(crate) fn measure(&mut self, clock: metsuke_detect::Clock, every: u32) {
+        self.engine.measure(clock, every, None);
+    }
+
+    /// What was measured.
+    pub(crate) fn profile(&self) -> Option<metsuke_detect::Profile> {
+        self.engine.profile()
+    }
+
+    /// Ids of what struck.
+    pub(crate) fn struck(self) -> BTreeSet<String> {
+        self.struck.unwrap_or_default()
+    }
+
     /// What was counted.
-    pub(super) fn numbers(&self) -> Numbers {
+    pub(crate) fn numbers(&self) -> Numbers {
         let evicted = self.engine.counters().evicted;
         let forgotten = self.recorded.as_ref().map_or(0, Recorded::forgotten);
         Numbers {
             events: self.events,
             outside: self.outside,
             matches: self.matches,
-            evicted: evicted.keys + evicted.storylines + forgotten,
+            evicted: evicted.keys + evicted.storylines + evicted.fleet + forgotten,
         }
     }
 
@@ -152,6 +177,11 @@ impl Sink for Lookout {
         self.identify(&mut record);
         let findings = self.engine.observe_as(&record.event, &record.sources);
         if findings.hits.is_empty() && findings.alerts.is_empty() {
+            return Ok(());
+        }
+        if let Some(struck) = &mut self.struck {
+            struck.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
+            struck.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
             return Ok(());
         }
         let found = Found::of(path, &record);
