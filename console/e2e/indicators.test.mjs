@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 
-import { launch, open, shot, signIn, sound, target } from './support.mjs';
+import { launch, notRun, offers, open, shot, signIn, sound, target } from './support.mjs';
 
 let site;
 let browser;
@@ -27,6 +27,7 @@ ${'ab12'.repeat(16)}.
 `;
 
 it('a pasted report shows what would be taken, as it is and as it was written', async () => {
+  if (!(await offers(site, '/indicators'))) return notRun('indicators', 'this server does not offer them');
   await page.keyboard.press('g');
   await page.keyboard.press('i');
   await page.getByRole('button', { name: 'Import…' }).click();
@@ -53,6 +54,7 @@ it('a pasted report shows what would be taken, as it is and as it was written', 
 });
 
 it('an indicator opens beside the list, by keyboard, and says where it came from', async () => {
+  if (!(await offers(site, '/indicators'))) return notRun('indicators', 'this server does not offer them');
   await page.locator('h1').click();
   await page.keyboard.press('j');
   await page.locator('.search__panel .facts').first().waitFor();
@@ -65,6 +67,7 @@ it('an indicator opens beside the list, by keyboard, and says where it came from
 });
 
 it('one by hand is recognised, and removed again with its source', async () => {
+  if (!(await offers(site, '/indicators'))) return notRun('indicators', 'this server does not offer them');
   await page.getByRole('button', { name: 'Add one…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Value').fill('drill2.browser-tests.example.com');

@@ -24,6 +24,13 @@ export async function target({ oneTime = 'no' } = {}) {
   return { url: url.replace(/\/$/u, ''), user, password, group, evidence, live: true, stop: async () => {} };
 }
 
+const API = new URL('../../openapi/openapi.json', import.meta.url);
+
+/** Whether the server answers `path` (below /api/v1): the fixture everything, the product what it describes. */
+export async function offers(site, path) {
+  return !site.live || Object.hasOwn(JSON.parse(await readFile(API, 'utf8')).paths, `/api/v1${path}`);
+}
+
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',

@@ -16,8 +16,8 @@ export const useDetection = (id: string | undefined) =>
 export const useGroups = () => useGet<GroupList>('/groups');
 export const useExceptions = () => useGet<{ items: Exception[] }>('/exceptions');
 
-export function checkText(text: string, signal?: AbortSignal): Promise<CheckAnswer> {
-  return call<CheckAnswer>('POST', '/detections/check', { body: { text }, signal });
+export function checkText(text: string): Promise<CheckAnswer> {
+  return call<CheckAnswer>('POST', '/detections/check', { body: { text } });
 }
 
 /** What changing content touches. */

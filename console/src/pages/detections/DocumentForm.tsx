@@ -29,6 +29,9 @@ interface Props {
   onText?: (text: string) => void;
 }
 
+/** One question per text, for the editor and for the list below it: neither takes it from the other. */
+const checking = (text: string) => ({ queryKey: ['check', text], queryFn: () => checkText(text), staleTime: Infinity, retry: false });
+
 export function DocumentForm({ start, id, onText }: Props) {
   const { t } = useTranslation();
   const navigate = useNavigate();
@@ -38,17 +41,12 @@ export function DocumentForm({ start, id, onText }: Props) {
   const [text, setText] = useFollowing(start);
   const [checked, setChecked] = useState(start);
   const [handle, setHandle] = useState<EditorHandle>();
-  const key = (of: string) => ['check', of];
-  const answer = useQuery<CheckAnswer, Problem>({
-    queryKey: key(checked),
-    queryFn: ({ signal }) => checkText(checked, signal),
-    retry: false,
-  });
+  const answer = useQuery<CheckAnswer, Problem>(checking(checked));
   // The editor asks when the writer rests; what it learns is what the list below shows.
   const check = async (of: string) => {
     setChecked(of);
-    const found = await client.fetchQuery({ queryKey: key(of), queryFn: () => checkText(of), staleTime: Infinity });
-    return found.problems;
+    // A failure is told below the text, once.
+    return client.fetchQuery<CheckAnswer, Problem>(checking(of)).then((found) => found.problems, () => []);
   };
   const write = (next: string) => {
     setText(next);
