@@ -80,8 +80,8 @@ pub struct Outcome {
     pub seen: Vec<Seen>,
     /// Models that raised an alert: the step, and how long after the first step's begin.
     pub alerts: Vec<(DetectionRef, usize, Duration)>,
-    /// Activities told.
-    pub activities: usize,
+    /// Everything told.
+    pub told: Vec<Event>,
     /// What went wrong in the script, where something did.
     pub trouble: Option<String>,
 }
@@ -163,7 +163,9 @@ pub fn run(watch: &Watch, rules: &Arc<RuleSet>, scenario: &Scenario) -> Result<O
         std::thread::sleep(Duration::from_millis(100));
         told.extend(watch.take(room.group()));
     }
-    Ok(judge(rules, scenario, &told, trouble))
+    let mut outcome = judge(rules, scenario, &told);
+    (outcome.told, outcome.trouble) = (told, trouble);
+    Ok(outcome)
 }
 
 /// The step that an activity begins.
@@ -173,12 +175,7 @@ fn begins(event: &Event, kind: Kind) -> Option<&str> {
 }
 
 /// A detection engine that has seen nothing else is shown what was told.
-fn judge(
-    rules: &Arc<RuleSet>,
-    scenario: &Scenario,
-    told: &[Event],
-    trouble: Option<String>,
-) -> Outcome {
+fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
     let begun: Vec<Option<Timestamp>> = scenario
         .steps
         .iter()
@@ -194,8 +191,8 @@ fn judge(
         scenario: scenario.clone(),
         seen: vec![Seen::default(); scenario.steps.len()],
         alerts: Vec::new(),
-        activities: told.len(),
-        trouble,
+        told: Vec::new(),
+        trouble: None,
     };
     let mut engine = Engine::new(Arc::clone(rules));
     for (number, event) in (1..).zip(told) {

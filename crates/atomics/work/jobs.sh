@@ -20,7 +20,15 @@ for log in /var/log/syslog /var/log/auth.log /var/log/app.log; do
     mv "$log" "$log.1"; : >"$log"; chmod 640 "$log"
 done
 S
+    cat >/etc/cron.daily/passwd <<'S'
+#!/bin/sh
+cd /var/backups || exit 0
+for f in passwd group shadow gshadow; do cmp -s $f.bak /etc/$f || { cp -p /etc/$f $f.bak && chmod 600 $f.bak; }; done
+S
     chmod 755 /etc/cron.daily/*
+    mkdir -p /var/backups
+    # One waits by chance for up to half an hour, the other reads the whole manual.
+    rm -f /etc/cron.daily/apt-compat /etc/cron.daily/man-db
 }
 act() {
     while left; do
@@ -28,7 +36,6 @@ act() {
         run-parts /etc/cron.daily || for job in /etc/cron.daily/backup /etc/cron.daily/rotate; do /bin/sh -c "$job"; done
         /bin/sh -c 'find /tmp -type f -atime +1 -delete; find /var/tmp -type f -mtime +7 -delete'
         /bin/sh -c 'df -P | awk "\$5+0 > 90"; test -x /usr/sbin/anacron || true'
-        /bin/sh -c 'cp -a /etc/passwd /var/backups/passwd.bak 2>/dev/null; mkdir -p /var/backups; for f in passwd group shadow gshadow; do cmp -s /etc/$f /var/backups/$f.bak || cp -p /etc/$f /var/backups/$f.bak; done'
         ana bash -c 'for n in 1 2 3; do echo more >>papers/p$n.txt; done; cp papers/p4.txt papers/p4.bak; mv papers/p4.bak papers/p5.txt; zip -qr papers.zip papers; rm papers.zip'
         updatedb 2>/dev/null; ldconfig
         gzip -t /srv/backup/*.tgz; tar tzf "$(ls -t /srv/backup/home-*.tgz | head -1)" | wc -l

@@ -106,8 +106,8 @@ fn everything_compiles_and_there_is_enough() {
     let engine = engine();
     let rules = engine.rules();
     assert!(rules.filters().len() >= 250, "{} filters", rules.filters().len());
-    assert!(rules.rules().len() >= 54, "{} rules", rules.rules().len());
-    assert!(rules.models().len() >= 29, "{} models", rules.models().len());
+    assert!(rules.rules().len() >= 57, "{} rules", rules.rules().len());
+    assert!(rules.models().len() >= 30, "{} models", rules.models().len());
     assert_eq!(documents().count(), folders().len(), "every folder is embedded");
 }
 

@@ -11,6 +11,7 @@ use clap::Parser;
 use metsuke_atomics::actions::rules;
 use metsuke_atomics::scenarios::{self, Outcome};
 use metsuke_atomics::watch::Watch;
+use metsuke_event::ecs;
 
 /// Does the invented intrusions in closed rooms and asks what the shipped detections caught.
 #[derive(Debug, Parser)]
@@ -23,6 +24,9 @@ struct Args {
     /// Only scenarios whose name holds one of these texts.
     #[arg(long)]
     only: Vec<String>,
+    /// Prints everything that was told.
+    #[arg(long)]
+    told: bool,
     /// Writes the page (Markdown) here; asks for a run over everything.
     #[arg(long)]
     table: Option<PathBuf>,
@@ -49,6 +53,9 @@ fn run(args: &Args) -> Result<ExitCode> {
     for one in &all {
         let outcome = scenarios::run(&watch, &rules, one)?;
         tell(&outcome);
+        for event in outcome.told.iter().filter(|_| args.told) {
+            println!("    {}", ecs::to_ecs(event));
+        }
         outcomes.push(outcome);
     }
     if let Some(path) = &args.table {
@@ -64,7 +71,7 @@ fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn tell(outcome: &Outcome) {
-    println!("{}: {} activities", outcome.scenario.name, outcome.activities);
+    println!("{}: {} activities", outcome.scenario.name, outcome.told.len());
     if let Some(trouble) = &outcome.trouble {
         println!("    trouble: {trouble}");
     }

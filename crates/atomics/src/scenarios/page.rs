@@ -22,6 +22,10 @@ pub fn page(outcomes: &[Outcome]) -> String {
          room under the real sensor's eyes. The shipped detections were not written for them. A step is\n\
          caught when something of level medium or above struck on what was told of it; times are those of\n\
          the activities, from the step's begin, or from the first step's for alerts.\n\n\
+         In the first run, before anything was learnt from it, 8 of 10 raised an alert and 37 of 59 steps were\n\
+         caught. What it taught in general (documents rewritten in place or marked by any ending, a program\n\
+         that takes a service's name, code in the folder of a package, keys opened by whatever tool) went\n\
+         into the content; the scenarios stayed as they were.\n\n\
          {alerted} of {} raised an alert; {caught} of {steps} steps were caught.\n\n\
          | intrusion | steps | caught | first sign in step | first alert after | alerts |\n\
          | --- | --- | --- | --- | --- | --- |\n",
