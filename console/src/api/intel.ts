@@ -7,24 +7,20 @@ import type {
   Indicator,
   IndicatorDetail,
   IndicatorImport,
+  IndicatorPage,
   IndicatorPreview,
   IndicatorRequest,
-  IndicatorSource,
+  IndicatorSourceList,
   Retro,
-  Sighting,
-} from './coming';
+  SightingPage,
+} from './types';
 import { orOff, useGet, usePages } from './hooks';
 
-interface Paged<T> {
-  items: T[];
-  next?: string | null;
-}
-
-export const useIndicators = (query: Query) => usePages<Paged<Indicator>>('/indicators', query);
+export const useIndicators = (query: Query) => usePages<IndicatorPage>('/indicators', query);
 export const useIndicator = (id: string | undefined) =>
   useGet<IndicatorDetail>(`/indicators/${id ?? ''}`, {}, orOff(id));
-export const useSightings = () => usePages<Paged<Sighting>>('/sightings', {});
-export const useSources = () => useGet<{ items: IndicatorSource[] }>('/indicators/sources');
+export const useSightings = () => usePages<SightingPage>('/sightings', {});
+export const useSources = () => useGet<IndicatorSourceList>('/indicators/sources');
 
 function useTouched(): () => void {
   const client = useQueryClient();

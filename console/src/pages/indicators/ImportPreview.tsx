@@ -1,7 +1,7 @@
 // What an import would take, by kind; what contradicts what is known; what was not understood.
 import { useTranslation } from 'react-i18next';
 
-import type { IndicatorPreview } from '../../api/coming';
+import type { IndicatorPreview } from '../../api/types';
 import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';
 

@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import type { IndicatorImport } from '../../api/coming';
+import type { IndicatorImport } from '../../api/types';
 import { useRetro } from '../../api/intel';
 import { Meter } from '../../components/Meter';
 import { Stamp } from '../../components/Time';

@@ -3,7 +3,7 @@ import { Button, NativeSelect } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { IndicatorDetail } from '../../api/coming';
+import type { IndicatorDetail } from '../../api/types';
 import { useChangeIndicator, useIndicator, useRemoveIndicator } from '../../api/intel';
 import { Confirm } from '../../components/Confirm';
 import { Days } from '../../components/Days';

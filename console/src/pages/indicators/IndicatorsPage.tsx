@@ -4,7 +4,7 @@ import { useRef } from 'react';
 import type { RefObject } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Indicator } from '../../api/coming';
+import type { Indicator } from '../../api/types';
 import { useIndicators, useSources } from '../../api/intel';
 import { Blank, More, Ready } from '../../components/Panel';
 import { Tabs } from '../../components/Tabs';

@@ -2,7 +2,7 @@
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import type { Sighting } from '../../api/coming';
+import type { Sighting } from '../../api/types';
 import { useSightings } from '../../api/intel';
 import { Blank, More, Ready } from '../../components/Panel';
 import { Stamp } from '../../components/Time';

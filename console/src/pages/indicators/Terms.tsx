@@ -2,7 +2,7 @@
 import { NativeSelect, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
-import type { IndicatorUse } from '../../api/coming';
+import type { IndicatorUse } from '../../api/types';
 import { LASTS, LISTS } from './kinds';
 
 export interface Agreed {

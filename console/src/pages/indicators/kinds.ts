@@ -1,5 +1,5 @@
 // What indicators can be, and what they are kept for.
-import type { IndicatorUse } from '../../api/coming';
+import type { IndicatorUse } from '../../api/types';
 import type { ValueType } from '../../lib/defang';
 
 export const KINDS = ['sha256', 'sha1', 'md5', 'ipv4', 'ipv6', 'cidr', 'domain', 'url', 'path', 'ja3', 'ja4', 'certificate', 'name', 'email'];
