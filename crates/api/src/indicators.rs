@@ -3,6 +3,7 @@
 //! Invariant: every change is made by the one worker behind [`metsuke_indicators::Indicators`] and
 //! stands in the audit log.
 
+mod asked;
 mod document;
 mod shape;
 
@@ -26,12 +27,13 @@ use crate::paging::Page;
 use crate::problem::Problem;
 use crate::responses::id;
 
+pub use asked::{DocumentQuery, IndicatorPatch, IndicatorQuery, IndicatorRequest, SightingQuery};
 pub(crate) use document::MAX_DOCUMENTS;
 pub use shape::{
-    DocumentProblem, DocumentQuery, EarliestSeen, Indicator, IndicatorConflict, IndicatorDetail,
-    IndicatorImport, IndicatorList, IndicatorPage, IndicatorPatch, IndicatorPreview,
-    IndicatorQuery, IndicatorRequest, IndicatorSample, IndicatorSource, IndicatorSourceList,
-    Provenance, Retro, RetroRef, RetroState, Sighting, SightingEvent, SightingPage, SightingQuery,
+    DocumentProblem, EarliestSeen, Indicator, IndicatorConflict, IndicatorDetail, IndicatorImport,
+    IndicatorList, IndicatorPage, IndicatorPreview, IndicatorSample, IndicatorSource,
+    IndicatorSourceList, Provenance, Retro, RetroRef, RetroState, Sighting, SightingEvent,
+    SightingPage,
 };
 
 /// Sightings told with one indicator.

@@ -234,7 +234,9 @@ mod tests {
                 }
             }
             let (mut question, mut set) = (Question::default(), Set::builder(1));
-            list.iter().for_each(|one| question.add(one));
+            for one in &list {
+                question.add(one);
+            }
             assert_eq!(set.extend(&list), []);
             let (set, wanted) = (set.build(), question.predicate().expect("a predicate"));
             let matcher = Matcher::new(&set, metsuke_event::Timestamp::from_millis(1));

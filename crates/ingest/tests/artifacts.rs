@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{ArtifactFilter, ArtifactsKept, Catalog};
-use metsuke_control::{Control, Order, Target};
+use metsuke_control::{Control, Library, Order, Target};
 use metsuke_event::id::PlanId;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_ingest::{

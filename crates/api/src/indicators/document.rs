@@ -12,9 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::asked::DocumentQuery;
 use super::shape::{
-    DocumentQuery, IndicatorConflict, IndicatorImport, IndicatorPreview, IndicatorSample, Retro,
-    RetroRef, problems,
+    IndicatorConflict, IndicatorImport, IndicatorPreview, IndicatorSample, Retro, RetroRef,
+    problems,
 };
 use super::{confidence, number, refused, source};
 use crate::App;
