@@ -144,6 +144,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a back-test; 409 while another runs. */
+        post: operations["begin_backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backtests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a back-test stands. The last sixteen are kept until the server stops. */
+        get: operations["get_backtest"];
+        put?: never;
+        post?: never;
+        /** Ends a back-test and forgets what it found. */
+        delete: operations["cancel_backtest"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/detections": {
         parameters: {
             query?: never;
@@ -356,6 +391,58 @@ export interface paths {
         post?: never;
         /** Ends an enrolment token before it was used. */
         delete: operations["revoke_enrolment_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The exceptions, expired ones too. */
+        get: operations["list_exceptions"];
+        put?: never;
+        /** Makes an exception; it is in force at once, here and on sensors. */
+        post: operations["create_exception"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an exception would have hidden of the hits that are stored. */
+        post: operations["preview_exception"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes an exception: what it hid from now on strikes again. The audit log keeps what it said. */
+        delete: operations["remove_exception"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1251,6 +1338,78 @@ export interface components {
             /** @description Cursor of the next page. */
             next: string | null;
         };
+        /** @description What a back-test found so far. */
+        Backtest: {
+            /**
+             * Format: int64
+             * @description Alerts that stand on it.
+             */
+            alerts: number;
+            /** @description Why it failed. */
+            error: string | null;
+            /**
+             * Format: int64
+             * @description Activities read.
+             */
+            events: number;
+            /** @description The first hits, at most twenty. */
+            examples: components["schemas"]["Hit"][];
+            /** @description From when. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Hits; of a model its alerts.
+             */
+            hits: number;
+            /** @description Hits by endpoint, most first, at most a hundred. */
+            hosts: components["schemas"]["HostTally"][];
+            /** @description Identity. */
+            id: string;
+            /** @description Why it is not the whole; null when it is. */
+            incomplete: string | null;
+            /**
+             * Format: double
+             * @description Hits per host and day, over the endpoints that had activities.
+             */
+            noise_per_host_day: number;
+            /** @description Hits by day; days without are left out. */
+            per_day: components["schemas"]["DayTally"][];
+            /**
+             * Format: double
+             * @description How far it is, 0 to 1.
+             */
+            progress: number;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            seconds: number;
+            /** @description Where it stands. */
+            state: components["schemas"]["BacktestState"];
+            /** @description Until when. */
+            to: components["schemas"]["Time"];
+        };
+        /** @description A back-test that was begun. */
+        BacktestBegun: {
+            /** @description Identity. */
+            id: string;
+        };
+        /** @description Begins a back-test of a document or of a detection in force. */
+        BacktestRequest: {
+            /** @description From when, RFC 3339. */
+            from: string;
+            /** @description The detection, when there is no document. */
+            id?: string | null;
+            /** @description The document. */
+            text?: string | null;
+            /** @description Until when. */
+            to: string;
+        };
+        /**
+         * @description Where a back-test stands.
+         * @enum {string}
+         */
+        BacktestState: "running" | "done" | "failed";
         /** @description Something that cannot be seen there. */
         BlindSpot: {
             /** @description Affected classes of activity. */
@@ -1311,6 +1470,16 @@ export interface components {
              * @description Hits that no exception hid.
              */
             hits: number;
+        };
+        /** @description Hits of one day (UTC). */
+        DayTally: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Its start. */
+            day: components["schemas"]["Time"];
         };
         /** @description An endpoint that is not as it should be. */
         Degraded: {
@@ -1660,6 +1829,99 @@ export interface components {
             /** @description Event time. */
             time: components["schemas"]["Time"];
         };
+        /** @description One exception. */
+        Exception: {
+            /** @description What the activity must be like, as a selection of Sigma; empty: whatever. */
+            condition: string;
+            /** @description When it was made. */
+            created: components["schemas"]["Time"];
+            /** @description Detections it is about; empty: every one. */
+            detections: string[];
+            /** @description Endpoints it holds on; with no group either: everywhere. */
+            endpoints: string[];
+            /** @description Whether that is past. */
+            expired: boolean;
+            /** @description From when on it hides nothing more. */
+            expires: components["schemas"]["Time"];
+            /** @description Groups it holds for. */
+            groups: string[];
+            /** @description What it hid. */
+            hidden: components["schemas"]["HiddenHits"];
+            /** @description Identity. */
+            id: string;
+            /** @description Whose it is. */
+            owner: string;
+            /** @description Why. */
+            reason: string;
+            /** @description Title. */
+            title: string;
+        };
+        /** @description The exceptions. */
+        ExceptionList: {
+            /** @description The newest first. */
+            items: components["schemas"]["Exception"][];
+        };
+        /** @description What an exception would have hidden. */
+        ExceptionPreview: {
+            /** @description Alerts it would have touched, at most twenty. */
+            alerts_touched: components["schemas"]["TouchedAlert"][];
+            /** @description False when there are more hits than were looked at, or some activity is no longer there. */
+            complete: boolean;
+            /** @description Some of them, at most twenty. */
+            examples: components["schemas"]["Hit"][];
+            /** @description From when was looked. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Hits it would have hidden.
+             */
+            hits_hidden: number;
+            /**
+             * Format: int64
+             * @description Hits that were looked at: those that nothing hides yet.
+             */
+            hits_looked_at: number;
+            /** @description Hidden hits by endpoint, most first. */
+            hosts: components["schemas"]["HostTally"][];
+            /** @description Hidden hits by day; days without are left out. */
+            per_day: components["schemas"]["DayTally"][];
+            /** @description What is wrong with it; then nothing was looked at. */
+            problems: components["schemas"]["TextProblem"][];
+            /** @description Until when. */
+            to: components["schemas"]["Time"];
+        };
+        /** @description Asks what an exception would have hidden. */
+        ExceptionPreviewRequest: {
+            /** @description What the activity must be like, as a selection of Sigma; empty: whatever. */
+            condition?: string;
+            /** @description Detections it is about; empty: every one. */
+            detections?: string[];
+            /** @description Endpoints it holds on. */
+            endpoints?: string[];
+            /** @description From when, RFC 3339; a week before `to` when left out. */
+            from?: string | null;
+            /** @description Groups it holds for. */
+            groups?: string[];
+            /** @description Until when; now when left out. */
+            to?: string | null;
+        };
+        /** @description Makes an exception. */
+        ExceptionRequest: {
+            /** @description What the activity must be like, as a selection of Sigma; empty: whatever. */
+            condition?: string;
+            /** @description Detections it is about; empty: every one. */
+            detections?: string[];
+            /** @description Endpoints it holds on. */
+            endpoints?: string[];
+            /** @description From when on it hides nothing more, RFC 3339. */
+            expires: string;
+            /** @description Groups it holds for. */
+            groups?: string[];
+            /** @description Why. */
+            reason: string;
+            /** @description Title. */
+            title: string;
+        };
         /** @description One value of a facet and how many carry it. */
         FacetValue: {
             /**
@@ -1814,6 +2076,17 @@ export interface components {
             /** @description The beginning of the minute, of the last one when several are taken together. */
             time: components["schemas"]["Time"];
         };
+        /** @description What an exception hid. */
+        HiddenHits: {
+            last: components["schemas"]["Time"] | null;
+            /** @description On each of the last fourteen days, oldest first. */
+            per_day: components["schemas"]["DayTally"][];
+            /**
+             * Format: int64
+             * @description Hits since it was made.
+             */
+            total: number;
+        };
         /** @description One step of an alert, in order of time. */
         Highlight: {
             /**
@@ -1881,6 +2154,18 @@ export interface components {
             name: string;
             /** @description Value. */
             value: string;
+        };
+        /** @description Hits of one endpoint. */
+        HostTally: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Endpoint. */
+            endpoint: string;
+            /** @description Host name; the id where none is known. */
+            host: string;
         };
         /** @description How many alerts began in one hour. */
         HourCount: {
@@ -2889,6 +3174,23 @@ export interface components {
             /** @description What it is for, for people. */
             name: string;
         };
+        /** @description An alert that would have another score. */
+        TouchedAlert: {
+            /** @description Alert id. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Its score without what would be hidden.
+             */
+            score_after: number;
+            /**
+             * Format: int32
+             * @description Its score.
+             */
+            score_before: number;
+            /** @description Its title. */
+            title: string;
+        };
         /** @description A tree of processes. */
         Tree: {
             /** @description Endpoint. */
@@ -3470,6 +3772,153 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestBegun"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Back-test id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Back-test id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4251,6 +4700,174 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_exceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_exception: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExceptionRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_exception: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExceptionPreviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionPreview"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_exception: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Exception id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,10 +6,12 @@ mod assets;
 mod attack;
 pub mod audit;
 pub mod auth;
+pub mod backtests;
 mod body;
 pub mod detections;
 pub mod endpoints;
 pub mod enrolment;
+pub mod exceptions;
 pub mod groups;
 pub mod health;
 mod hosts;
@@ -44,6 +46,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use metsuke_catalog::Catalog;
 use metsuke_control::Library;
+use metsuke_control::trials::Trials;
 use metsuke_indicators::Indicators;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -69,6 +72,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The content, and the door to changing it.
     pub library: Library,
+    /// What content would have done.
+    pub trials: Trials,
     /// The event store.
     pub telemetry: Arc<dyn Telemetry>,
     /// The control plane.

@@ -29,6 +29,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(crate::detections::routes())
         .merge(crate::groups::routes())
         .merge(crate::indicators::routes())
+        .merge(crate::exceptions::routes())
+        .merge(crate::backtests::routes())
         .merge(crate::responses::routes())
         .merge(crate::recordings::routes())
         .merge(crate::artifacts::routes())

@@ -183,7 +183,7 @@ pub(crate) fn by_technique(groups: Vec<HitGroup>) -> Vec<Technique> {
     items
 }
 
-fn hit(hit: finding::Hit, hosts: &Hosts) -> Hit {
+pub(crate) fn hit(hit: finding::Hit, hosts: &Hosts) -> Hit {
     Hit {
         detection: hit.detection.into(),
         event: hit.event.to_string(),

@@ -5,6 +5,7 @@ mod dispatch;
 pub mod library;
 mod noise;
 mod plans;
+pub mod trials;
 
 pub use content::{ContentError, current_policy};
 pub use dispatch::Control;

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::content::{ContentError, numbered};
 
 pub use check::{Checked, Fault, Severity};
+pub(crate) use force::overlay;
 pub use force::{InForce, Known, Origin, Sample, Shipped};
 
 /// Largest document that a person may put, in bytes; the engine's own bound.

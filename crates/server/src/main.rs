@@ -4,6 +4,7 @@ mod admin;
 mod content;
 mod history;
 mod password;
+mod past;
 mod ready;
 mod recordings;
 mod responses;

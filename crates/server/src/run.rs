@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use metsuke_api::ports::Facts;
 use metsuke_api::{Parts, Transport};
 use metsuke_catalog::{ArtifactsKept, Catalog};
+use metsuke_control::trials::Trials;
 use metsuke_control::{Control, Library};
 use metsuke_detect::Engine;
 use metsuke_event::Event;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::DataFolder;
 use crate::content;
 use crate::history::LakeHistory;
+use crate::past::LakePast;
 use crate::ready::{Ready, ReadyFile};
 use crate::recordings::IngestRecordings;
 use crate::responses::ControlResponses;
@@ -217,6 +219,12 @@ fn parts(
     Parts {
         catalog: opened.catalog.clone(),
         library: opened.library.clone(),
+        trials: Trials::new(
+            opened.library.clone(),
+            opened.catalog.clone(),
+            Arc::new(LakePast { lake: opened.lake.clone(), metrics: Arc::clone(&status.metrics) }),
+            stop.clone(),
+        ),
         telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
         responses: Arc::new(ControlResponses(opened.control.clone())),
         recordings: {

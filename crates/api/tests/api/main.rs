@@ -12,6 +12,7 @@
 
 mod artifacts;
 mod detections;
+mod exceptions;
 mod health;
 mod incidents;
 mod indicators;

@@ -21,6 +21,7 @@ use metsuke_catalog::{
 };
 use metsuke_control::Library;
 use metsuke_control::library::{Sample, Shipped};
+use metsuke_control::trials::{History as Past, HistoryPage, Trials};
 use metsuke_event::activity::ProcessActivity;
 use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit, Layer, Level};
 use metsuke_event::id::PlanId;
@@ -118,6 +119,32 @@ impl History for Memory {
     }
 }
 
+#[async_trait]
+impl Past for Memory {
+    /// Three at a time.
+    async fn page(
+        &self,
+        (from, to): (Timestamp, Timestamp),
+        cursor: Option<String>,
+    ) -> Result<HistoryPage, String> {
+        let events = self.events.lock().unwrap().clone().into_iter();
+        let events: Vec<Event> = events.filter(|one| from <= one.time && one.time < to).collect();
+        let begin: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let end = events.len().min(begin + 3);
+        let next = (end < events.len()).then(|| end.to_string());
+        Ok(HistoryPage { events: events[begin..end].to_vec(), next, complete: true })
+    }
+
+    async fn event(&self, id: EventId, _: Timestamp) -> Result<Option<Event>, String> {
+        let events = self.events.lock().unwrap();
+        Ok(events.iter().find(|event| event.id == id).cloned())
+    }
+
+    fn is_busy(&self) -> bool {
+        false
+    }
+}
+
 struct Stored(Catalog);
 
 #[async_trait]
@@ -193,6 +220,7 @@ impl Status for Still {
 
 pub struct World {
     pub catalog: Catalog,
+    pub library: Library,
     pub memory: Arc<Memory>,
     pub endpoint: EndpointId,
     pub stop: CancellationToken,
@@ -257,6 +285,12 @@ impl World {
         let parts = Parts {
             catalog: catalog.clone(),
             library: library.clone(),
+            trials: Trials::new(
+                library.clone(),
+                catalog.clone(),
+                Arc::clone(&memory) as Arc<dyn Past>,
+                stop.clone(),
+            ),
             telemetry: Arc::clone(&memory) as Arc<dyn Telemetry>,
             responses: Arc::new(Stored(catalog.clone())),
             recordings: Arc::new(NoRecordings),
@@ -280,7 +314,7 @@ impl World {
         let mut tasks = JoinSet::new();
         let history = Arc::clone(&memory) as Arc<dyn History>;
         tasks.spawn(worker.run(history, stop.clone()));
-        Self { _tasks: tasks, catalog, memory, endpoint, stop, storage, router, folder }
+        Self { _tasks: tasks, catalog, library, memory, endpoint, stop, storage, router, folder }
     }
 
     pub async fn raw(&self, request: Request<Body>) -> axum::response::Response {

@@ -1,0 +1,146 @@
+//! Exceptions with their preview, and back-tests, over activities that the stream detected on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use metsuke_catalog::Detected;
+use metsuke_catalog::clock::now;
+use metsuke_detect::Engine;
+use metsuke_event::Event;
+use serde_json::{Value, json};
+
+use crate::world::{Browser, World, exec};
+
+/// Ten execs of which four are of shells, stored with what the engine in force finds on them.
+async fn history(world: &World) -> usize {
+    let events: Vec<Event> = (1..=10)
+        .map(|seq| {
+            let mut event = exec(world.endpoint, seq);
+            let mut process = (*event.process).clone();
+            process.exe = Some(if seq % 3 == 1 { "/bin/sh" } else { "/bin/true" }.into());
+            process.cmd_line = Some(format!("run {seq}").into());
+            event.process = Arc::new(process);
+            event
+        })
+        .collect();
+    let force = world.library.in_force();
+    let mut engine = Engine::new(Arc::clone(&force.rules));
+    let hits: Vec<_> = events.iter().flat_map(|event| engine.observe(event).hits).collect();
+    let count = hits.len();
+    let found = Detected { hits, ..Detected::default() };
+    world.catalog.store_detected(now(), found).await.unwrap();
+    *world.memory.events.lock().unwrap() = events;
+    count
+}
+
+async fn ended(world: &World, browser: &Browser, id: &Value) -> Value {
+    let path = format!("/api/v1/backtests/{}", id.as_str().unwrap());
+    let told = async {
+        loop {
+            let told = world.get(browser, &path).await.json();
+            if told["state"] != "running" {
+                return told;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("it ends")
+}
+
+#[tokio::test]
+async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    assert_eq!(history(&world).await, 4);
+    let mut scope = json!({
+        "detections": ["filter-1"], "groups": [], "endpoints": [], "condition": "CommandLine: run 4",
+    });
+    let preview = async |scope: &Value| {
+        world.send(browser.request("POST", "/api/v1/exceptions/preview", scope)).await.json()
+    };
+    let told = preview(&scope).await;
+    assert_eq!((&told["hits_hidden"], &told["hits_looked_at"]), (&json!(1), &json!(4)), "{told}");
+    assert_eq!((&told["complete"], &told["hosts"][0]["host"]), (&json!(true), &json!("h1")));
+    assert_eq!(told["examples"].as_array().unwrap().len(), 1);
+    scope["groups"] = json!(["elsewhere"]);
+    assert_eq!(preview(&scope).await["hits_hidden"], 0);
+    scope["groups"] = json!([]);
+    scope["condition"] = json!("CommandLine|sideways: x");
+    let told = preview(&scope).await;
+    assert_eq!((&told["problems"][0]["line"], &told["hits_looked_at"]), (&json!(1), &json!(0)));
+
+    let mut request = json!({
+        "title": "The nightly run", "detections": ["filter-1"], "groups": [], "endpoints": [],
+        "condition": "CommandLine: run 4", "reason": "known", "expires": "2099-01-01T00:00:00Z",
+    });
+    let post = async |request: &Value| {
+        world.send(browser.request("POST", "/api/v1/exceptions", request)).await
+    };
+    let made = post(&request).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let made = made.json();
+    assert_eq!(
+        (&made["owner"], &made["expired"], &made["hidden"]["total"]),
+        (&json!("ann"), &json!(false), &json!(0))
+    );
+    assert_eq!(world.library.in_force().exceptions.len(), 1, "in force at once");
+    for (field, value) in [("reason", ""), ("title", " "), ("expires", "2001-01-01T00:00:00Z")] {
+        let good = std::mem::replace(&mut request[field], json!(value));
+        post(&request).await.problem(StatusCode::BAD_REQUEST, "invalid");
+        request[field] = good;
+    }
+    let list = world.get(&browser, "/api/v1/exceptions").await.json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"][0]["hidden"]["per_day"].as_array().unwrap().len(), 14);
+    let path = format!("/api/v1/exceptions/{}", made["id"].as_str().unwrap());
+    let gone = world.send(browser.request("DELETE", &path, &Value::Null)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert!(world.library.in_force().exceptions.is_empty());
+    let gone = world.send(browser.request("DELETE", &path, &Value::Null)).await;
+    gone.problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+#[tokio::test]
+async fn a_back_test_finds_the_hits_that_the_stream_found() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let found = history(&world).await;
+    let begin = async |what: Value| {
+        let mut request = json!({ "from": now().plus_nanos(-3_600_000_000_000).to_string(),
+            "to": now().plus_nanos(1_000_000_000).to_string() });
+        request.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        world.send(browser.request("POST", "/api/v1/backtests", &request)).await
+    };
+    let begun = begin(json!({ "id": "filter-1" })).await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    let told = ended(&world, &browser, &begun.json()["id"]).await;
+    assert_eq!(
+        (&told["state"], &told["progress"], &told["error"]),
+        (&json!("done"), &json!(1.0), &Value::Null)
+    );
+    assert_eq!((&told["events"], &told["hits"]), (&json!(10), &json!(found)), "{told}");
+    let stored = world.get(&browser, "/api/v1/techniques/T1059.004/hits").await.json();
+    let events = |list: &Value| -> Vec<String> {
+        let list = list.as_array().unwrap().iter();
+        let mut events: Vec<_> = list.map(|hit| hit["event"].to_string()).collect();
+        events.sort_unstable();
+        events
+    };
+    assert_eq!(events(&told["examples"]), events(&stored["items"]), "the very same");
+    assert_eq!(told["hosts"][0]["count"], found);
+
+    let text = "title: t\nid: tried\nlevel: low\nlogsource: {product: linux}\ndetection:\n  s:\n    \
+                Image|endswith: /true\n  condition: s\n";
+    let begun = begin(json!({ "text": text })).await.json();
+    let told = ended(&world, &browser, &begun["id"]).await;
+    assert_eq!(told["hits"], 10 - found, "of a document that is not in force");
+    assert!(world.library.in_force().meta("tried").is_none(), "nothing is changed");
+    begin(json!({ "id": "gone" })).await.problem(StatusCode::NOT_FOUND, "not_found");
+    begin(json!({ "text": "title: t" })).await.problem(StatusCode::BAD_REQUEST, "invalid");
+    begin(json!({})).await.problem(StatusCode::BAD_REQUEST, "invalid");
+    let path = format!("/api/v1/backtests/{}", begun["id"].as_str().unwrap());
+    let gone = world.send(browser.request("DELETE", &path, &Value::Null)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    world.get(&browser, &path).await.problem(StatusCode::NOT_FOUND, "not_found");
+}
