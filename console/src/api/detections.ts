@@ -3,9 +3,23 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 
 import { call } from './client';
 import type { Problem } from './client';
-import type { Backtest, BacktestRequest, Exception, ExceptionPreview, ExceptionRequest, ExceptionScope } from './coming';
 import { orOff, useGet } from './hooks';
-import type { CheckAnswer, Detection, DetectionDetail, DetectionList, GroupList, TuningChange } from './types';
+import type {
+  Backtest,
+  BacktestBegun,
+  BacktestRequest,
+  CheckAnswer,
+  Detection,
+  DetectionDetail,
+  DetectionList,
+  Exception,
+  ExceptionList,
+  ExceptionPreview,
+  ExceptionRequest,
+  ExceptionScope,
+  GroupList,
+  TuningChange,
+} from './types';
 
 /** In a path: ids of detections may hold anything. */
 const part = encodeURIComponent;
@@ -14,7 +28,7 @@ export const useDetections = () => useGet<DetectionList>('/detections');
 export const useDetection = (id: string | undefined) =>
   useGet<DetectionDetail>(`/detections/${part(id ?? '')}`, {}, orOff(id));
 export const useGroups = () => useGet<GroupList>('/groups');
-export const useExceptions = () => useGet<{ items: Exception[] }>('/exceptions');
+export const useExceptions = () => useGet<ExceptionList>('/exceptions');
 
 export function checkText(text: string): Promise<CheckAnswer> {
   return call<CheckAnswer>('POST', '/detections/check', { body: { text } });
@@ -58,7 +72,7 @@ export function useDeleteDetection() {
 const LOOK_MS = 700;
 
 export function useStartBacktest() {
-  return useMutation<{ id: string }, Problem, BacktestRequest>({
+  return useMutation<BacktestBegun, Problem, BacktestRequest>({
     mutationFn: (body) => call('POST', '/backtests', { body }),
   });
 }

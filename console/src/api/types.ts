@@ -74,3 +74,12 @@ export type Retro = Schemas['Retro'];
 export type IndicatorRequest = Schemas['IndicatorRequest'];
 export type IndicatorSource = Schemas['IndicatorSource'];
 export type IndicatorSourceList = Schemas['IndicatorSourceList'];
+export type Backtest = Schemas['Backtest'];
+export type BacktestBegun = Schemas['BacktestBegun'];
+export type BacktestRequest = Schemas['BacktestRequest'];
+export type Exception = Schemas['Exception'];
+export type ExceptionList = Schemas['ExceptionList'];
+export type ExceptionPreview = Schemas['ExceptionPreview'];
+/** What an exception speaks of; the server lets each be left out. */
+export type ExceptionScope = Required<Pick<Schemas['ExceptionRequest'], 'detections' | 'groups' | 'endpoints' | 'condition'>>;
+export type ExceptionRequest = Schemas['ExceptionRequest'];

@@ -81,7 +81,7 @@ export const enDetections = {
     what: 'Runs the document over the stored history. Live work goes first.',
     start: 'Start',
     none: 'See what it would have found before it is in force.',
-    state: { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' },
+    state: { running: 'Running', done: 'Done', failed: 'Failed' },
     seconds: 'took {{took}}',
     nothing: 'It would have found nothing in this time.',
     hosts: 'By host',

@@ -81,7 +81,7 @@ export const jaDetections = {
     what: '保存済みの履歴に対して文書を実行します。通常の処理が優先されます。',
     start: '開始',
     none: '有効にする前に、何を検知していたかを確認できます。',
-    state: { running: '実行中', done: '完了', failed: '失敗', cancelled: '取り消し' },
+    state: { running: '実行中', done: '完了', failed: '失敗' },
     seconds: '所要 {{took}}',
     nothing: 'この期間に検知するものはありませんでした。',
     hosts: 'ホスト別',

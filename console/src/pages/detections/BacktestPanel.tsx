@@ -2,8 +2,8 @@
 import { Button, NativeSelect } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
-import type { Backtest } from '../../api/coming';
 import { useBacktest, useCancelBacktest, useStartBacktest } from '../../api/detections';
+import type { Backtest } from '../../api/types';
 import { Days } from '../../components/Days';
 import { HitCard } from '../../components/HitCard';
 import { Meter } from '../../components/Meter';
@@ -38,7 +38,7 @@ export function BacktestPanel({ subject }: { subject: Subject }) {
           data={RANGES.map((value) => ({ value, label: t(`time/${value}`) }))}
         />
         <Button loading={start.isPending} disabled={running} onClick={go}>{t('backtest/start')}</Button>
-        {running && run && <Button variant="default" loading={cancel.isPending} onClick={() => cancel.mutate(run)}>{t('response/cancel')}</Button>}
+        {running && run && <Button variant="default" loading={cancel.isPending} onClick={() => cancel.mutate(run, { onSuccess: () => change({ run: undefined }, 'replace') })}>{t('response/cancel')}</Button>}
         <span className="muted">{t('backtest/what')}</span>
       </div>
       {start.error && <p className="failed" role="alert">{visible(start.error.message)}</p>}

@@ -4,9 +4,9 @@ import { useState } from 'react';
 import type { FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { ExceptionPreview, ExceptionScope } from '../../api/coming';
 import { useAddException, useDetections, useExceptionPreview, useGroups } from '../../api/detections';
 import { useEndpoints } from '../../api/hooks';
+import type { ExceptionPreview, ExceptionScope } from '../../api/types';
 import { Days } from '../../components/Days';
 import { HitCard } from '../../components/HitCard';
 import { Icon } from '../../components/icons';

@@ -4,9 +4,9 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { Exception } from '../../api/coming';
 import { useDetections, useExceptions, useRemoveException } from '../../api/detections';
 import { useEndpoints } from '../../api/hooks';
+import type { Exception } from '../../api/types';
 import { Confirm } from '../../components/Confirm';
 import { Days } from '../../components/Days';
 import { Blank, Ready } from '../../components/Panel';
