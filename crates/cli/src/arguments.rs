@@ -293,6 +293,8 @@ pub(crate) enum Rules {
         #[arg(long)]
         placeholder: Vec<String>,
     },
+    /// Take over somebody else's rules as files: those that compile, verbatim, with licence and author.
+    Import(rules::Import),
     /// Run the samples of detections: what should strike does, and what should not does not.
     Test(rules::Test),
     /// Measure what detections cost on these events.

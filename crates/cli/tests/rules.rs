@@ -1,4 +1,4 @@
-//! `metsuke rules check`, `test` and `profile` on files: what they print, and how they end.
+//! `metsuke rules check`, `import`, `test` and `profile` on files: what they print, and how they end.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -151,4 +151,48 @@ fn costs_are_told_and_a_bound_is_bad_news() {
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(shown.contains("one ran [one]") && shown.contains("ns per event"), "{shown}");
     assert_eq!(output.status.code(), Some(i32::from(shown.contains("too dear"))), "{shown}");
+}
+
+#[test]
+fn an_import_keeps_text_licence_and_author() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("theirs/linux")).expect("made");
+    let good = GOOD
+        .replace("|expand: '%admins%'", ": root")
+        .replace("id: good", "id: good\nauthor: 'A. N. Other,\n    B. Other'\nlicense: DRL-1.1");
+    fs::write(at("theirs/LICENSE.md"), "Detection Rule License").expect("written");
+    fs::write(at("theirs/linux/good.yml"), &good).expect("written");
+    fs::write(at("theirs/bad.yml"), BAD).expect("written");
+    let import = || {
+        let run = ["rules", "import", "theirs", "--into", "ours", "--licence", "unknown"];
+        Command::new(env!("CARGO_BIN_EXE_metsuke"))
+            .current_dir(folder.path())
+            .args(run)
+            .output()
+            .expect("runs")
+    };
+    let output = import();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(
+        shown.contains("bad.yml:7:20: error") && shown.contains("1 files taken over"),
+        "{shown}"
+    );
+    assert_eq!(fs::read_to_string(at("ours/linux/good.yml")).expect("there"), good);
+    assert!(!at("ours/bad.yml").exists() && at("ours/LICENSE.md").is_file());
+    let list = fs::read_to_string(at("ours/imported.json")).expect("there");
+    let list: serde_json::Value = serde_json::from_str(&list).expect("json");
+    assert_eq!(list["documents"][0]["author"], "A. N. Other, B. Other");
+    assert_eq!(list["documents"][0]["licence"], "DRL-1.1");
+    assert_eq!(list["refused"].as_array().map(Vec::len), Some(1));
+    // What is gone there goes here; what was never imported stays, and is never written over.
+    fs::write(at("ours/mine.txt"), "mine").expect("written");
+    fs::remove_file(at("theirs/linux/good.yml")).expect("removed");
+    fs::write(at("theirs/other.yml"), good.replace("id: good", "id: other")).expect("written");
+    assert_eq!(import().status.code(), Some(1));
+    assert!(!at("ours/linux/good.yml").exists() && at("ours/other.yml").is_file());
+    assert!(at("ours/mine.txt").is_file());
+    fs::remove_file(at("ours/imported.json")).expect("removed");
+    assert_eq!(import().status.code(), Some(2), "a folder of somebody's own");
 }

@@ -43,3 +43,18 @@ pub(crate) struct Profile {
     #[arg(long, value_name = "NANOS")]
     pub(crate) bound: Option<u64>,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The collection; its `.yml` and `.yaml` files are read at any depth.
+    pub(crate) folder: PathBuf,
+    /// Where they go: an empty folder, or that of an earlier import.
+    #[arg(long)]
+    pub(crate) into: PathBuf,
+    /// The licence of rules that name none themselves.
+    #[arg(long)]
+    pub(crate) licence: Option<String>,
+    /// A value for a placeholder of Sigma's `expand`, as NAME=VALUE; once per value.
+    #[arg(long)]
+    pub(crate) placeholder: Vec<String>,
+}

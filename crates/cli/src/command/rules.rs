@@ -1,6 +1,7 @@
-//! `metsuke rules`: `test` and `profile` have files of their own; `check` compiles detections, here, without a server, and says like a compiler
+//! `metsuke rules`: `import`, `test` and `profile` have files of their own; `check` compiles detections, here, without a server, and says like a compiler
 //! what is refused: where, why, and what to do.
 
+mod import;
 mod profile;
 mod report;
 mod test;
@@ -27,6 +28,10 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub(crate) fn run(arguments: &Arguments, rules: &Rules) -> Result<ExitCode, Failure> {
     match rules {
         Rules::Check { paths, placeholder } => check(arguments, paths, placeholder),
+        Rules::Import(one) => {
+            let options = Options { placeholders: placeholders(&one.placeholder)? };
+            import::run(arguments, (&one.folder, &one.into), one.licence.as_deref(), options)
+        }
         Rules::Test(one) => test::run(arguments, one),
         Rules::Profile(one) => profile::run(arguments, one),
     }
