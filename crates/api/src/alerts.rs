@@ -111,7 +111,11 @@ async fn patch_alert(
 ) -> Result<Json<AlertSummary>, Problem> {
     let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
     let change = change(&app, &account, patch).await?;
+    let judged = change.finding.is_some();
     let record = app.catalog.triage(now(), account.name(), id, change).await?;
+    if judged {
+        app.library.weigh_anew().await?;
+    }
     Ok(Json(summary(&record, &*app.catalog.incidents().await?)))
 }
 

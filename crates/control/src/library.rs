@@ -88,6 +88,7 @@ struct Site {
     tunings: Vec<TuningRecord>,
     exceptions: Vec<ExceptionRecord>,
     groups: std::collections::BTreeMap<EndpointId, String>,
+    findings: std::collections::HashMap<String, metsuke_catalog::Findings>,
 }
 
 impl Site {
@@ -97,6 +98,7 @@ impl Site {
             tunings: catalog.tunings().await?,
             exceptions: catalog.exceptions().await?,
             groups: catalog.groups().await?,
+            findings: catalog.findings().await?,
         })
     }
 }
@@ -363,6 +365,15 @@ impl Library {
             }
         }
         if wrong.is_empty() { Ok(next) } else { Err(ChangeError::Refused(wrong)) }
+    }
+
+    /// Takes over what people found alerts to be since: it weighs in scores.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn weigh_anew(&self) -> Result<(), ChangeError> {
+        let _changing = self.shared.changing.lock().await;
+        self.reload().await
     }
 
     async fn reload(&self) -> Result<(), ChangeError> {

@@ -27,6 +27,7 @@ async fn the_list_says_how_each_does() {
     let patch = json!({ "finding": "false_positive", "expected_version": 1 });
     let reply = world.send(browser.request("PATCH", &alert(1), &patch)).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert_eq!(world.library.in_force().findings["filter-1"].wrong, 1, "it weighs at once");
     let list = world.get(&browser, "/api/v1/detections").await.json();
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
     let filter = &list["items"][0];

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use metsuke_catalog::{DocumentOrigin, DocumentRecord, ExceptionRecord, TuningRecord};
-use metsuke_detect::{Document, Exception, Meta, Overlay, Refused, RuleSet, Scope, Tuning};
+use metsuke_catalog::{DocumentOrigin, DocumentRecord, ExceptionRecord, Findings, TuningRecord};
+use metsuke_detect::{Document, Exception, Judged, Meta, Overlay, Refused, RuleSet, Scope, Tuning};
 use metsuke_event::EndpointId;
 use metsuke_link::message::{Bundle, BundleDocument, BundleException, BundleSite, BundleTuning};
 
@@ -93,6 +93,8 @@ pub struct InForce {
     pub version: String,
     /// Grows with each change.
     pub serial: u64,
+    /// What people found alerts to be, by detection.
+    pub findings: HashMap<String, Findings>,
     /// The site's documents.
     records: Vec<DocumentRecord>,
     /// In the order in which they were compiled.
@@ -210,9 +212,9 @@ impl InForce {
 
 /// What a site says, for the engine.
 pub(crate) fn overlay(
-    tunings: &[TuningRecord],
-    exceptions: &[ExceptionRecord],
+    (tunings, exceptions): (&[TuningRecord], &[ExceptionRecord]),
     groups: &BTreeMap<EndpointId, String>,
+    findings: &HashMap<String, Findings>,
 ) -> (Arc<Overlay>, Vec<Refused>) {
     let tuning = |record: &TuningRecord| Tuning {
         detection: record.detection.clone(),
@@ -226,8 +228,19 @@ pub(crate) fn overlay(
         exceptions: exceptions.iter().map(engines).collect(),
         tunings: tunings.iter().map(tuning).collect(),
         groups,
+        findings: findings.iter().map(judged).collect(),
         ..metsuke_detect::Site::default()
     })
+}
+
+fn judged((id, found): (&String, &Findings)) -> (String, Judged) {
+    let count = |found: u64| u32::try_from(found).unwrap_or(u32::MAX);
+    let judged = Judged {
+        true_positive: count(found.real),
+        benign: count(found.benign),
+        false_positive: count(found.wrong),
+    };
+    (id.clone(), judged)
 }
 
 /// An exception as the engine knows it.
@@ -286,7 +299,7 @@ fn compiled(shipped: Vec<Shipped>, site: Site) -> InForce {
         Some(Document { path: path.clone(), text })
     };
     let (rules, mut refused) = metsuke_detect::compile(order.iter().filter_map(document));
-    let (overlay, wrong) = overlay(&site.tunings, &site.exceptions, &site.groups);
+    let (overlay, wrong) = overlay((&site.tunings, &site.exceptions), &site.groups, &site.findings);
     refused.extend(wrong);
     InForce {
         rules,
@@ -296,6 +309,7 @@ fn compiled(shipped: Vec<Shipped>, site: Site) -> InForce {
         tunings: site.tunings,
         exceptions: site.exceptions,
         groups: site.groups,
+        findings: site.findings,
         version: String::new(),
         serial: 0,
         records: site.documents,

@@ -115,7 +115,8 @@ pub(super) async fn content(library: &Library, tried: Tried) -> Result<Content, 
     for tuning in tunings.iter_mut().filter(|tuning| ids.contains(&tuning.detection)) {
         tuning.enabled = None;
     }
-    let (overlay, _) = crate::library::overlay(&tunings, &force.exceptions, &force.groups);
+    let (overlay, _) =
+        crate::library::overlay((&tunings, &force.exceptions), &force.groups, &force.findings);
     let mut engine = Engine::new(rules);
     engine.lay(overlay);
     Ok(Content { engine, ids })

@@ -71,7 +71,7 @@ impl Trials {
         }
         let force = self.library.in_force();
         let one = std::slice::from_ref(record);
-        let (overlay, _) = crate::library::overlay(&[], one, &force.groups);
+        let (overlay, _) = crate::library::overlay((&[], one), &force.groups, &force.findings);
         let mut engine = Engine::new(Arc::clone(&force.rules));
         engine.lay(overlay);
         let (hits, mut complete) = self.hits(record, range).await?;
