@@ -7,7 +7,7 @@ prepare() {
 #!/bin/sh
 set -e
 day=$(date +%H%M%S)
-tar czf /srv/backup/home-$day.tgz -C /home . 
+tar czf /srv/backup/home-$day.tgz -C /home .
 tar czf /srv/backup/etc-$day.tgz -C / etc 2>/dev/null || :
 sha256sum /srv/backup/*.tgz >/srv/backup/SUMS
 find /srv/backup -name '*.tgz' -mmin +4 -delete

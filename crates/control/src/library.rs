@@ -140,7 +140,7 @@ impl Library {
         let (force, shipped) = (self.in_force(), self.shared.shipped.clone());
         let documents = force.own_documents();
         let checked =
-            tokio::task::spawn_blocking(move || check::check(&force, &shipped, documents, text));
+            tokio::task::spawn_blocking(move || check::check(&force, &shipped, &documents, text));
         Ok(checked.await?)
     }
 

@@ -91,7 +91,7 @@ impl World {
         struck
     }
 
-    fn tuning(&self, group: Option<&str>) -> TuningRecord {
+    fn tuning(group: Option<&str>) -> TuningRecord {
         TuningRecord {
             detection: "shell".into(),
             group: group.map(str::to_owned),
@@ -177,10 +177,10 @@ async fn tuning_and_exceptions_are_in_force_at_once_and_by_group() {
         struck.iter().map(|(id, ..)| id.clone()).collect()
     };
     assert_eq!(ids(&world.strikes(&shells)), ["shell", "shell", "shell-twice"]);
-    let raised = TuningRecord { level: Some(Level::High), ..world.tuning(None) };
+    let raised = TuningRecord { level: Some(Level::High), ..World::tuning(None) };
     world.library.tune(raised).await.unwrap();
     assert_eq!(world.strikes(&shells)[0].1, Level::High);
-    let off = TuningRecord { enabled: Some(false), ..world.tuning(Some("quiet")) };
+    let off = TuningRecord { enabled: Some(false), ..World::tuning(Some("quiet")) };
     world.library.tune(off).await.unwrap();
     assert_eq!(world.strikes(&shells).len(), 3, "another group's tuning");
     assert_eq!(world.library.in_force().bundle(world.endpoint).site.tunings.len(), 1);
@@ -188,7 +188,7 @@ async fn tuning_and_exceptions_are_in_force_at_once_and_by_group() {
     assert!(world.strikes(&shells).is_empty());
     let pushed = world.library.in_force().bundle(world.endpoint).site;
     assert_eq!(pushed.tunings.last().unwrap().enabled, Some(false), "the group's comes last");
-    world.library.tune(world.tuning(Some("quiet"))).await.unwrap();
+    world.library.tune(World::tuning(Some("quiet"))).await.unwrap();
 
     world.library.except(exception()).await.unwrap();
     let struck = world.strikes(&shells);
@@ -269,7 +269,7 @@ async fn connected_sensors_are_pushed_every_change() {
     assert!(second.serial > first.serial);
     assert_eq!(second.version, world.library.in_force().version);
     assert!(second.documents.iter().any(|document| document.path == "own/mine.yml"));
-    let off = TuningRecord { enabled: Some(false), ..world.tuning(None) };
+    let off = TuningRecord { enabled: Some(false), ..World::tuning(None) };
     world.library.tune(off).await.unwrap();
     assert_eq!(content().await.site.tunings[0].enabled, Some(false));
     stop.cancel();

@@ -81,13 +81,12 @@ impl Matcher {
             if watch.passes(filter) {
                 continue;
             }
-            let told = |matcher: &Self, predicate: PredIx| {
-                matcher.answers[predicate.0 as usize] == (matcher.round, true)
-            };
-            let ask = |matcher: &mut Self, predicate| matcher.holds(rules, event, predicate);
-            let tree = &rules.compiled[filter as usize].expr;
+            let told = |it: &Self, index: PredIx| it.answers[index.0 as usize] == (it.round, true);
+            let ask = |it: &mut Self, index| it.holds(rules, event, index);
             let begun = watch.begin();
-            let holds = plan.programs.holds(*index, self, told, ask, tree);
+            let tree = &rules.compiled[filter as usize].expr;
+            let holds = plan.programs.holds(*index, self, told, ask);
+            let holds = holds.unwrap_or_else(|| tree.holds(&mut |index| ask(self, index)));
             watch.end(filter, begun);
             if holds {
                 matched.push(filter);

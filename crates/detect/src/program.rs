@@ -45,6 +45,8 @@ pub(crate) struct Programs {
 /// An expression with its chances.
 struct Weighed<'e> {
     expr: &'e Expr,
+    /// Of a predicate: whether the watches tell it.
+    told: bool,
     /// Of what it stands on; cheapest way first.
     parts: Vec<Weighed<'e>>,
     rate: f64,
@@ -56,7 +58,7 @@ impl Programs {
     pub(crate) fn add(&mut self, expr: &Expr, known: &impl Fn(PredIx) -> Known) {
         let before = self.steps.len();
         let weighed = weigh(expr, known);
-        let start = self.emit(&weighed, MATCHES, FAILS, before + STEPS, known);
+        let start = self.emit(&weighed, MATCHES, FAILS, before + STEPS);
         self.starts.push(start.unwrap_or_else(|| {
             self.steps.truncate(before);
             TREE
@@ -75,19 +77,18 @@ impl Programs {
         self.starts.shrink_to_fit();
     }
 
-    /// Whether program number `index`, which is `tree`'s, matches, when `ask` answers and `told`
-    /// knows the answer.
+    /// Whether program number `index` matches, when `ask` answers and `told` knows the answer.
+    /// Nothing when its expression itself is to be asked.
     pub(crate) fn holds<M>(
         &self,
         index: u32,
         matcher: &mut M,
         told: impl Fn(&M, PredIx) -> bool,
         ask: impl Fn(&mut M, PredIx) -> bool,
-        tree: &Expr,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut at = self.starts[index as usize];
         if at == TREE {
-            return tree.holds(&mut |predicate| ask(matcher, predicate));
+            return None;
         }
         while let Some(step) = self.steps.get(at as usize) {
             let answer = if step.predicate & TOLD == 0 {
@@ -97,34 +98,27 @@ impl Programs {
             };
             at = if answer { step.yes } else { step.no };
         }
-        at == MATCHES
+        Some(at == MATCHES)
     }
 
     /// Writes `weighed` so that it leads to `yes` or `no`; where it begins. Nothing when there is
     /// no room up to `limit`.
-    fn emit(
-        &mut self,
-        weighed: &Weighed<'_>,
-        yes: u32,
-        no: u32,
-        limit: usize,
-        known: &impl Fn(PredIx) -> Known,
-    ) -> Option<u32> {
+    fn emit(&mut self, weighed: &Weighed<'_>, yes: u32, no: u32, limit: usize) -> Option<u32> {
         let backwards = || weighed.parts.iter().rev();
         match weighed.expr {
             Expr::Pred(index, _) => {
                 let at = u32::try_from(self.steps.len()).ok().filter(|at| *at < TREE)?;
-                let told = if known(*index).told { TOLD } else { 0 };
+                let told = if weighed.told { TOLD } else { 0 };
                 self.steps.push(Step { predicate: index.0 | told, yes, no });
                 (self.steps.len() <= limit).then_some(at)
             }
             Expr::All(_) => {
-                backwards().try_fold(yes, |next, part| self.emit(part, next, no, limit, known))
+                backwards().try_fold(yes, |next, part| self.emit(part, next, no, limit))
             }
             Expr::Any(_) => {
-                backwards().try_fold(no, |next, part| self.emit(part, yes, next, limit, known))
+                backwards().try_fold(no, |next, part| self.emit(part, yes, next, limit))
             }
-            Expr::Not(_) => self.emit(weighed.parts.first()?, no, yes, limit, known),
+            Expr::Not(_) => self.emit(weighed.parts.first()?, no, yes, limit),
             Expr::AtLeast(number, _) => {
                 // What is left of the number, after the parts behind the one at hand.
                 let mut after = vec![no; *number + 1];
@@ -132,8 +126,7 @@ impl Programs {
                 for part in backwards() {
                     let mut before = after.clone();
                     for left in 1..=*number {
-                        before[left] =
-                            self.emit(part, after[left - 1], after[left], limit, known)?;
+                        before[left] = self.emit(part, after[left - 1], after[left], limit)?;
                     }
                     after = before;
                 }
@@ -145,13 +138,13 @@ impl Programs {
 
 /// Weighs `expr` and puts its parts into the order in which it is decided soonest.
 fn weigh<'e>(expr: &'e Expr, known: &impl Fn(PredIx) -> Known) -> Weighed<'e> {
-    let mut found = Weighed { expr, parts: Vec::new(), rate: 0.0, cost: 0.0 };
+    let mut found = Weighed { expr, told: false, parts: Vec::new(), rate: 0.0, cost: 0.0 };
     // Price of a decision: cost by chance that it is one.
     let decided = |chance: f64, cost: f64| cost / chance.max(1e-9);
     match expr {
         Expr::Pred(index, _) => {
-            let Known { rate, cost, .. } = known(*index);
-            (found.rate, found.cost) = (rate.clamp(0.0, 1.0), cost);
+            let Known { rate, cost, told } = known(*index);
+            (found.rate, found.cost, found.told) = (rate.clamp(0.0, 1.0), cost, told);
         }
         Expr::Not(inner) => {
             let inner = weigh(inner, known);
@@ -236,9 +229,8 @@ mod tests {
                     &mut (),
                     |(), index| answer(index) && told >> index.0 & 1 == 1,
                     |(), index| answer(index),
-                    expr,
                 );
-                prop_assert_eq!(found, expr.holds(&mut |index| answer(index)));
+                prop_assert_eq!(found, Some(expr.holds(&mut |index| answer(index))));
             }
         }
     }

@@ -70,7 +70,7 @@ struct Checkpoints {
 
 /// The detect stage. Made with [`Detector::start`]; fed by its sender.
 pub struct Detector {
-    state: Option<State>,
+    state: Option<Box<State>>,
     content: watch::Receiver<Arc<InForce>>,
     checkpoints: Option<Checkpoints>,
     catalog: Catalog,
@@ -97,12 +97,12 @@ impl Detector {
         let force = Arc::clone(&content.borrow_and_update());
         let mut engine = Engine::new(Arc::clone(&force.rules));
         engine.lay(Arc::clone(&force.overlay));
-        let state = State {
+        let state = Box::new(State {
             engine,
             names: Names::default(),
             seen: HashMap::new(),
             watch: Watch::default(),
-        };
+        });
         Self { state: Some(state), content, checkpoints: None, catalog, metrics, stop }
     }
 
@@ -223,7 +223,7 @@ impl Detector {
         engine.lay(Arc::clone(&self.content.borrow().overlay));
         tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
         let watch = self.state.take().map(|state| state.watch).unwrap_or_default();
-        self.state = Some(State { engine, names: Names::default(), seen: marks, watch });
+        self.state = Some(Box::new(State { engine, names: Names::default(), seen: marks, watch }));
         Ok(())
     }
 
@@ -260,7 +260,7 @@ impl Detector {
         let force = changed.then(|| Arc::clone(&self.content.borrow_and_update()));
         let work = tokio::task::spawn_blocking(move || {
             if let Some(force) = force {
-                state = state.with(&force);
+                *state = state.with(&force);
             }
             let found = state.observe(&events);
             (state, found, events.len())

@@ -26,7 +26,7 @@ const NAMES_EVENTS: u64 = 2_000;
 
 /// Activities of one boot, as far as they are read.
 struct Boot {
-    boot: (EndpointId, BootId),
+    of: (EndpointId, BootId),
     from: u64,
     high: u64,
     read: VecDeque<Event>,
@@ -36,7 +36,7 @@ impl Boot {
     /// Reads on when nothing is held; false at the end.
     async fn fill(&mut self, store: &Arc<dyn Store>, count: usize) -> Result<bool, StoreError> {
         if self.read.is_empty() && self.from < self.high {
-            let events = store.events_after(self.boot, self.from, count).await?;
+            let events = store.events_after(self.of, self.from, count).await?;
             self.from = events.last().map_or(self.high, |event| event.id.seq);
             self.read = events.into();
         }
@@ -70,7 +70,7 @@ pub async fn replay(detector: &mut Detector, store: &Arc<dyn Store>) -> Result<u
         } else {
             marks.get(&boot).map_or(0, |mark| mark.seq).saturating_sub(WARM_UP_EVENTS)
         };
-        boots.push(Boot { boot, from, high, read: VecDeque::new() });
+        boots.push(Boot { of: boot, from, high, read: VecDeque::new() });
     }
     let unseen = in_order(detector, store, boots, &marks).await?;
     if forgotten > 0 {
@@ -95,7 +95,7 @@ async fn in_order(
     let (mut unseen, mut chunk) = (0, Vec::new());
     while let Some(Reverse((_, number))) = next.pop() {
         let boot = &mut boots[number];
-        let mark = marks.get(&boot.boot).map_or(0, |mark| mark.seq);
+        let mark = marks.get(&boot.of).map_or(0, |mark| mark.seq);
         if let Some(event) = boot.read.pop_front() {
             unseen += u64::from(event.id.seq > mark);
             chunk.push(event);

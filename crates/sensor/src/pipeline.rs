@@ -344,8 +344,7 @@ impl Running {
     /// Counts what this thread's tables let go; all of the sensor's.
     fn evictions(&self) -> Evictions {
         let shared = &self.parts.shared;
-        let Evicted { keys, hits, values, kin, storylines, fleet } =
-            self.engine.counters().evicted;
+        let Evicted { keys, hits, values, kin, storylines, fleet } = self.engine.counters().evicted;
         set(&shared.counters.storylines, self.parts.live.evicted());
         set(&shared.counters.detection_keys, keys + hits + values + kin + fleet);
         set(&shared.counters.detection_storylines, storylines);

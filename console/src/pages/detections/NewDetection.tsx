@@ -11,12 +11,12 @@ import { useUrl } from '../../lib/url';
 import { BacktestPanel } from './BacktestPanel';
 import { DocumentForm } from './DocumentForm';
 
-const blank = (id: string) => `title: 
+const blank = (id: string) => `title:
 id: ${id}
 status: experimental
 description: >-
-  
-author: 
+
+author:
 tags:
   - attack.execution
   - attack.t1059.004

@@ -95,7 +95,7 @@ pub struct Checked {
 pub(super) fn check(
     force: &InForce,
     shipped: &[Shipped],
-    records: Vec<DocumentRecord>,
+    records: &[DocumentRecord],
     text: String,
 ) -> Checked {
     let candidate = Document { path: PATH.to_owned(), text };
@@ -106,7 +106,7 @@ pub(super) fn check(
         .iter()
         .map(|one| Document { path: one.path.clone(), text: one.text.clone() })
         .chain(
-            ordered(&records)
+            ordered(records)
                 .filter(|record| Some(&record.id) != id.as_ref())
                 .map(|record| Document { path: record.path.clone(), text: record.text.clone() }),
         );
