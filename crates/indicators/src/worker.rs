@@ -29,12 +29,14 @@ pub struct Worker {
     jobs: mpsc::Receiver<Job>,
     /// The set has changed since the last snapshot.
     dirty: bool,
+    /// The catalog has changed and the set has not: it is not to be kept under the catalog's serial.
+    stale: bool,
 }
 
 impl Worker {
     pub(crate) fn new(indicators: Indicators, jobs: mpsc::Receiver<Job>) -> Self {
         // What was made from the catalog at the start has none yet.
-        Self { indicators, jobs, dirty: true }
+        Self { indicators, jobs, dirty: true, stale: false }
     }
 
     /// Works until `stop`; a document that is being taken breaks off then, and says so.
@@ -205,6 +207,8 @@ impl Worker {
                     if let Err(error) = catalog.import_failed(import, &why).await {
                         tracing::error!(%error, import, "a broken import cannot be noted");
                     }
+                    // Chunks before this one are in the catalog and not in the set.
+                    self.stale = true;
                     if !stop.is_cancelled() {
                         self.rebuild().await;
                     }
@@ -241,8 +245,10 @@ impl Worker {
         }
     }
 
-    async fn rebuild(&self) {
-        if let Err(error) = self.indicators.rebuild().await {
+    async fn rebuild(&mut self) {
+        let rebuilt = self.indicators.rebuild().await;
+        self.stale = rebuilt.is_err();
+        if let Err(error) = rebuilt {
             tracing::error!(
                 %error,
                 "the set of indicators is not what the catalog says; start the server anew"
@@ -251,7 +257,8 @@ impl Worker {
     }
 
     async fn write_snapshot(&mut self) {
-        if !std::mem::take(&mut self.dirty) {
+        // Without a snapshot of its serial the next start makes the set from the catalog.
+        if self.stale || !std::mem::take(&mut self.dirty) {
             return;
         }
         let serial = match self.indicators.catalog().indicator_serial().await {
