@@ -245,13 +245,13 @@ pub struct TuningRequest {
     /// Its level; null takes back what was said, left out leaves it.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<Level>)]
-    #[expect(clippy::option_option, reason = "null and left out are different wishes")]
     pub level: Option<Option<Level>>,
     /// Why.
     pub reason: String,
 }
 
 /// Tells null from left out.
+#[expect(clippy::option_option, reason = "null and left out are different wishes")]
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
