@@ -47,6 +47,9 @@ pub struct Watermark {
 pub struct Detected {
     /// Hits.
     pub hits: Vec<Hit>,
+    /// Hits on activities seen before, of sequences that waited for what did not come: the watermark
+    /// may have passed them, and does not hold them back.
+    pub late: Vec<Hit>,
     /// Alerts, new or grown, with the names they speak of.
     pub alerts: Vec<(Alert, AlertContext)>,
     /// Watermarks to move forward.
@@ -227,14 +230,17 @@ async fn unseen(tx: &impl ConnectionTrait, hits: Vec<Hit>) -> Result<Vec<Hit>> {
 }
 
 impl Catalog {
-    /// Stores what detection found; hits on activities behind the watermark are passed over.
+    /// Stores what detection found; hits on activities behind the watermark are passed over,
+    /// but for the late ones; none is stored or counted twice.
     ///
     /// # Errors
     /// When the catalog cannot be written; then nothing of it was stored.
     pub async fn store_detected(&self, now: Timestamp, found: Detected) -> Result<Stored> {
         let tx = self.begin().await?;
         crate::sighting::insert(&tx, now, &found.sightings).await?;
-        crate::hit::insert(&tx, &unseen(&tx, found.hits).await?).await?;
+        let mut hits = unseen(&tx, found.hits).await?;
+        hits.extend(found.late);
+        crate::hit::insert(&tx, &hits).await?;
         let mut changed = Vec::new();
         for alert in found.alerts {
             if let Some(record) = store_alert(&tx, now, alert).await? {
@@ -302,6 +308,47 @@ mod tests {
             let marks = catalog.watermarks().await.unwrap();
             let received = Timestamp::from_millis(i64::try_from(stands).unwrap());
             assert_eq!(marks, [Watermark { seq: stands, received, ..mark }]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_hit_is_stored_behind_the_watermark_and_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
+        let now = Timestamp::from_millis(0);
+        let hit = Hit {
+            detection: metsuke_event::finding::DetectionRef {
+                id: "waits".into(),
+                title: "Waits".into(),
+                layer: metsuke_event::finding::Layer::Rule,
+                level: metsuke_event::finding::Level::High,
+                techniques: Vec::new(),
+                tactics: Vec::new(),
+            },
+            event: metsuke_event::EventId { seq: 3, ..metsuke_event::EventId::default() },
+            time: now,
+            process: String::new(),
+            storyline: String::new(),
+            matched: Vec::new(),
+            excepted: None,
+        };
+        let (endpoint, boot) = (hit.event.endpoint, hit.event.boot);
+        let mark = Watermark { endpoint, boot, seq: 9, received: now };
+        let found = Detected { watermarks: vec![mark], ..Detected::default() };
+        catalog.store_detected(now, found).await.unwrap();
+        let count = async || {
+            let stored = catalog.hits(&crate::HitFilter::default(), 10).await.unwrap().len();
+            let stats = catalog.detection_stats(now).await.unwrap();
+            (stored, stats.get("waits").map_or(0, |one| one.hits_24h))
+        };
+        // Behind the mark, as read again: nothing.
+        let found = Detected { hits: vec![hit.clone()], ..Detected::default() };
+        catalog.store_detected(now, found).await.unwrap();
+        assert_eq!(count().await, (0, 0));
+        for _ in 0..2 {
+            let found = Detected { late: vec![hit.clone()], ..Detected::default() };
+            catalog.store_detected(now, found).await.unwrap();
+            assert_eq!(count().await, (1, 1));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Hits: what filters and rules found, one row per detection and activity.
 
+use std::collections::BTreeSet;
+
 use metsuke_event::finding::{DetectionRef, Hit, Layer, Level};
 use metsuke_event::{EndpointId, EventId, Timestamp};
 use sea_orm::sea_query::{LikeExpr, OnConflict};
@@ -130,9 +132,32 @@ impl TryFrom<Model> for HitRecord {
     }
 }
 
-/// Stores and counts hits. Those that are there already are not stored again, but counted: give
-/// none that lie behind the watermark.
+/// Those of `hits` that are not stored yet, each detection and activity once.
+async fn new(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<Vec<Hit>> {
+    let mut known: BTreeSet<(String, EventId)> = BTreeSet::new();
+    let mut new = Vec::new();
+    for hit in hits {
+        if !known.insert((hit.detection.id.clone(), hit.event)) {
+            continue;
+        }
+        let stored = Entity::find()
+            .filter(Column::DetectionId.eq(hit.detection.id.as_str()))
+            .filter(Column::Endpoint.eq(hit.event.endpoint.to_string()))
+            .filter(Column::Boot.eq(hit.event.boot.to_string()))
+            .filter(Column::Seq.eq(hit.event.seq.cast_signed()))
+            .count(tx)
+            .await
+            .map_err(database("read hits"))?;
+        if stored == 0 {
+            new.push(hit.clone());
+        }
+    }
+    Ok(new)
+}
+
+/// Stores and counts hits. Those that are there already are neither stored nor counted again.
 pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()> {
+    let hits = new(tx, hits).await?;
     for chunk in hits.chunks(INSERT_CHUNK) {
         let rows = chunk.iter().map(row).collect::<Result<Vec<_>>>()?;
         let key = [Column::DetectionId, Column::Endpoint, Column::Boot, Column::Seq];
@@ -143,7 +168,7 @@ pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()
             .await
             .map_err(database("store hits"))?;
     }
-    crate::count::count_hits(tx, hits).await
+    crate::count::count_hits(tx, &hits).await
 }
 
 impl Catalog {

@@ -150,6 +150,7 @@ async fn findings_stored_twice_change_nothing() {
     };
     let found = || Detected {
         hits: vec![hit(1), hit(2)],
+        late: Vec::new(),
         alerts: vec![alert(2, 40)],
         watermarks: vec![mark],
         sightings: Vec::new(),

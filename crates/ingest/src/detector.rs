@@ -276,7 +276,7 @@ impl Detector {
         if found.watermarks.is_empty() {
             return Ok(());
         }
-        let hits = found.hits.len();
+        let hits = found.hits.len() + found.late.len();
         loop {
             match self.catalog.store_detected(now(), found.clone()).await {
                 Ok(stored) => {
@@ -334,7 +334,10 @@ impl State {
             if !findings.hits.is_empty() {
                 self.names.struck(event);
             }
-            found.hits.extend(findings.hits);
+            let (hits, late): (Vec<_>, Vec<_>) =
+                findings.hits.into_iter().partition(|hit| hit.event == event.id);
+            found.hits.extend(hits);
+            found.late.extend(late);
             for alert in findings.alerts {
                 let context = self.names.context(&alert);
                 // Only the last version within a chunk is stored.

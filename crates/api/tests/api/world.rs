@@ -384,6 +384,7 @@ impl World {
         };
         let found = Detected {
             hits: events[1..].iter().map(hit).collect(),
+            late: Vec::new(),
             alerts: vec![(alert, context)],
             watermarks: Vec::new(),
             sightings: Vec::new(),
