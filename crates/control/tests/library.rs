@@ -275,3 +275,23 @@ async fn connected_sensors_are_pushed_every_change() {
     stop.cancel();
     push.await.unwrap();
 }
+
+#[tokio::test]
+async fn an_exception_that_says_nothing_is_refused_however_it_is_written() {
+    let world = world().await;
+    for condition in ["", " \n", "#", "# Image: /bin/sh", "~", "null", "---", "--- # nothing"] {
+        let everything =
+            ExceptionRecord { detections: Vec::new(), condition: condition.into(), ..exception() };
+        let faults = world.library.judge(&everything);
+        assert!(
+            faults.iter().any(|fault| fault.message.contains("every hit")),
+            "{condition:?}: {faults:?}"
+        );
+        assert!(world.library.except(everything).await.is_err(), "{condition:?}");
+    }
+    assert!(world.library.in_force().exceptions.is_empty());
+    let narrow = ExceptionRecord { detections: Vec::new(), ..exception() };
+    assert_eq!(world.library.judge(&narrow), [], "a condition is enough");
+    let named = ExceptionRecord { condition: "# all of it".into(), ..exception() };
+    assert_eq!(world.library.judge(&named), [], "and so is a detection");
+}

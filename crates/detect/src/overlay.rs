@@ -143,6 +143,13 @@ impl Overlay {
         (Arc::new(Self { exceptions, tunings, groups, findings, importance, options }), refused)
     }
 
+    /// Ids of the exceptions without a condition: they hide whatever they are about, also when their
+    /// text is not empty but says nothing (a comment, `null`).
+    pub fn unconditional(&self) -> impl Iterator<Item = &str> {
+        let bare = self.exceptions.iter().filter(|one| one.condition.is_none());
+        bare.map(|one| one.written.id.as_str())
+    }
+
     /// Whether `scope` holds on `endpoint`, and how closely it names it.
     fn covers(&self, scope: &Scope, endpoint: EndpointId) -> Option<Closeness> {
         if scope.endpoints.contains(&endpoint) {

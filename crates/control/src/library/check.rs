@@ -138,7 +138,7 @@ pub(super) fn check(
 /// What is wrong with an exception.
 pub(super) fn exception(force: &InForce, record: &ExceptionRecord) -> Vec<Fault> {
     let site = Site { exceptions: vec![engines(record)], ..Site::default() };
-    let (_, refused) = Overlay::compile(site);
+    let (overlay, refused) = Overlay::compile(site);
     let mut faults: Vec<Fault> =
         refused.iter().map(|refused| Fault::of(refused, &record.condition)).collect();
     for id in &record.detections {
@@ -147,8 +147,8 @@ pub(super) fn exception(force: &InForce, record: &ExceptionRecord) -> Vec<Fault>
             faults.push(Fault::plain(Severity::Error, why));
         }
     }
-    let says_nothing = record.detections.is_empty() && record.condition.trim().is_empty();
-    if says_nothing {
+    // By what was compiled: a comment or `null` is text, and no condition.
+    if record.detections.is_empty() && overlay.unconditional().next().is_some() {
         let why = "it would hide every hit; name detections or a condition";
         faults.push(Fault::plain(Severity::Error, why.to_owned()));
     }
