@@ -41,6 +41,10 @@ impl Account {
     pub(crate) fn name(&self) -> &str {
         &self.who.name
     }
+
+    pub(crate) fn is_admin(&self) -> bool {
+        self.who.role == catalog::Role::Admin
+    }
 }
 
 impl Transport {
@@ -158,11 +162,10 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let account = Account::from_request_parts(parts, app).await?;
-        match account.who.role {
-            catalog::Role::Admin => Ok(Self(account)),
-            catalog::Role::Analyst => {
-                Err(Problem::forbidden("role", "only administrators may do this"))
-            }
+        if account.is_admin() {
+            Ok(Self(account))
+        } else {
+            Err(Problem::forbidden("role", "only administrators may do this"))
         }
     }
 }

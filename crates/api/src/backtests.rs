@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
+use metsuke_catalog::clock::now;
 use metsuke_control::library::DOCUMENT_MAX;
 use metsuke_control::trials::{self, Tried};
 use serde::{Deserialize, Serialize};
@@ -110,9 +111,8 @@ async fn begin_backtest(
         (None, Some(id)) => Tried::Id(id),
         (None, None) => return Err(Problem::invalid("give `text` or `id`: what to try")),
     };
-    let id = app.trials.start(tried, (range.from, range.to)).await?;
-    let now = metsuke_catalog::clock::now();
-    app.catalog.audit(now, account.name(), "backtest.begin", (&id, "")).await?;
+    let id = app.trials.start(tried, (range.from, range.to), account.name()).await?;
+    app.catalog.audit(now(), account.name(), "backtest.begin", (&id, "")).await?;
     Ok((StatusCode::ACCEPTED, Json(BacktestBegun { id })))
 }
 
@@ -152,17 +152,24 @@ async fn get_backtest(
     }))
 }
 
-/// Ends a back-test and forgets what it found.
+/// Ends a back-test and forgets what it found: for who began it, and for administrators.
 #[utoipa::path(delete, path = "/api/v1/backtests/{id}", operation_id = "cancel_backtest", tag = "detections",
     params(("id" = String, Path, description = "Back-test id")),
-    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 async fn cancel_backtest(
     State(app): State<App>,
-    _account: Account,
+    account: Account,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    let missing = || Problem::not_found("back-test");
+    let told = app.trials.backtest(&id).ok_or_else(missing)?;
+    if told.actor != account.name() && !account.is_admin() {
+        let why = "only who began a back-test, or an administrator, may end it";
+        return Err(Problem::forbidden("role", why));
+    }
+    app.catalog.audit(now(), account.name(), "backtest.cancel", (&id, "")).await?;
     if !app.trials.cancel(&id) {
-        return Err(Problem::not_found("back-test"));
+        return Err(missing());
     }
     Ok(StatusCode::NO_CONTENT)
 }

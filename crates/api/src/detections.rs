@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, Admin};
 use crate::body::Body;
 use crate::problem::Problem;
 
@@ -112,10 +112,10 @@ async fn check_detection(
 /// was imported. It is in force at once, here and on sensors.
 #[utoipa::path(put, path = "/api/v1/detections/{id}", operation_id = "put_detection", tag = "detections",
     params(("id" = String, Path, description = "Detection id, the document's own")), request_body = DocumentRequest,
-    responses((status = 200, body = Detection), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = Detection), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem)))]
 async fn put_detection(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Path(id): Path<String>,
     Body(request): Body<DocumentRequest>,
 ) -> Result<Json<Detection>, Problem> {
@@ -126,10 +126,10 @@ async fn put_detection(
 /// Removes a document that is the site's own or was imported.
 #[utoipa::path(delete, path = "/api/v1/detections/{id}", operation_id = "remove_detection", tag = "detections",
     params(("id" = String, Path, description = "Detection id")),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn remove_detection(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     app.library.remove(account.name(), &id).await?;
@@ -140,10 +140,10 @@ async fn remove_detection(
 /// it is; `null` takes back what was said.
 #[utoipa::path(put, path = "/api/v1/detections/{id}/tuning", operation_id = "tune_detection", tag = "detections",
     params(("id" = String, Path, description = "Detection id")), request_body = TuningRequest,
-    responses((status = 200, body = Detection), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = Detection), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 async fn tune_detection(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Path(id): Path<String>,
     Body(request): Body<TuningRequest>,
 ) -> Result<Json<Detection>, Problem> {

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, Admin};
 use crate::body::Body;
 use crate::detections::{TextProblem, problems, reason};
 use crate::hosts::Hosts;
@@ -321,10 +321,10 @@ fn record(
 /// Makes an exception; it is in force at once, here and on sensors.
 #[utoipa::path(post, path = "/api/v1/exceptions", operation_id = "create_exception", tag = "exceptions",
     request_body = ExceptionRequest,
-    responses((status = 201, body = Exception), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 201, body = Exception), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn create_exception(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Body(mut request): Body<ExceptionRequest>,
 ) -> Result<(StatusCode, Json<Exception>), Problem> {
     request.reason = reason(&request.reason)?;
@@ -346,10 +346,10 @@ async fn create_exception(
 /// Removes an exception: what it hid from now on strikes again. The audit log keeps what it said.
 #[utoipa::path(delete, path = "/api/v1/exceptions/{id}", operation_id = "remove_exception", tag = "exceptions",
     params(("id" = String, Path, description = "Exception id")),
-    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 async fn remove_exception(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     app.library.unexcept(account.name(), &id).await?;

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::Account;
+use crate::auth::{Account, Admin};
 use crate::body::Body;
 use crate::problem::Problem;
 
@@ -58,10 +58,10 @@ async fn list_groups(
 /// Puts an endpoint into a group; the group need not be there before.
 #[utoipa::path(put, path = "/api/v1/endpoints/{id}/group", operation_id = "set_group", tag = "endpoints",
     params(("id" = String, Path, description = "Endpoint id")), request_body = GroupRequest,
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 async fn set_group(
     State(app): State<App>,
-    account: Account,
+    Admin(account): Admin,
     Path(id): Path<String>,
     Body(request): Body<GroupRequest>,
 ) -> Result<StatusCode, Problem> {

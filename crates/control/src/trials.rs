@@ -108,7 +108,7 @@ impl Trials {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a back-test over the activities of `range`; returns its id.
+    /// Begins a back-test of `actor` over the activities of `range`; returns its id.
     ///
     /// # Errors
     /// When there is no such detection, the document does not compile, or another back-test runs.
@@ -116,10 +116,11 @@ impl Trials {
         &self,
         tried: Tried,
         range: (Timestamp, Timestamp),
+        actor: &str,
     ) -> Result<String, ChangeError> {
         let content = backtest::content(&self.library, tried).await?;
         let recorded = self.catalog.recorded_endpoints().await?;
-        let job = Arc::new(Job::new(range, self.stop.child_token()));
+        let job = Arc::new(Job::new(range, actor, self.stop.child_token()));
         {
             let mut jobs = self.jobs();
             if jobs.iter().any(|job| job.is_running()) {

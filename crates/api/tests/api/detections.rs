@@ -56,7 +56,7 @@ fn alert(number: u128) -> String {
 #[tokio::test]
 async fn a_document_is_checked_put_and_removed() {
     let world = World::new().await;
-    let browser = world.sign_in("ann").await;
+    let browser = world.sign_in("admin").await;
     let wrong = json!({ "text": OWN.replace("endswith", "sideways") });
     let check = ("POST", "/api/v1/detections/check");
     let answer = send(&world, &browser, check, wrong.clone()).await.json();
@@ -92,13 +92,13 @@ async fn a_document_is_checked_put_and_removed() {
     let gone = send(&world, &browser, ("DELETE", MINE), Value::Null).await;
     gone.problem(StatusCode::NOT_FOUND, "not_found");
     let audit = world.catalog.audit_entries(None, 10).await.unwrap();
-    assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("detection.remove", "ann"));
+    assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("detection.remove", "admin"));
 }
 
 #[tokio::test]
 async fn a_large_document_is_taken_and_one_too_large_is_not() {
     let world = World::new().await;
-    let browser = world.sign_in("ann").await;
+    let browser = world.sign_in("admin").await;
     let filled = |bytes: usize| json!({ "text": format!("{OWN}# {}\n", "x".repeat(bytes)) });
     let put = send(&world, &browser, ("PUT", MINE), filled(200_000)).await;
     assert_eq!(put.status, StatusCode::OK, "{}", put.text);
@@ -109,7 +109,7 @@ async fn a_large_document_is_taken_and_one_too_large_is_not() {
 #[tokio::test]
 async fn tuning_holds_everywhere_or_for_a_group_and_needs_a_reason() {
     let world = World::new().await;
-    let browser = world.sign_in("ann").await;
+    let browser = world.sign_in("admin").await;
     let tune = ("PUT", "/api/v1/detections/filter-1/tuning");
     let silent = json!({ "group": null, "enabled": false, "reason": " " });
     send(&world, &browser, tune, silent).await.problem(StatusCode::BAD_REQUEST, "invalid");
@@ -139,4 +139,31 @@ async fn tuning_holds_everywhere_or_for_a_group_and_needs_a_reason() {
     let gone = ("PUT", "/api/v1/detections/gone/tuning");
     let reply = send(&world, &browser, gone, json!({ "group": null, "reason": "r" })).await;
     reply.problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+#[tokio::test]
+async fn analysts_change_nothing_of_what_is_detected() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let before = world.library.in_force();
+    let group = format!("/api/v1/endpoints/{}/group", world.endpoint);
+    let off = json!({ "group": null, "enabled": false, "reason": "too loud" });
+    let exception = json!({
+        "title": "t", "detections": ["filter-1"], "reason": "r", "expires": "2099-01-01T00:00:00Z",
+    });
+    for (place, body) in [
+        (("PUT", MINE), json!({ "text": OWN })),
+        (("DELETE", "/api/v1/detections/filter-1"), Value::Null),
+        (("PUT", "/api/v1/detections/filter-1/tuning"), off),
+        (("PUT", group.as_str()), json!({ "name": "servers" })),
+        (("POST", "/api/v1/exceptions"), exception),
+        (("DELETE", "/api/v1/exceptions/e1"), Value::Null),
+    ] {
+        send(&world, &browser, place, body).await.problem(StatusCode::FORBIDDEN, "role");
+    }
+    let after = world.library.in_force();
+    assert!(std::sync::Arc::ptr_eq(&before, &after), "nothing is changed");
+    let check = ("POST", "/api/v1/detections/check");
+    let answer = send(&world, &browser, check, json!({ "text": OWN })).await;
+    assert_eq!(answer.status, StatusCode::OK, "looking stays free: {}", answer.text);
 }

@@ -51,7 +51,7 @@ async fn ended(world: &World, browser: &Browser, id: &Value) -> Value {
 #[tokio::test]
 async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() {
     let world = World::new().await;
-    let browser = world.sign_in("ann").await;
+    let browser = world.sign_in("admin").await;
     assert_eq!(history(&world).await, 4);
     let mut scope = json!({
         "detections": ["filter-1"], "groups": [], "endpoints": [], "condition": "CommandLine: run 4",
@@ -82,7 +82,7 @@ async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() 
     let made = made.json();
     assert_eq!(
         (&made["owner"], &made["expired"], &made["hidden"]["total"]),
-        (&json!("ann"), &json!(false), &json!(0))
+        (&json!("admin"), &json!(false), &json!(0))
     );
     assert_eq!(world.library.in_force().exceptions.len(), 1, "in force at once");
     for (field, value) in [("reason", ""), ("title", " "), ("expires", "2001-01-01T00:00:00Z")] {
@@ -143,4 +143,29 @@ async fn a_back_test_finds_the_hits_that_the_stream_found() {
     let gone = world.send(browser.request("DELETE", &path, &Value::Null)).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     world.get(&browser, &path).await.problem(StatusCode::NOT_FOUND, "not_found");
+    let audit = world.catalog.audit_entries(None, 10).await.unwrap();
+    assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("backtest.cancel", "ann"));
+    assert_eq!(audit[1].action, "backtest.begin");
+}
+
+#[tokio::test]
+async fn a_back_test_is_ended_by_who_began_it_or_an_administrator() {
+    let world = World::new().await;
+    let (ann, admin) = (world.sign_in("ann").await, world.sign_in("admin").await);
+    history(&world).await;
+    let request = json!({ "id": "filter-1", "from": now().plus_nanos(-3_600_000_000_000).to_string(),
+        "to": now().plus_nanos(1_000_000_000).to_string() });
+    let begin = async |browser: &Browser| {
+        let begun = world.send(browser.request("POST", "/api/v1/backtests", &request)).await.json();
+        ended(&world, browser, &begun["id"]).await;
+        format!("/api/v1/backtests/{}", begun["id"].as_str().unwrap())
+    };
+    let cancel = async |browser: &Browser, path: &str| {
+        world.send(browser.request("DELETE", path, &Value::Null)).await
+    };
+    let path = begin(&admin).await;
+    cancel(&ann, &path).await.problem(StatusCode::FORBIDDEN, "role");
+    assert_eq!(world.get(&ann, &path).await.status, StatusCode::OK, "it is still there");
+    let path = begin(&ann).await;
+    assert_eq!(cancel(&admin, &path).await.status, StatusCode::NO_CONTENT);
 }

@@ -39,6 +39,8 @@ pub enum BacktestState {
 pub struct Backtest {
     /// Identity.
     pub id: String,
+    /// Who began it.
+    pub actor: String,
     /// Where it stands.
     pub state: BacktestState,
     /// Why it failed.
@@ -138,10 +140,11 @@ struct Seen {
 }
 
 impl Job {
-    pub(super) fn new(range: (Timestamp, Timestamp), stop: CancellationToken) -> Self {
+    pub(super) fn new(range: (Timestamp, Timestamp), actor: &str, stop: CancellationToken) -> Self {
         let id = hex::encode(rand::random::<[u8; 8]>());
         let told = Backtest {
             id: id.clone(),
+            actor: actor.to_owned(),
             state: BacktestState::Running,
             error: None,
             progress: 0.0,
