@@ -1,3 +1,3 @@
 # perl writes eighty new texts.
-prepare() { mkdir -p /home/ana/work; }
-act() { perl -e 'for (1 .. 80) { open my $f, ">", "/home/ana/work/p$_.txt" or die; print $f "x" }'; }
+prepare() { mkdir -p /home/ana/papers; }
+act() { perl -e 'for (1 .. 80) { open my $f, ">", "/home/ana/papers/p$_.txt" or die; print $f "x" }'; }
