@@ -58,6 +58,17 @@ pub struct Detected {
     pub sightings: Vec<NewSighting>,
 }
 
+impl Detected {
+    /// Whether there is nothing to store.
+    pub const fn is_empty(&self) -> bool {
+        self.hits.is_empty()
+            && self.late.is_empty()
+            && self.alerts.is_empty()
+            && self.watermarks.is_empty()
+            && self.sightings.is_empty()
+    }
+}
+
 /// What came of storing what detection found.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {

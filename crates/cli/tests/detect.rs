@@ -161,6 +161,41 @@ fn rules_stand_on_filters_and_the_span_cuts_events_out() {
 }
 
 #[test]
+fn what_does_not_come_is_told_with_the_record_that_it_was_waited_for_from() {
+    let rules = RULE.to_owned()
+        + "---
+title: A script ran
+id: script
+level: low
+logsource: {product: windows, category: process_creation}
+detection: {s: {CommandLine|contains: a.ps1}, condition: s}
+---
+title: Encoded, and no script after it
+id: silence
+level: high
+sequence:
+    by: host
+    within: 5m
+    steps: [{detections: [5c1b5f0e-8f0a-4d4b-9a3e-0d6f8b0f4c11]}, {absent: [script], within: 5m}]
+";
+    let elsewhere = |minute| sysmon(minute, "calc").replace("pc7", "pc8");
+    let check = |lines: &[String], expected: &[u64]| {
+        let text = lines.join("\n");
+        let folder = folder(&[("rules/a.yml", rules.as_bytes()), ("in/a.json", text.as_bytes())]);
+        let run = detect(folder.path(), &["in"]);
+        let of_it = run.matches.iter().filter(|one| one["rule_id"] == "silence");
+        let records: Vec<u64> = of_it.filter_map(|one| one["source"]["record"].as_u64()).collect();
+        assert_eq!(records, expected, "{}", run.out);
+    };
+    let begin = sysmon(2, "powershell -enc QQBB");
+    check(&[sysmon(1, "calc"), begin.clone(), sysmon(20, "calc")], &[2]);
+    // Its own host says nothing more, and the records go on for long enough; or not.
+    check(&[sysmon(1, "calc"), begin.clone(), elsewhere(8)], &[2]);
+    check(&[sysmon(1, "calc"), begin.clone(), elsewhere(7)], &[]);
+    check(&[begin, sysmon(4, "powershell -File a.ps1"), elsewhere(8)], &[]);
+}
+
+#[test]
 fn lines_that_stand_newest_first_are_taken_in_order_of_time() {
     let lines: Vec<String> =
         [9, 5, 8, 1].iter().map(|minute| sysmon(*minute, "powershell -enc QQBB")).collect();

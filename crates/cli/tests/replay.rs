@@ -100,6 +100,33 @@ fn the_earliest_step_is_told_with_what_came_before_and_what_would_not_have_come_
 }
 
 #[test]
+fn what_does_not_come_to_the_end_of_the_recording_is_told_where_it_was_waited_for() {
+    let folder = world();
+    let rules = RULES.to_owned()
+        + "---
+title: A shell that asks nothing
+id: asks-nothing
+level: critical
+sequence:
+    by: host
+    within: 5s
+    steps: [{detections: [office-shell]}, {absent: [who-am-i], within: 5s}]
+";
+    std::fs::write(folder.path().join("rules.yml"), rules).expect("written");
+    let arguments = [&ASKED[..], &["--output", "json", "--stop-at", "critical"]].concat();
+    let output = metsuke(folder.path(), &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let stopped = &report["earliest_stopped"]["moment"];
+    assert_eq!(stopped["detection"], "asks-nothing", "{report}");
+    assert_eq!(stopped["time"], "2026-03-01T10:00:25Z");
+    assert_eq!(
+        (&stopped["host"], &stopped["process"]["uid"]),
+        (&json!("pc7.example"), &json!("{2}"))
+    );
+}
+
+#[test]
 fn a_detection_that_carries_a_response_stops() {
     let folder = world();
     let rules = RULES.replacen("level: high", "level: high\nresponses: {block: [terminate]}", 1);

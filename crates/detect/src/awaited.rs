@@ -62,11 +62,18 @@ impl Awaited {
         endpoint: Option<EndpointId>,
         now: Timestamp,
     ) -> Vec<(Due, Pending)> {
-        let edge = now.plus_nanos(-GRACE_NANOS);
+        self.over_each(|of| endpoint.is_none_or(|endpoint| of == endpoint).then_some(now))
+    }
+
+    /// Takes what is over at the time that `now` has for its endpoint.
+    pub(crate) fn over_each(
+        &mut self,
+        now: impl Fn(EndpointId) -> Option<Timestamp>,
+    ) -> Vec<(Due, Pending)> {
         if self.due.is_empty() {
             return Vec::new();
         }
-        let is = |due: &&Due| endpoint.is_none_or(|endpoint| due.0 == endpoint) && due.1 < edge;
+        let is = |due: &&Due| now(due.0).is_some_and(|now| due.1 < now.plus_nanos(-GRACE_NANOS));
         let over: Vec<Due> = self.due.keys().filter(is).cloned().collect();
         let take = |due: Due| self.due.remove(&due).map(|pending| (due, pending));
         let mut taken: Vec<(Due, Pending)> = over.into_iter().filter_map(take).collect();

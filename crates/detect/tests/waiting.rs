@@ -101,6 +101,28 @@ fn what_does_not_come_strikes_when_its_time_is_over() {
 }
 
 #[test]
+fn each_endpoint_has_a_time_of_its_own_and_the_end_of_all_judges_what_is_known() {
+    let armed = || {
+        let mut engine = engine(&sequence(SILENT));
+        assert_eq!(engine.waiting(), 0);
+        assert_eq!(strikes(&mut engine, "a@0 b@5 a@0%2/two b@5%2/two").len(), 0);
+        assert_eq!(engine.waiting(), 2);
+        engine
+    };
+    let of = |found: &metsuke_detect::Findings| -> Vec<u128> {
+        found.hits.iter().map(|hit| hit.event.endpoint.as_u128()).collect()
+    };
+    let mut each = armed();
+    let second = EndpointId::from_u128(2);
+    let found = each.advance_each(|endpoint| (endpoint == second).then(|| at(76)));
+    assert_eq!((of(&found), each.waiting()), (vec![2], 1));
+    assert_eq!(of(&each.advance_each(|_| Some(at(75)))), [], "its minute is not over");
+    assert_eq!((of(&each.advance_each(|_| Some(at(76)))), each.waiting()), (vec![1], 0));
+    assert_eq!(of(&armed().close(at(15))), [], "what must not come may have come then");
+    assert_eq!(of(&armed().close(at(16))), [1, 2]);
+}
+
+#[test]
 fn one_step_and_silence_and_what_else_ends_it() {
     let body = "by: host, within: 1m, until: [x], steps: [{detections: [a]}, \
                 {absent: [c], within: 10s}]";

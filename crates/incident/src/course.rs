@@ -9,9 +9,10 @@
 mod report;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use metsuke_event::finding::{Alert, DetectionRef, Hit, Layer, Level};
-use metsuke_event::{EndpointId, Event, EventId, Kind, Text, Timestamp};
+use metsuke_event::{EndpointId, Event, EventId, Kind, Process, Text, Timestamp};
 
 pub use report::{
     Before, Came, DetectionPart, HostPart, LayerPart, Moment, ProcessPart, Report, Stopped,
@@ -163,9 +164,42 @@ impl Course {
         self.prevented = self.stop.as_mut().is_some_and(|stop| stop.prevents(event));
     }
 
-    /// A hit on the event at hand; `stops` says what the detection does in block mode.
+    /// A hit, on the event at hand or, of a sequence that waited, on one before it; `stops` says what
+    /// the detection does in block mode.
     pub fn hit(&mut self, event: &Event, hit: &Hit, stops: Stops) {
-        self.strike(event, &hit.detection, stops, None);
+        if hit.event == event.id {
+            self.strike(event, &hit.detection, stops, None);
+        } else {
+            self.late_hit(hit, stops);
+        }
+    }
+
+    /// A hit of a sequence that waited, when its time was over.
+    pub fn late_hit(&mut self, hit: &Hit, stops: Stops) {
+        let of = (hit.event, hit.time);
+        let event = self.stand_in(of, &hit.process, &hit.storyline);
+        self.strike(&event, &hit.detection, stops, None);
+    }
+
+    /// An alert that came to be or grew when the time of a sequence was over.
+    pub fn late_alert(&mut self, alert: &Alert, stops: Stops) {
+        let last = alert.highlights.iter().max_by_key(|step| step.time);
+        let id = last.and_then(|step| step.events.last().copied()).unwrap_or_default();
+        let id = EventId { endpoint: alert.endpoint, ..id };
+        let process = last.map_or("", |step| step.process.as_str());
+        let event = self.stand_in((id, alert.last), process, &alert.storyline);
+        self.alert(&event, alert, stops);
+    }
+
+    /// What is known of an event that is no longer at hand.
+    fn stand_in(&self, (id, time): (EventId, Timestamp), process: &str, storyline: &str) -> Event {
+        let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Text::from);
+        let mut event = Event::empty(Kind::ProcessExec);
+        (event.id, event.time) = (id, time);
+        event.host = self.hosts.get(&id.endpoint).map(|host| Text::from(host.name.as_str()));
+        let (uid, storyline) = (text(process), text(storyline));
+        event.process = Arc::new(Process { uid, storyline, ..Process::default() });
+        event
     }
 
     /// An alert that came to be or grew on the event at hand.

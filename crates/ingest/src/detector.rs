@@ -1,5 +1,7 @@
 //! The detect stage: one engine, fed in order, its findings stored with the watermark.
 
+mod state;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,18 +12,19 @@ use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, Detected, Watermark};
 use metsuke_control::Library;
 use metsuke_control::library::InForce;
-use metsuke_detect::{Engine, Restored};
+use metsuke_detect::Engine;
 use metsuke_event::{BootId, EndpointId, Event};
 use metsuke_indicators::Lookout;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{Checkpoint, Marks};
+use crate::checkpoint::Checkpoint;
+use crate::lull::{Lull, Ticks};
 use crate::metrics::{Metrics, add, sub};
 use crate::names::Names;
-use crate::replay::received;
 use crate::sighted::Watch;
 use crate::store::StoreError;
+use state::State;
 
 /// Batches that may wait for detection; with the link's largest batch some hundred thousand
 /// activities. A full queue makes intake wait, and so the sensors.
@@ -51,15 +54,6 @@ pub enum DetectorError {
     /// It was told to stop.
     #[error("detection was stopped")]
     Stopped,
-}
-
-/// The state that moves into the computing thread and back.
-struct State {
-    engine: Engine,
-    names: Names,
-    /// Up to where each boot was seen, of those the catalog has a watermark of.
-    seen: Marks,
-    watch: Watch,
 }
 
 /// Where checkpoints go, and when the next is due.
@@ -102,6 +96,7 @@ impl Detector {
             names: Names::default(),
             seen: HashMap::new(),
             watch: Watch::default(),
+            lull: Lull::default(),
         });
         Self { state: Some(state), content, checkpoints: None, catalog, metrics, stop }
     }
@@ -110,6 +105,15 @@ impl Detector {
     #[must_use]
     pub fn keeping(mut self, path: PathBuf) -> Self {
         self.checkpoints = Some(Checkpoints { path, due: Instant::now() + CHECKPOINT_EVERY });
+        self
+    }
+
+    /// Reckons time that goes by without activities by `clock`, and looks at it `every` so often.
+    #[must_use]
+    pub fn reckoning(mut self, clock: Ticks, every: Duration) -> Self {
+        if let Some(state) = &mut self.state {
+            state.lull = Lull::new(clock, every);
+        }
         self
     }
 
@@ -136,15 +140,26 @@ impl Detector {
 
     /// Observes what comes, until every sender is gone: what waits then is still seen.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Vec<Event>>) -> Result<(), DetectorError> {
-        while let Some(mut events) = queue.recv().await {
-            while events.len() < CHUNK_EVENTS
-                && let Ok(more) = queue.try_recv()
-            {
-                events.extend(more);
+        loop {
+            let every = self.state.as_ref().map_or(CHECKPOINT_EVERY, |state| state.lull.every());
+            match tokio::time::timeout(every, queue.recv()).await {
+                Ok(Some(mut events)) => {
+                    while events.len() < CHUNK_EVENTS
+                        && let Ok(more) = queue.try_recv()
+                    {
+                        events.extend(more);
+                    }
+                    let waiting = events.len();
+                    self.observe(events).await?;
+                    sub(&self.metrics.detect_waiting, waiting);
+                }
+                Ok(None) => break,
+                Err(_) => {}
             }
-            let waiting = events.len();
-            self.observe(events).await?;
-            sub(&self.metrics.detect_waiting, waiting);
+            // What waits in the queue may be what must not come.
+            if queue.is_empty() {
+                self.wait().await?;
+            }
             if self.checkpoints.as_ref().is_some_and(|kept| Instant::now() >= kept.due) {
                 self.checkpoint().await?;
             }
@@ -222,8 +237,10 @@ impl Detector {
         marks.retain(|boot, _| stored.contains_key(boot));
         engine.lay(Arc::clone(&self.content.borrow().overlay));
         tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
-        let watch = self.state.take().map(|state| state.watch).unwrap_or_default();
-        self.state = Some(Box::new(State { engine, names: Names::default(), seen: marks, watch }));
+        let (watch, lull) =
+            self.state.take().map(|state| (state.watch, state.lull)).unwrap_or_default();
+        let names = Names::default();
+        self.state = Some(Box::new(State { engine, names, seen: marks, watch, lull }));
         Ok(())
     }
 
@@ -272,8 +289,25 @@ impl Detector {
         self.store(found).await
     }
 
+    /// Stores what strikes because time went by, when it is time to look.
+    async fn wait(&mut self) -> Result<(), DetectorError> {
+        let Some(state) = &mut self.state else { return Err(DetectorError::Stopped) };
+        if !state.lull.is_due() || state.engine.waiting() == 0 {
+            return Ok(());
+        }
+        let mut state = self.state.take().ok_or(DetectorError::Stopped)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let found = state.wait();
+            (state, found)
+        });
+        let (state, found) = work.await?;
+        self.metrics.engine(&state.engine.counters());
+        self.state = Some(state);
+        self.store(found).await
+    }
+
     async fn store(&mut self, found: Detected) -> Result<(), DetectorError> {
-        if found.watermarks.is_empty() {
+        if found.is_empty() {
             return Ok(());
         }
         let hits = found.hits.len() + found.late.len();
@@ -298,58 +332,6 @@ impl Detector {
                 return Err(DetectorError::Stopped);
             }
         }
-    }
-}
-
-impl State {
-    /// The same state under other content.
-    fn with(self, force: &InForce) -> Self {
-        let Self { engine, names, seen, watch } = self;
-        let (mut engine, restored) = if Arc::ptr_eq(engine.rules(), &force.rules) {
-            (engine, Restored::default())
-        } else {
-            engine.with_rules(Arc::clone(&force.rules))
-        };
-        engine.lay(Arc::clone(&force.overlay));
-        let version = &force.version;
-        tracing::info!(version, dropped = restored.dropped, "detection runs the changed content");
-        Self { engine, names, seen, watch }
-    }
-
-    fn observe(&mut self, events: &[Event]) -> Detected {
-        let mut found = Detected::default();
-        let mut marks: HashMap<(EndpointId, BootId), Watermark> = HashMap::new();
-        self.watch.begin();
-        for event in events {
-            let (endpoint, boot, seq) = (event.id.endpoint, event.id.boot, event.id.seq);
-            // Also of what was seen before a restart: names are not part of a checkpoint.
-            self.names.see(event);
-            let seen = self.seen.entry((endpoint, boot)).or_default();
-            if seq <= *seen {
-                continue;
-            }
-            *seen = seq;
-            let sighted = self.watch.see(event, &mut found);
-            let findings = self.engine.observe_sighted(event, None, &sighted);
-            if !findings.hits.is_empty() {
-                self.names.struck(event);
-            }
-            let (hits, late): (Vec<_>, Vec<_>) =
-                findings.hits.into_iter().partition(|hit| hit.event == event.id);
-            found.hits.extend(hits);
-            found.late.extend(late);
-            for alert in findings.alerts {
-                let context = self.names.context(&alert);
-                // Only the last version within a chunk is stored.
-                found.alerts.retain(|(known, _)| known.id != alert.id);
-                found.alerts.push((alert, context));
-            }
-            let mark = Watermark { endpoint, boot, seq, received: received(event) };
-            marks.insert((endpoint, boot), mark);
-        }
-        self.watch.end(&mut found);
-        found.watermarks = marks.into_values().collect();
-        found
     }
 }
 

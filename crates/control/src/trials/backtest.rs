@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use metsuke_catalog::clock::now;
 use metsuke_detect::{Document, Engine, Findings};
 use metsuke_event::finding::Hit;
 use metsuke_event::{AlertId, EndpointId, Event, Timestamp};
@@ -239,6 +240,12 @@ impl Job {
                     break;
                 }
             }
+            // What did not come before the window's end did not come; of what lies ahead nothing is
+            // known, and nothing that is still to come has happened.
+            let close = end.min(now());
+            let (engine, found) = closed(content.engine, close).await?;
+            content.engine = engine;
+            self.count(&content, &[], vec![found], &mut seen);
             begin = end;
             self.lock().progress = share(begin, (from, to));
         }
@@ -308,6 +315,15 @@ impl Job {
             }
         }
     }
+}
+
+/// What strikes because nothing came until `time`.
+async fn closed(mut engine: Engine, time: Timestamp) -> Result<(Engine, Findings), String> {
+    let work = tokio::task::spawn_blocking(move || {
+        let found = engine.close(time);
+        (engine, found)
+    });
+    work.await.map_err(|_| "the engine broke down; please report it".to_owned())
 }
 
 fn strike(told: &mut Backtest, endpoint: EndpointId, time: Timestamp) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use metsuke_event::{Event, Timestamp};
+use metsuke_event::{EndpointId, Event, Timestamp};
 
 use super::{Engine, Findings, Strike};
-use crate::awaited::{Due, Pending};
+use crate::awaited::{Due, GRACE_NANOS, Pending};
 use crate::correlate::{Correlator, Key, Rule, Struck};
 use crate::question::Question;
 use crate::weigh::Found;
@@ -17,6 +17,25 @@ impl Engine {
     pub fn advance(&mut self, now: Timestamp) -> Findings {
         let over = self.awaited.over(None, now);
         self.struck(over)
+    }
+
+    /// Like [`Engine::advance`], with a time for each endpoint, for their clocks differ. What is
+    /// waited for on one that `now` has no time for is waited for still.
+    pub fn advance_each(&mut self, now: impl Fn(EndpointId) -> Option<Timestamp>) -> Findings {
+        let over = self.awaited.over_each(now);
+        self.struck(over)
+    }
+
+    /// Says that no activity comes any more and that all before `last` were observed: what was over by
+    /// then strikes. Whether something came after it, nobody knows; what waits for that does not
+    /// strike.
+    pub fn close(&mut self, last: Timestamp) -> Findings {
+        self.advance(last.plus_nanos(GRACE_NANOS))
+    }
+
+    /// How many sequences wait for something not to come: time alone matters to them.
+    pub fn waiting(&self) -> usize {
+        self.awaited.due.len()
     }
 
     /// What is over on the endpoint of `event`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, Detected, RecordingRecord};
-use metsuke_detect::Engine;
+use metsuke_detect::{Engine, Findings};
 use metsuke_event::finding::{DetectionRef, Level};
 use metsuke_event::logsource::kept;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
@@ -65,6 +65,8 @@ struct Computing {
     engine: Engine,
     names: Names,
     course: Course,
+    /// The last time of an event.
+    last: Option<Timestamp>,
     stop_at: Option<Level>,
     /// What detections stop in block mode, of those that stop something.
     stops: HashMap<String, Stops>,
@@ -103,7 +105,7 @@ impl Playing {
         });
         let stops = carried.filter(|(_, stops)| *stops > Stops::Nothing).collect();
         let (names, course) = (Names::default(), Course::new());
-        let computing = Computing { engine, names, course, stop_at, stops };
+        let computing = Computing { engine, names, course, last: None, stop_at, stops };
         Self {
             name: recording.name.clone(),
             stop_at,
@@ -133,19 +135,20 @@ impl Playing {
         let begin = Instant::now();
         loop {
             let chunk = self.chunk(store).await?;
-            if chunk.is_empty() {
-                return Ok(true);
-            }
+            let is_end = chunk.is_empty();
             self.events += chunk.len() as u64;
             let Some(mut computing) = self.computing.take() else { return Ok(true) };
             let work = tokio::task::spawn_blocking(move || {
-                let found = computing.observe(&chunk);
+                let found = if is_end { computing.end() } else { computing.observe(&chunk) };
                 (computing, found)
             });
             let (computing, found) = work.await?;
             self.computing = Some(computing);
-            if !(found.hits.is_empty() && found.alerts.is_empty()) {
+            if !found.is_empty() {
                 catalog.store_detected(now(), found).await?;
+            }
+            if is_end {
+                return Ok(true);
             }
             if begin.elapsed() >= SLICE {
                 return Ok(false);
@@ -191,6 +194,7 @@ impl Computing {
         let mut found = Detected::default();
         for event in events {
             self.names.see(event);
+            self.last = self.last.max(Some(event.time));
             let findings = match kept(event) {
                 Some(sources) => self.engine.observe_as(event, &sources),
                 None => self.engine.observe(event),
@@ -202,15 +206,36 @@ impl Computing {
             for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
                 self.course.hit(event, hit, self.stops(&hit.detection));
             }
-            found.hits.extend(findings.hits);
-            for alert in findings.alerts {
-                self.course.alert(event, &alert, self.stops(&alert.detection));
-                let context = self.names.context(&alert);
-                found.alerts.retain(|(known, _)| known.id != alert.id);
-                found.alerts.push((alert, context));
+            for alert in &findings.alerts {
+                self.course.alert(event, alert, self.stops(&alert.detection));
             }
+            self.found(findings, &mut found);
         }
         found
+    }
+
+    /// What waited for something not to come, as far as the recording goes.
+    fn end(&mut self) -> Detected {
+        let mut found = Detected::default();
+        let Some(last) = self.last else { return found };
+        let findings = self.engine.close(last);
+        for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
+            self.course.late_hit(hit, self.stops(&hit.detection));
+        }
+        for alert in &findings.alerts {
+            self.course.late_alert(alert, self.stops(&alert.detection));
+        }
+        self.found(findings, &mut found);
+        found
+    }
+
+    fn found(&self, findings: Findings, found: &mut Detected) {
+        found.hits.extend(findings.hits);
+        for alert in findings.alerts {
+            let context = self.names.context(&alert);
+            found.alerts.retain(|(known, _)| known.id != alert.id);
+            found.alerts.push((alert, context));
+        }
     }
 
     fn stops(&self, detection: &DetectionRef) -> Stops {

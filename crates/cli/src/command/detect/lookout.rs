@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use metsuke_detect::{Engine, RuleSet};
+use metsuke_detect::{Engine, Findings, RuleSet};
 use metsuke_event::finding::Alert;
-use metsuke_event::{AlertId, BootId, EndpointId, FieldId, Text, Timestamp, Value};
+use metsuke_event::{AlertId, BootId, EndpointId, EventId, FieldId, Text, Timestamp, Value};
 use metsuke_intake::Record;
 use metsuke_lineage::Recorded;
 
@@ -17,6 +17,8 @@ use crate::command::detect::summary::Numbers;
 /// Alerts held until the end, so that each is told once, as far as it grew. Past that the first to
 /// come is told as it is.
 const HELD_ALERTS: usize = 10_000;
+/// Events remembered for sequences that wait for something not to come and strike later.
+const AWAITED: usize = 100_000;
 /// Host names whose endpoint id is kept.
 const HOSTS: usize = 100_000;
 
@@ -30,6 +32,10 @@ pub(crate) struct Lookout {
     writer: Writer,
     hosts: HashMap<Text, EndpointId>,
     alerts: HashMap<AlertId, (u64, Held)>,
+    /// Where the last steps of sequences that wait were read.
+    awaited: HashMap<EventId, Found>,
+    /// The last time of an event.
+    last: Option<Timestamp>,
     /// Number of the file at hand, from 1: two files can have records of one number.
     file: u64,
     seq: u64,
@@ -60,6 +66,8 @@ impl Lookout {
             writer,
             hosts: HashMap::new(),
             alerts: HashMap::new(),
+            awaited: HashMap::new(),
+            last: None,
             file: 0,
             seq: 0,
             events: 0,
@@ -86,9 +94,13 @@ impl Lookout {
         self.engine.profile()
     }
 
-    /// Ids of what struck.
-    pub(crate) fn struck(self) -> BTreeSet<String> {
-        self.struck.unwrap_or_default()
+    /// Ids of what struck, to the end of what was read.
+    pub(crate) fn struck(mut self) -> BTreeSet<String> {
+        let findings = self.last.map(|last| self.engine.close(last)).unwrap_or_default();
+        let mut struck = self.struck.unwrap_or_default();
+        struck.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
+        struck.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
+        struck
     }
 
     /// What was counted.
@@ -147,8 +159,48 @@ impl Lookout {
         self.writer.alert(&held.alert, &held.found)
     }
 
+    /// Tells what was found on the record of `found`, which is event `id`, or on one before it that a
+    /// sequence waited on.
+    fn found(&mut self, id: EventId, found: &Found, findings: Findings) -> io::Result<()> {
+        for hit in &findings.hits {
+            self.matches += 1;
+            let of = if hit.event == id { None } else { self.awaited.get(&hit.event) };
+            self.writer.hit(hit, of.unwrap_or(found))?;
+        }
+        for alert in findings.alerts {
+            let held = Held { alert: Box::new(alert), found: found.clone() };
+            let first = self.alerts.get(&held.alert.id).map_or(self.seq, |(first, _)| *first);
+            self.alerts.insert(held.alert.id, (first, held));
+        }
+        while self.alerts.len() > HELD_ALERTS {
+            let oldest = self.alerts.iter().min_by_key(|(_, (first, _))| *first).map(|(id, _)| *id);
+            let Some((_, held)) = oldest.and_then(|id| self.alerts.remove(&id)) else { break };
+            self.tell(&held)?;
+        }
+        Ok(())
+    }
+
+    /// What waited for something not to come, as far as the records go.
+    fn close(&mut self) -> io::Result<()> {
+        let Some(last) = self.last else { return Ok(()) };
+        let Findings { hits, alerts } = self.engine.close(last);
+        for hit in hits {
+            let Some(found) = self.awaited.get(&hit.event).cloned() else { continue };
+            self.found(hit.event, &found, Findings { hits: vec![hit], alerts: Vec::new() })?;
+        }
+        for alert in alerts {
+            let last = alert.highlights.iter().flat_map(|step| step.events.last());
+            let found = last.filter_map(|id| self.awaited.get(id)).next_back().cloned();
+            let Some(found) = found else { continue };
+            let findings = Findings { hits: Vec::new(), alerts: vec![alert] };
+            self.found(EventId::default(), &found, findings)?;
+        }
+        Ok(())
+    }
+
     /// Tells the alerts, in the order in which they came to be, and writes out what is held.
     pub(super) fn end(&mut self) -> io::Result<()> {
+        self.close()?;
         let mut held: Vec<(u64, Held)> = self.alerts.drain().map(|(_, held)| held).collect();
         held.sort_by_key(|(first, held)| (*first, held.alert.id));
         for (_, held) in &held {
@@ -175,8 +227,12 @@ impl Sink for Lookout {
         }
         self.events += 1;
         self.identify(&mut record);
+        self.last = self.last.max(Some(time));
+        let waiting = self.engine.waiting();
         let findings = self.engine.observe_as(&record.event, &record.sources);
-        if findings.hits.is_empty() && findings.alerts.is_empty() {
+        let is_quiet = findings.hits.is_empty() && findings.alerts.is_empty();
+        let waits = self.engine.waiting();
+        if is_quiet && waits == waiting {
             return Ok(());
         }
         if let Some(struck) = &mut self.struck {
@@ -185,19 +241,14 @@ impl Sink for Lookout {
             return Ok(());
         }
         let found = Found::of(path, &record);
-        for hit in &findings.hits {
-            self.matches += 1;
-            self.writer.hit(hit, &found)?;
+        let id = record.event.id;
+        let may_wait = waits > waiting || findings.hits.iter().any(|hit| hit.event != id);
+        if may_wait && self.awaited.len() < AWAITED {
+            self.awaited.insert(id, found.clone());
         }
-        for alert in findings.alerts {
-            let held = Held { alert: Box::new(alert), found: found.clone() };
-            let first = self.alerts.get(&held.alert.id).map_or(self.seq, |(first, _)| *first);
-            self.alerts.insert(held.alert.id, (first, held));
-        }
-        while self.alerts.len() > HELD_ALERTS {
-            let oldest = self.alerts.iter().min_by_key(|(_, (first, _))| *first).map(|(id, _)| *id);
-            let Some((_, held)) = oldest.and_then(|id| self.alerts.remove(&id)) else { break };
-            self.tell(&held)?;
+        self.found(id, &found, findings)?;
+        if waits == 0 {
+            self.awaited.clear();
         }
         Ok(())
     }

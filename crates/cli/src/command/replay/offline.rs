@@ -41,6 +41,7 @@ pub(super) fn run(arguments: &Arguments, replay: &Replay) -> Result<ExitCode, Fa
     let mut player = Player::new(&content.rules, span, replay.stop_at);
     files.read(replay.format.intake(), &mut player, &mut summary)?;
     player.play();
+    player.end();
     summary.finish(player.numbers);
     summary.tell(json)?;
     super::tell(&player.course.report(&replay.name), json)?;
@@ -59,6 +60,8 @@ struct Player {
     hosts: HashMap<Text, EndpointId>,
     file: u64,
     seq: u64,
+    /// The last time of an event.
+    last: Option<Timestamp>,
     numbers: Numbers,
 }
 
@@ -84,6 +87,7 @@ impl Player {
             hosts: HashMap::new(),
             file: 0,
             seq: 0,
+            last: None,
             numbers: Numbers::default(),
         }
     }
@@ -108,6 +112,7 @@ impl Player {
             Arc::make_mut(&mut record.event.process).storyline = Some(line);
         }
         let event = &record.event;
+        self.last = self.last.max(Some(event.time));
         let findings = self.engine.observe_as(event, &record.sources);
         self.course.event(event);
         for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
@@ -117,6 +122,20 @@ impl Player {
         for alert in &findings.alerts {
             self.numbers.matches += u64::from(alert.revision == 1);
             self.course.alert(event, alert, self.stops(&alert.detection));
+        }
+    }
+
+    /// What waited for something not to come, as far as the recording goes.
+    fn end(&mut self) {
+        let Some(last) = self.last else { return };
+        let findings = self.engine.close(last);
+        for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
+            self.numbers.matches += 1;
+            self.course.late_hit(hit, self.stops(&hit.detection));
+        }
+        for alert in &findings.alerts {
+            self.numbers.matches += u64::from(alert.revision == 1);
+            self.course.late_alert(alert, self.stops(&alert.detection));
         }
     }
 
