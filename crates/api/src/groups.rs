@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use metsuke_catalog::DEFAULT_GROUP;
+use metsuke_catalog::{DEFAULT_GROUP, EndpointRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,7 +48,10 @@ async fn list_groups(
 ) -> Result<Json<GroupList>, Problem> {
     let force = app.library.in_force();
     let mut groups = BTreeMap::from([(DEFAULT_GROUP.to_owned(), 0)]);
-    for endpoint in app.catalog.endpoints().await? {
+    // Recorded hosts are nobody's to tune for.
+    let recorded = app.catalog.recorded_endpoints().await?;
+    let live = |endpoint: &EndpointRecord| !recorded.contains_key(&endpoint.id);
+    for endpoint in app.catalog.endpoints().await?.into_iter().filter(live) {
         *groups.entry(force.group_of(endpoint.id).to_owned()).or_default() += 1;
     }
     let items = groups.into_iter().map(|(name, endpoints)| Group { name, endpoints });

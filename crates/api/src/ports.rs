@@ -229,8 +229,17 @@ pub enum RecordingError {
 /// Recordings of incidents.
 #[async_trait]
 pub trait Recordings: Send + Sync + 'static {
-    /// Takes events of a recording: how many were stored, and how many were there already.
-    async fn take(&self, name: &str, events: Vec<Event>) -> Result<(u64, u64), RecordingError>;
+    /// Takes events of a recording that `actor` brings: how many were stored, and how many were there
+    /// already.
+    async fn take(
+        &self,
+        name: &str,
+        actor: &str,
+        events: Vec<Event>,
+    ) -> Result<(u64, u64), RecordingError>;
+
+    /// Takes a recording out.
+    async fn remove(&self, name: &str, actor: &str) -> Result<(), RecordingError>;
 
     /// Detects on it for a while, from where the call before ended.
     async fn detect(

@@ -160,7 +160,7 @@ async fn open_recording(
     responses((status = 200, body = RecordingTaken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem)))]
 async fn add_recorded_events(
     State(app): State<App>,
-    Admin(_account): Admin,
+    Admin(account): Admin,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<RecordingTaken>, Problem> {
@@ -173,7 +173,7 @@ async fn add_recorded_events(
     })?;
     let read = tokio::task::spawn_blocking(move || read(&body)).await;
     let events = read.map_err(|error| Problem::internal("reading a chunk", &error))??;
-    let (taken, known) = app.recordings.take(&record.name, events).await?;
+    let (taken, known) = app.recordings.take(&record.name, account.name(), events).await?;
     Ok(Json(RecordingTaken { taken, known }))
 }
 
@@ -204,6 +204,21 @@ async fn detect_recording(
     }))
 }
 
+/// Takes a recording out: it, its hosts and what detection found on them. Its events stay in the store,
+/// where nothing is deleted singly; opened again by its name, it has them.
+#[utoipa::path(delete, path = "/api/v1/recordings/{id}", operation_id = "remove_recording", tag = "recordings",
+    params(("id" = String, Path, description = "Recording id")),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn remove_recording(
+    State(app): State<App>,
+    Admin(account): Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let record = load(&app, &id).await?;
+    app.recordings.remove(&record.name, account.name()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// The events of a chunk; all of it is refused when one cannot be read, for then its sender is wrong.
 fn read(body: &[u8]) -> Result<Vec<Event>, Problem> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
@@ -225,8 +240,9 @@ async fn load(app: &App, id: &str) -> Result<catalog::RecordingRecord, Problem> 
 
 fn shape(record: catalog::RecordingRecord) -> Recording {
     let state = match record.state {
-        RecordingState::Open => "open",
         RecordingState::Detected => "detected",
+        // One that was removed is shown to nobody.
+        RecordingState::Open | RecordingState::Removed => "open",
     };
     let hosts = record.hosts.iter();
     Recording {
@@ -250,6 +266,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(take)
         .routes(routes!(list_recordings, open_recording))
-        .routes(routes!(get_recording))
+        .routes(routes!(get_recording, remove_recording))
         .routes(routes!(detect_recording))
 }

@@ -322,7 +322,7 @@ impl Catalog {
             .update(&tx)
             .await
             .map_err(database("store an alert"))?;
-        crate::count::note_alert(&tx, &record).await?;
+        crate::count::note_live_alert(&tx, &record).await?;
         let target = id.to_string();
         add_history(&tx, now, &target, (actor, &what)).await?;
         let deed = Deed { actor, action: "alert.triage", target: &target, detail: &what };

@@ -2,7 +2,7 @@
 //! stand on a detection and what people found those to be.
 //!
 //! Invariant: they are counted with the findings, in one transaction, so a request counts no rows
-//! of hits. Kept for [`KEPT_HOURS`]; what an exception hid in all stands beside the exception.
+//! of hits. What was recorded elsewhere is not counted. Kept for [`KEPT_HOURS`]; what an exception hid in all stands beside the exception.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -154,6 +154,13 @@ async fn note_host(
         .await
         .map_err(database("count hosts"))?;
     Ok(())
+}
+
+/// [`note_alert`], unless it is of a recording: that says nothing of how detections do here.
+pub(crate) async fn note_live_alert(tx: &impl ConnectionTrait, record: &AlertRecord) -> Result<()> {
+    let endpoint = record.alert.endpoint;
+    let recorded = crate::recording::among(tx, [endpoint]).await?;
+    if recorded.is_empty() { note_alert(tx, record).await } else { Ok(()) }
 }
 
 /// Notes the detections that an alert stands on, with what it was found to be.

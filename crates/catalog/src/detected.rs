@@ -122,7 +122,7 @@ async fn store_alert(
             .exec_without_returning(tx)
             .await
             .map_err(database("store an alert"))?;
-        crate::count::note_alert(tx, &record).await?;
+        crate::count::note_live_alert(tx, &record).await?;
         return Ok(Some(record));
     };
     if !knows_more(&alert, &stored.alert) {
@@ -146,7 +146,7 @@ async fn store_alert(
         .update(tx)
         .await
         .map_err(database("store an alert"))?;
-    crate::count::note_alert(tx, &record).await?;
+    crate::count::note_live_alert(tx, &record).await?;
     Ok(Some(record))
 }
 
@@ -251,7 +251,9 @@ impl Catalog {
         crate::sighting::insert(&tx, now, &found.sightings).await?;
         let mut hits = unseen(&tx, found.hits).await?;
         hits.extend(found.late);
-        crate::hit::insert(&tx, &hits).await?;
+        let recorded = crate::recording::among(&tx, hits.iter().map(|hit| hit.event.endpoint));
+        let recorded = recorded.await?;
+        crate::hit::insert(&tx, &hits, |endpoint| !recorded.contains(&endpoint)).await?;
         let mut changed = Vec::new();
         for alert in found.alerts {
             if let Some(record) = store_alert(&tx, now, alert).await? {

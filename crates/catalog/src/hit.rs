@@ -155,9 +155,14 @@ async fn new(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<Vec<Hit>> {
     Ok(new)
 }
 
-/// Stores and counts hits. Those that are there already are neither stored nor counted again.
-pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()> {
-    let hits = new(tx, hits).await?;
+/// Stores hits, and counts those on endpoints that are `live`: what was recorded elsewhere says nothing
+/// of how a detection does here. Those that are there already are neither stored nor counted again.
+pub(crate) async fn insert(
+    tx: &impl ConnectionTrait,
+    hits: &[Hit],
+    live: impl Fn(EndpointId) -> bool,
+) -> Result<()> {
+    let mut hits = new(tx, hits).await?;
     for chunk in hits.chunks(INSERT_CHUNK) {
         let rows = chunk.iter().map(row).collect::<Result<Vec<_>>>()?;
         let key = [Column::DetectionId, Column::Endpoint, Column::Boot, Column::Seq];
@@ -168,6 +173,7 @@ pub(crate) async fn insert(tx: &impl ConnectionTrait, hits: &[Hit]) -> Result<()
             .await
             .map_err(database("store hits"))?;
     }
+    hits.retain(|hit| live(hit.event.endpoint));
     crate::count::count_hits(tx, &hits).await
 }
 

@@ -178,7 +178,10 @@ impl Course {
     pub fn late_hit(&mut self, hit: &Hit, stops: Stops) {
         let of = (hit.event, hit.time);
         let event = self.stand_in(of, &hit.process, &hit.storyline);
+        // Whatever the event at hand: this is of another.
+        let prevented = std::mem::take(&mut self.prevented);
         self.strike(&event, &hit.detection, stops, None);
+        self.prevented = prevented;
     }
 
     /// An alert that came to be or grew when the time of a sequence was over.
@@ -188,6 +191,7 @@ impl Course {
         let id = EventId { endpoint: alert.endpoint, ..id };
         let process = last.map_or("", |step| step.process.as_str());
         let event = self.stand_in((id, alert.last), process, &alert.storyline);
+        self.prevented = false;
         self.alert(&event, alert, stops);
     }
 

@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{Catalog, CatalogError};
+use metsuke_catalog::{Catalog, CatalogError, RecordingRecord};
 use metsuke_detect::Engine;
 use metsuke_event::finding::Level;
-use metsuke_event::{BootId, EndpointId, Event, TenantId};
+use metsuke_event::{BootId, EndpointId, Event, TenantId, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 use crate::store::{Store, StoreError};
 use play::Playing;
@@ -26,6 +27,9 @@ pub use play::Slice;
 
 /// Hosts of one recording.
 const MAX_HOSTS: usize = 10_000;
+/// Events of one recording: as many as a back-test reads. An incident that has more is brought in by
+/// hosts or days.
+const MAX_EVENTS: u64 = 20_000_000;
 /// Longest host name kept.
 const HOST_BYTES: usize = 253;
 
@@ -44,9 +48,9 @@ pub enum RecordingError {
     /// The catalog did not do it.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The engine broke down.
-    #[error("the detection engine failed")]
-    Engine(#[from] tokio::task::JoinError),
+    /// The engine, or whoever took the events, broke down.
+    #[error("a part of the server broke down; please report it, with the server's log")]
+    Broken(#[from] tokio::task::JoinError),
     /// The report cannot be written.
     #[error("the report cannot be written")]
     Report(#[from] serde_json::Error),
@@ -66,8 +70,15 @@ pub type Engines = Arc<dyn Fn() -> Engine + Send + Sync>;
 
 type Marks = HashMap<(EndpointId, BootId), u64>;
 
-/// The door for recordings.
+/// The door for recordings. Cheap to clone.
+#[derive(Clone)]
 pub struct Recordings {
+    shared: Arc<Shared>,
+    /// What goes on when whoever asked for it no longer waits.
+    tasks: TaskTracker,
+}
+
+struct Shared {
     store: Arc<dyn Store>,
     catalog: Catalog,
     engines: Engines,
@@ -85,26 +96,149 @@ impl std::fmt::Debug for Recordings {
 impl Recordings {
     /// The door to `store`; `engines` has the content of now.
     pub fn new(store: Arc<dyn Store>, catalog: Catalog, engines: Engines) -> Self {
-        Self { store, catalog, engines, marks: Mutex::new(None), playing: Mutex::new(None) }
+        let (marks, playing) = (Mutex::new(None), Mutex::new(None));
+        let shared = Arc::new(Shared { store, catalog, engines, marks, playing });
+        Self { shared, tasks: TaskTracker::new() }
     }
 
-    /// Takes events of the recording `name`: each with its host, the boot and the number that its
-    /// sender gave it. Those that are there already are passed over.
+    /// Ends when what goes on without its client has ended; nothing more is begun.
+    pub async fn stopped(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Takes events of the recording `name`, brought by `actor`: each with its host, the boot and the
+    /// number that its sender gave it. Those that are there already are passed over. It goes on to its
+    /// end when the caller goes away.
     ///
     /// # Errors
-    /// When there is no such recording, an event has no boot, numbers do not grow, or the store fails.
-    /// What was stored before stays; all may be sent again.
-    pub async fn take(&self, name: &str, events: Vec<Event>) -> Result<Taken, RecordingError> {
-        let recording = self.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
+    /// When there is no such recording, it would have too many events or hosts, an event has no boot,
+    /// numbers do not grow, or the store fails. What was stored before stays; all may be sent again.
+    pub async fn take(
+        &self,
+        name: &str,
+        actor: &str,
+        events: Vec<Event>,
+    ) -> Result<Taken, RecordingError> {
+        let (shared, name, actor) = (Arc::clone(&self.shared), name.to_owned(), actor.to_owned());
+        self.tasks.spawn(async move { shared.take(&name, &actor, events).await }).await?
+    }
+
+    /// Takes the recording `name` out, with its hosts and what was found on them. Its events stay
+    /// stored: opened again by its name, it has them.
+    ///
+    /// # Errors
+    /// When there is no such recording, or the catalog fails.
+    pub async fn remove(&self, name: &str, actor: &str) -> Result<(), RecordingError> {
+        let (shared, name, actor) = (Arc::clone(&self.shared), name.to_owned(), actor.to_owned());
+        self.tasks.spawn(async move { shared.remove(&name, &actor).await }).await?
+    }
+
+    /// Detects on `name` for a while, from where the call before ended; the last call gives the
+    /// report. `stop_at`: what if what is of this level and above ended its process.
+    ///
+    /// # Errors
+    /// When there is no such recording, or store, catalog or engine fail; the next call begins anew.
+    pub async fn detect(
+        &self,
+        name: &str,
+        actor: &str,
+        stop_at: Option<Level>,
+    ) -> Result<Slice, RecordingError> {
+        let mut held = self.shared.playing.lock().await;
+        let fits = |playing: &Playing| playing.is_of(name, stop_at);
+        let mut playing = if let Some(playing) = held.take().filter(fits) {
+            playing
+        } else {
+            let recording =
+                self.shared.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
+            Playing::new(&recording, self.shared.store.as_ref(), (self.shared.engines)(), stop_at)
+        };
+        let done = playing.play(self.shared.store.as_ref(), &self.shared.catalog).await?;
+        if !done {
+            let slice = playing.slice(None);
+            *held = Some(playing);
+            return Ok(slice);
+        }
+        let (slice, report) = playing.finish(name)?;
+        self.shared.catalog.finish_recording(now(), actor, name, &report).await?;
+        Ok(slice)
+    }
+}
+
+impl Shared {
+    async fn remove(&self, name: &str, actor: &str) -> Result<(), RecordingError> {
+        // Nothing is taken or detected on meanwhile.
+        let _marks = self.marks.lock().await;
+        let mut playing = self.playing.lock().await;
+        *playing = None;
+        match self.catalog.remove_recording(now(), actor, name).await {
+            Err(CatalogError::NotFound(_)) => Err(RecordingError::Unknown),
+            other => Ok(other?),
+        }
+    }
+
+    async fn take(
+        &self,
+        name: &str,
+        actor: &str,
+        events: Vec<Event>,
+    ) -> Result<Taken, RecordingError> {
         let mut held = self.marks.lock().await;
+        let recording = self.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
         let marks = held.get_or_insert_with(|| self.store.high_water());
-        let mut hosts: HashSet<EndpointId> = recording.hosts.into_keys().collect();
+        let received = now();
+        let sorted = Sorted::of(&recording, events, (marks, received))?;
+        if recording.events + sorted.taken.taken > MAX_EVENTS {
+            return Err(RecordingError::Invalid(format!(
+                "a recording has at most {MAX_EVENTS} events; bring the rest in as another, by hosts \
+                 or days"
+            )));
+        }
+        if !sorted.new_hosts.is_empty() {
+            self.catalog.add_recorded_hosts(received, name, &sorted.new_hosts).await?;
+        }
+        let mut stored = 0;
+        let mut failed = Ok(());
+        for (boot, events) in sorted.boots {
+            let (count, last) = (events.len() as u64, events.last().map(|event| event.id.seq));
+            failed = self.store.append(events).await;
+            if failed.is_err() {
+                break;
+            }
+            marks.insert(boot, last.unwrap_or_default());
+            stored += count;
+        }
+        if stored > 0 {
+            self.catalog.count_recorded(received, actor, name, stored).await?;
+            // What is being detected on is no longer the whole.
+            *self.playing.lock().await = None;
+        }
+        failed?;
+        Ok(sorted.taken)
+    }
+}
+
+/// Events of a recording that are to be stored, by boot.
+struct Sorted {
+    new_hosts: Vec<(EndpointId, String)>,
+    boots: BTreeMap<(EndpointId, BootId), Vec<Event>>,
+    taken: Taken,
+}
+
+impl Sorted {
+    fn of(
+        recording: &RecordingRecord,
+        events: Vec<Event>,
+        (marks, received): (&Marks, Timestamp),
+    ) -> Result<Self, RecordingError> {
+        let mut hosts: HashSet<EndpointId> = recording.hosts.keys().copied().collect();
         let mut new_hosts: Vec<(EndpointId, String)> = Vec::new();
         let mut boots: BTreeMap<(EndpointId, BootId), Vec<Event>> = BTreeMap::new();
-        let (received, mut taken) = (now(), Taken::default());
+        let mut taken = Taken::default();
         for mut event in events {
             let host = host_of(&event);
-            let endpoint = endpoint_of(name, &host);
+            let endpoint = endpoint_of(&recording.name, &host);
             if hosts.insert(endpoint) {
                 new_hosts.push((endpoint, host));
             }
@@ -127,56 +261,13 @@ impl Recordings {
                 )));
             }
             of_boot.push(event);
+            taken.taken += 1;
         }
         if hosts.len() > MAX_HOSTS {
             let reason = format!("a recording has at most {MAX_HOSTS} hosts");
             return Err(RecordingError::Invalid(reason));
         }
-        if !new_hosts.is_empty() {
-            self.catalog.add_recorded_hosts(received, name, &new_hosts).await?;
-        }
-        for (boot, events) in boots {
-            let (count, last) = (events.len() as u64, events.last().map(|event| event.id.seq));
-            self.store.append(events).await?;
-            marks.insert(boot, last.unwrap_or_default());
-            taken.taken += count;
-        }
-        if taken.taken > 0 {
-            self.catalog.count_recorded(name, taken.taken).await?;
-            // What is being detected on is no longer the whole.
-            *self.playing.lock().await = None;
-        }
-        Ok(taken)
-    }
-
-    /// Detects on `name` for a while, from where the call before ended; the last call gives the
-    /// report. `stop_at`: what if what is of this level and above ended its process.
-    ///
-    /// # Errors
-    /// When there is no such recording, or store, catalog or engine fail; the next call begins anew.
-    pub async fn detect(
-        &self,
-        name: &str,
-        actor: &str,
-        stop_at: Option<Level>,
-    ) -> Result<Slice, RecordingError> {
-        let mut held = self.playing.lock().await;
-        let fits = |playing: &Playing| playing.is_of(name, stop_at);
-        let mut playing = if let Some(playing) = held.take().filter(fits) {
-            playing
-        } else {
-            let recording = self.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
-            Playing::new(&recording, self.store.as_ref(), (self.engines)(), stop_at)
-        };
-        let done = playing.play(self.store.as_ref(), &self.catalog).await?;
-        if !done {
-            let slice = playing.slice(None);
-            *held = Some(playing);
-            return Ok(slice);
-        }
-        let (slice, report) = playing.finish(name)?;
-        self.catalog.finish_recording(now(), actor, name, &report).await?;
-        Ok(slice)
+        Ok(Self { new_hosts, boots, taken })
     }
 }
 

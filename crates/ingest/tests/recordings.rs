@@ -16,6 +16,7 @@ use metsuke_event::{BootId, EndpointId, Event, EventId, Kind, Process, Timestamp
 use metsuke_ingest::{
     Detector, Engines, HighWater, RecordingError, Recordings, Store, StoreError, Taken, replay,
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 const RULE: &str = "
@@ -34,21 +35,52 @@ model:
   timespan: 1h
   threshold: 10
   weights: { high: 20 }
+---
+title: Nobody asked who
+id: nobody-asked
+level: high
+sequence:
+  by: host
+  within: 1m
+  steps: [{ detections: [office-shell] }, { absent: [asked-who], within: 5s }]
+---
+title: Who
+id: asked-who
+level: low
+logsource: { product: windows, category: process_creation }
+detection:
+  selection: { Image|endswith: '\\whoami.exe' }
+  condition: selection
 ";
 
-#[derive(Clone, Default)]
-struct Disk(Arc<Mutex<Vec<Event>>>);
+#[derive(Clone)]
+struct Disk {
+    events: Arc<Mutex<Vec<Event>>>,
+    /// One is taken for each append; a test takes all to make it slow.
+    ready: Arc<Semaphore>,
+    appending: Arc<Semaphore>,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        let ready = Arc::new(Semaphore::new(1));
+        Self { events: Arc::default(), ready, appending: Arc::new(Semaphore::new(0)) }
+    }
+}
 
 #[async_trait]
 impl Store for Disk {
     async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        self.0.lock().unwrap().extend(events);
+        self.events.lock().unwrap().extend(events);
+        // On disk, and not yet said.
+        self.appending.add_permits(1);
+        let _ready = self.ready.acquire().await.unwrap();
         Ok(())
     }
 
     fn high_water(&self) -> HighWater {
         let mut marks = HighWater::new();
-        for event in self.0.lock().unwrap().iter() {
+        for event in self.events.lock().unwrap().iter() {
             let mark = marks.entry((event.id.endpoint, event.id.boot)).or_default();
             *mark = event.id.seq.max(*mark);
         }
@@ -61,7 +93,7 @@ impl Store for Disk {
         seq: u64,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
-        let mut events = self.0.lock().unwrap().clone();
+        let mut events = self.events.lock().unwrap().clone();
         events.retain(|one| (one.id.endpoint, one.id.boot) == boot && one.id.seq > seq);
         events.sort_by_key(|event| event.id.seq);
         events.truncate(limit);
@@ -136,26 +168,26 @@ fn door(disk: &Disk, catalog: &Catalog) -> Recordings {
 async fn what_is_sent_twice_is_stored_once_also_after_a_restart() {
     let world = world().await;
     let all = Taken { taken: 5, known: 0 };
-    assert_eq!(world.recordings.take("old", recording()).await.unwrap(), all);
+    assert_eq!(world.recordings.take("old", "ana", recording()).await.unwrap(), all);
     let again = Taken { taken: 0, known: 5 };
-    assert_eq!(world.recordings.take("old", recording()).await.unwrap(), again);
+    assert_eq!(world.recordings.take("old", "ana", recording()).await.unwrap(), again);
     let restarted = door(&world.disk, &world.catalog);
-    assert_eq!(restarted.take("old", recording()).await.unwrap(), again);
+    assert_eq!(restarted.take("old", "ana", recording()).await.unwrap(), again);
     // A part that broke off is completed.
     let mut more = recording();
     more.push(start("pc8", 2, 3, 40, ("{10}", "{9}", "C:\\calc.exe")));
-    assert_eq!(restarted.take("old", more).await.unwrap(), Taken { taken: 1, known: 5 });
-    assert_eq!(world.disk.0.lock().unwrap().len(), 6);
+    assert_eq!(restarted.take("old", "ana", more).await.unwrap(), Taken { taken: 1, known: 5 });
+    assert_eq!(world.disk.events.lock().unwrap().len(), 6);
     let record = world.catalog.recording("old").await.unwrap().unwrap();
     assert_eq!((record.events, record.hosts.len()), (6, 2), "{record:?}");
-    let unknown = restarted.take("never opened", recording()).await;
+    let unknown = restarted.take("never opened", "ana", recording()).await;
     assert!(matches!(unknown, Err(RecordingError::Unknown)), "{unknown:?}");
 }
 
 #[tokio::test]
 async fn detection_runs_in_order_of_time_and_says_what_would_have_been_stopped() {
     let world = world().await;
-    world.recordings.take("old", recording()).await.unwrap();
+    world.recordings.take("old", "ana", recording()).await.unwrap();
     let slice = world.recordings.detect("old", "ana", Some(Level::High)).await.unwrap();
     let report = slice.report.expect("a small recording is done at once");
     assert_eq!((slice.events, report.events, report.out_of_order), (5, 5, 0));
@@ -167,13 +199,14 @@ async fn detection_runs_in_order_of_time_and_says_what_would_have_been_stopped()
     let stopped = report.earliest_stopped.expect("stopped");
     let after = stopped.after.expect("something came after");
     assert_eq!((after.events, after.processes), (2, 2), "whoami and the second shell: {after:?}");
-    assert_eq!(after.detections[0].0, "office-shell");
+    let came: Vec<&str> = after.detections.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(came, ["asked-who", "office-shell"]);
     assert_eq!(report.layers["model"].count, 1);
 
     let record = world.catalog.recording("old").await.unwrap().unwrap();
     assert_eq!(record.state, RecordingState::Detected);
     let hits = world.catalog.hits(&HitFilter::default(), 100).await.unwrap();
-    assert_eq!(hits.len(), 2);
+    assert_eq!(hits.len(), 4);
     assert!(hits.iter().all(|one| record.hosts.contains_key(&one.hit.event.endpoint)));
     // It is one incident, called as the recording; detecting again changes nothing.
     for _ in 0..2 {
@@ -184,14 +217,95 @@ async fn detection_runs_in_order_of_time_and_says_what_would_have_been_stopped()
             ("old", Some("old"))
         );
         world.recordings.detect("old", "ana", None).await.unwrap();
-        assert_eq!(world.catalog.hits(&HitFilter::default(), 100).await.unwrap().len(), 2);
+        assert_eq!(world.catalog.hits(&HitFilter::default(), 100).await.unwrap().len(), 4);
     }
+}
+
+#[tokio::test]
+async fn what_a_client_that_breaks_off_had_sent_is_stored_once() {
+    let world = world().await;
+    let slow = world.disk.ready.acquire().await.unwrap();
+    {
+        let sent = world.recordings.take("old", "ana", recording());
+        let begun = world.disk.appending.acquire();
+        tokio::select! {
+            taken = sent => panic!("{taken:?}"),
+            begun = begun => begun.unwrap().forget(),
+        }
+    }
+    drop(slow);
+    let all_known = Taken { taken: 0, known: 5 };
+    assert_eq!(world.recordings.take("old", "ana", recording()).await.unwrap(), all_known);
+    assert_eq!(world.disk.events.lock().unwrap().len(), 5);
+    let record = world.catalog.recording("old").await.unwrap().unwrap();
+    assert_eq!((record.events, record.hosts.len()), (5, 2));
+    world.recordings.stopped().await;
+}
+
+/// What the audit log says of recordings.
+async fn deeds(catalog: &Catalog) -> Vec<String> {
+    let entries = catalog.audit_entries(None, 100).await.unwrap();
+    let mut deeds: Vec<_> = entries.into_iter().map(|entry| entry.action).collect();
+    deeds.reverse();
+    deeds.retain(|deed| deed.starts_with("recording."));
+    deeds
+}
+
+#[tokio::test]
+async fn what_is_recorded_counts_for_nothing_that_is_live_and_its_parts_are_audited_once() {
+    let world = world().await;
+    let mut parts = recording();
+    let last = parts.split_off(4);
+    world.recordings.take("old", "ana", parts).await.unwrap();
+    world.recordings.take("old", "ana", last).await.unwrap();
+    for _ in 0..2 {
+        world.recordings.detect("old", "ana", None).await.unwrap();
+        let now = Timestamp::from_millis(1_600_000_060_000);
+        assert!(world.catalog.detection_stats(now).await.unwrap().is_empty());
+        // Three hits, and the silence after the first shell; the second was followed by no more.
+        let hits = world.catalog.hits(&HitFilter::default(), 100).await.unwrap();
+        let mut ids: Vec<_> = hits.iter().map(|one| one.hit.detection.id.as_str()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["asked-who", "nobody-asked", "office-shell", "office-shell"]);
+    }
+    let expected = ["open", "fill", "detect", "detect"].map(|deed| format!("recording.{deed}"));
+    assert_eq!(deeds(&world.catalog).await, expected);
+}
+
+#[tokio::test]
+async fn a_recording_that_is_removed_is_gone_and_never_live() {
+    let world = world().await;
+    world.recordings.take("old", "ana", recording()).await.unwrap();
+    world.recordings.detect("old", "ana", None).await.unwrap();
+    assert_eq!(world.catalog.incidents().await.unwrap().items.len(), 1);
+    world.recordings.remove("old", "bob").await.unwrap();
+    let again = world.recordings.remove("old", "bob").await;
+    assert!(matches!(again, Err(RecordingError::Unknown)), "{again:?}");
+    let unknown = world.recordings.take("old", "ana", recording()).await;
+    assert!(matches!(unknown, Err(RecordingError::Unknown)), "{unknown:?}");
+    assert!(world.catalog.recordings().await.unwrap().is_empty());
+    assert!(world.catalog.hits(&HitFilter::default(), 100).await.unwrap().is_empty());
+    assert!(world.catalog.incidents().await.unwrap().items.is_empty());
+    assert!(world.catalog.endpoints().await.unwrap().is_empty());
+    assert_eq!(deeds(&world.catalog).await.last().unwrap(), "recording.remove");
+    // What is stored of it never becomes live, and is there when it is opened again.
+    let library = Library::open(world.catalog.clone(), Vec::new()).await.unwrap();
+    let stop = CancellationToken::new();
+    let mut live = Detector::new(&library, world.catalog.clone(), Arc::default(), stop);
+    let store: Arc<dyn Store> = Arc::new(world.disk.clone());
+    assert_eq!(replay(&mut live, &store).await.unwrap(), 0);
+    let record = world.catalog.open_recording(Timestamp::from_millis(9), "eve", "old").await;
+    let record = record.unwrap();
+    assert_eq!((record.actor.as_str(), record.events, record.hosts.len()), ("eve", 5, 2));
+    assert_eq!(world.catalog.endpoints().await.unwrap().len(), 2);
+    world.recordings.detect("old", "eve", None).await.unwrap();
+    assert_eq!(world.catalog.hits(&HitFilter::default(), 100).await.unwrap().len(), 4);
 }
 
 #[tokio::test]
 async fn a_recording_never_reaches_the_live_engine() {
     let world = world().await;
-    world.recordings.take("old", recording()).await.unwrap();
+    world.recordings.take("old", "ana", recording()).await.unwrap();
     let stop = CancellationToken::new();
     let shipped =
         vec![Shipped { path: "office.yml".into(), text: RULE.into(), ..Shipped::default() }];
@@ -201,7 +315,7 @@ async fn a_recording_never_reaches_the_live_engine() {
     assert_eq!(replay(&mut live, &store).await.unwrap(), 0);
     // Another recording of the same host has endpoints of its own.
     world.catalog.open_recording(Timestamp::from_millis(1), "ana", "other").await.unwrap();
-    world.recordings.take("other", recording()).await.unwrap();
+    world.recordings.take("other", "ana", recording()).await.unwrap();
     let endpoints = world.catalog.recorded_endpoints().await.unwrap();
     assert_eq!(endpoints.len(), 4);
     let rows = world.catalog.endpoints().await.unwrap();

@@ -1,7 +1,5 @@
 //! Ingest's door for recordings as the API's.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use metsuke_api::ports::{RecordingError, RecordingStep, Recordings};
 use metsuke_event::Event;
@@ -10,7 +8,7 @@ use metsuke_ingest as ingest;
 
 /// Ingest's recordings behind the API's trait.
 #[derive(Clone, Debug)]
-pub(crate) struct IngestRecordings(pub(crate) Arc<ingest::Recordings>);
+pub(crate) struct IngestRecordings(pub(crate) ingest::Recordings);
 
 fn error(error: ingest::RecordingError) -> RecordingError {
     match error {
@@ -23,9 +21,18 @@ fn error(error: ingest::RecordingError) -> RecordingError {
 
 #[async_trait]
 impl Recordings for IngestRecordings {
-    async fn take(&self, name: &str, events: Vec<Event>) -> Result<(u64, u64), RecordingError> {
-        let taken = self.0.take(name, events).await.map_err(error)?;
+    async fn take(
+        &self,
+        name: &str,
+        actor: &str,
+        events: Vec<Event>,
+    ) -> Result<(u64, u64), RecordingError> {
+        let taken = self.0.take(name, actor, events).await.map_err(error)?;
         Ok((taken.taken, taken.known))
+    }
+
+    async fn remove(&self, name: &str, actor: &str) -> Result<(), RecordingError> {
+        self.0.remove(name, actor).await.map_err(error)
     }
 
     async fn detect(

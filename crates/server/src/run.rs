@@ -45,6 +45,8 @@ use crate::telemetry::LakeTelemetry;
 /// How long HTTP requests under way, and then detection, get to finish at stop.
 const HTTP_DRAIN: Duration = Duration::from_secs(5);
 const DETECT_DRAIN: Duration = Duration::from_secs(30);
+/// How long what goes on without its client gets.
+const TASKS_DRAIN: Duration = Duration::from_secs(10);
 const LAKE_CLOSE: Duration = Duration::from_mins(1);
 /// How often old hits are forgotten, and how many are kept (about 1 KB each).
 const PRUNE_EVERY: Duration = Duration::from_mins(5);
@@ -95,6 +97,20 @@ struct Opened {
     control: Control,
     artifacts: ArtifactFolder,
     indicators: Indicators,
+    recordings: Recordings,
+}
+
+/// The door to recordings, with engines that have the content of the moment.
+fn recordings(lake: &Lake, catalog: &Catalog, library: &Library) -> Recordings {
+    let store: Arc<dyn Store> = Arc::new(LakeStore(lake.clone()));
+    let library = library.clone();
+    let engines: Engines = Arc::new(move || {
+        let force = library.in_force();
+        let mut engine = Engine::new(Arc::clone(&force.rules));
+        engine.lay(Arc::clone(&force.overlay));
+        engine
+    });
+    Recordings::new(store, catalog.clone(), engines)
 }
 
 async fn open(folder: &Path) -> Result<(Opened, Worker)> {
@@ -115,7 +131,10 @@ async fn open(folder: &Path) -> Result<(Opened, Worker)> {
         .context("the folder of artifacts cannot be made")?;
     let (indicators, worker) =
         Indicators::open(catalog.clone(), &folder.join("indicators")).await?;
-    Ok((Opened { catalog, lake, authority, library, control, artifacts, indicators }, worker))
+    let recordings = recordings(&lake, &catalog, &library);
+    let opened =
+        Opened { catalog, lake, authority, library, control, artifacts, indicators, recordings };
+    Ok((opened, worker))
 }
 
 /// Runs the server until a signal.
@@ -227,18 +246,7 @@ fn parts(
         ),
         telemetry: Arc::new(LakeTelemetry(opened.lake.clone())),
         responses: Arc::new(ControlResponses(opened.control.clone())),
-        recordings: {
-            let store: Arc<dyn Store> = Arc::new(LakeStore(opened.lake.clone()));
-            let library = opened.library.clone();
-            let engines: Engines = Arc::new(move || {
-                let force = library.in_force();
-                let mut engine = Engine::new(Arc::clone(&force.rules));
-                engine.lay(Arc::clone(&force.overlay));
-                engine
-            });
-            let recordings = Recordings::new(store, opened.catalog.clone(), engines);
-            Arc::new(IngestRecordings(Arc::new(recordings)))
-        },
+        recordings: Arc::new(IngestRecordings(opened.recordings.clone())),
         artifacts: {
             let artifacts = opened.artifacts.clone();
             Arc::new(move |sha256: &str| artifacts.path(sha256))
@@ -413,6 +421,9 @@ where
 }
 
 async fn close(opened: Opened) -> Result<()> {
+    if tokio::time::timeout(TASKS_DRAIN, opened.recordings.stopped()).await.is_err() {
+        tracing::warn!("events of a recording were still being stored; send them again");
+    }
     let closed = tokio::time::timeout(LAKE_CLOSE, opened.lake.close()).await;
     opened.catalog.close().await;
     closed.context("the lake did not close in time; the next start recovers it")??;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use metsuke_event::{BootId, Event, Kind, Timestamp, ecs};
+use metsuke_event::{BootId, EndpointId, Event, Kind, Timestamp, ecs};
 use serde_json::{Value, json};
 
 use crate::world::{Browser, World};
@@ -54,6 +54,25 @@ async fn a_recording_is_opened_filled_and_detected_on() {
     let list = world.get(&browser, "/api/v1/recordings").await.json();
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
     world.get(&browser, "/api/v1/recordings/5").await.problem(StatusCode::NOT_FOUND, "not_found");
+    let gone = browser.request("DELETE", "/api/v1/recordings/5", &Value::Null);
+    world.send(gone).await.problem(StatusCode::NOT_FOUND, "not_found");
+    let gone = browser.request("DELETE", &format!("/api/v1/recordings/{id}"), &Value::Null);
+    assert_eq!(world.send(gone).await.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn recorded_hosts_are_in_no_group() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let groups = async || world.get(&browser, "/api/v1/groups").await.json();
+    let before = groups().await;
+    assert_eq!(before["items"][0]["endpoints"], 1, "{before}");
+    let now = Timestamp::from_millis(1);
+    world.catalog.open_recording(now, "ana", "old").await.unwrap();
+    let host = (EndpointId::from_u128(77), "pc7".to_owned());
+    world.catalog.add_recorded_hosts(now, "old", &[host]).await.unwrap();
+    assert_eq!(world.catalog.endpoints().await.unwrap().len(), 2);
+    assert_eq!(groups().await, before);
 }
 
 #[tokio::test]
@@ -64,4 +83,6 @@ async fn analysts_look_at_recordings_and_make_none() {
     let open = browser.request("POST", "/api/v1/recordings", &json!({ "name": "x" }));
     world.send(open).await.problem(StatusCode::FORBIDDEN, "role");
     world.send(lines(&browser, "5", line(1))).await.problem(StatusCode::FORBIDDEN, "role");
+    let gone = browser.request("DELETE", "/api/v1/recordings/5", &Value::Null);
+    world.send(gone).await.problem(StatusCode::FORBIDDEN, "role");
 }

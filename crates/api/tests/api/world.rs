@@ -188,7 +188,16 @@ struct NoRecordings;
 
 #[async_trait]
 impl Recordings for NoRecordings {
-    async fn take(&self, _: &str, events: Vec<Event>) -> Result<(u64, u64), RecordingError> {
+    async fn remove(&self, _: &str, _: &str) -> Result<(), RecordingError> {
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        _: &str,
+        _: &str,
+        events: Vec<Event>,
+    ) -> Result<(u64, u64), RecordingError> {
         if events.iter().any(|event| event.id.seq == 0) {
             return Err(RecordingError::Invalid("no number".into()));
         }

@@ -55,7 +55,7 @@ impl StaleAlerts {
         self.lock().add(alert);
     }
 
-    fn all(&self) {
+    pub(crate) fn all(&self) {
         *self.lock() = Stale::All;
     }
 
@@ -149,7 +149,12 @@ impl Held {
     async fn read_alerts(&mut self, db: &DatabaseConnection, stale: &Stale) -> Result<bool> {
         let mut changed = false;
         match stale {
-            Stale::All => changed |= self.read_some(db, Condition::all()).await?,
+            // Some may be gone.
+            Stale::All => {
+                self.briefs.clear();
+                self.read_some(db, Condition::all()).await?;
+                changed = true;
+            }
             Stale::Some(ids) => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 for some in ids.chunks(ASKED) {
