@@ -62,7 +62,7 @@ pub use indicator::{
     LookBack, NewImport, SourceRecord,
 };
 pub use inventory::{FileFilter, InventoryFilter, InventoryRecord, InventoryState};
-pub use inventory_match::FILES_ASKED;
+pub use inventory_match::{FILES_ASKED, FilesAsked, FilesCursor};
 pub use plan::{PlanChange, PlanFilter, PlanRecord, PlanUpdate};
 pub use proof::Proof;
 pub use recording::{RECORDED, RecordingRecord, RecordingState};

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod history;
+mod hosts;
 mod live;
 mod look;
 mod lookout;
 mod met;
 mod order;
 mod preview;
+#[cfg(test)]
+mod tests;
 mod wanted;
 mod worker;
 

@@ -8,13 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, IndicatorFilter, IndicatorPatch, IndicatorRecord};
-use metsuke_event::EndpointId;
-use metsuke_event::inventory::{Delta, Item};
-use metsuke_intel::{Kind, Matcher, Set, read};
+use metsuke_intel::{Set, read};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::lookout::Lookout;
-use crate::met::Met;
 use crate::order::{ChangeError, Imported, Job, NewIndicator, Order};
 use crate::preview::{Preview, preview};
 use crate::worker::Worker;
@@ -23,8 +20,6 @@ use crate::worker::Worker;
 const MAX_JOBS: usize = 4;
 /// Rows read at once when the set is made from the catalog.
 const ROWS: u64 = 10_000;
-/// Things of one inventory message whose rows are looked at: more would be a very broad indicator.
-const INVENTORY_ROWS: u64 = 5_000;
 
 /// The indicators cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -181,43 +176,6 @@ impl Indicators {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(())
-    }
-
-    /// Meets what a sensor says of its host's files with the indicators in force.
-    ///
-    /// # Errors
-    /// When the catalog fails; the inventory itself is stored by then.
-    pub async fn see_inventory(
-        &self,
-        endpoint: EndpointId,
-        delta: &Delta,
-    ) -> Result<(), CatalogError> {
-        let set = self.set();
-        if set.is_empty() {
-            return Ok(());
-        }
-        let now = now();
-        let matcher = Matcher::new(&set, now);
-        let (mut hashes, mut paths) = (Vec::new(), Vec::new());
-        for item in &delta.set {
-            let Item::Executable(file) = item else { continue };
-            let hash = file.sha256.as_deref();
-            hashes.extend(hash.filter(|hash| matcher.action(Kind::Sha256, hash).is_some()));
-            paths.extend(matcher.action(Kind::Path, &file.path).map(|_| file.path.as_str()));
-        }
-        if hashes.is_empty() && paths.is_empty() {
-            return Ok(());
-        }
-        // When they were first seen stands in their rows: a file told of again is no new sighting.
-        let rows = self.catalog().inventory_with((&hashes, &paths), INVENTORY_ROWS).await?;
-        let mut met = Met::default();
-        for row in rows.iter().filter(|row| row.endpoint == endpoint) {
-            met.see_item(row, &matcher, |_, _| false);
-        }
-        let (sightings, dropped) = met.take();
-        self.count_met(sightings.len() as u64, dropped);
-        self.catalog().store_sightings(now, &sightings).await?;
         Ok(())
     }
 

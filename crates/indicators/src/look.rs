@@ -4,33 +4,34 @@
 //! It reads history slice by slice and lets others work in between.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{
-    Catalog, CatalogError, FILES_ASKED, ImportRecord, ImportState, IndicatorFilter, LookBack,
-    NewSighting, Place,
+    Catalog, CatalogError, FILES_ASKED, FilesAsked, ImportRecord, ImportState, IndicatorFilter,
+    LookBack, NewSighting, Place,
 };
 use metsuke_event::{EndpointId, Event, Timestamp, field};
+use metsuke_intel::observe::Said;
 use metsuke_intel::{Action, Kind, Matcher, Set};
 use tokio_util::sync::CancellationToken;
 
 use crate::history::{History, HistoryError, Wanted};
+use crate::hosts::Pages;
 use crate::live::Indicators;
-use crate::met::Met;
+use crate::met::{Met, STORE_CHUNK};
 use crate::order::holds;
 use crate::wanted::Question;
 
 /// Rows of an import read at once; as many values as an inventory is asked for.
 const ROWS: u64 = FILES_ASKED as u64;
-/// Things of inventories met at once; more is told as incomplete.
-const INVENTORY_ROWS: u64 = 10_000;
+/// Files of hosts met for one page of an import, those first seen last first: a minute's work. What is
+/// beyond it is counted and told.
+const FILES_MET: u64 = if cfg!(test) { 20 } else { 100_000 };
 /// Shortest slice of history, and most slices.
 const SLICE_NANOS: i64 = 24 * 3_600 * 1_000_000_000;
 const MAX_SLICES: i64 = 200;
-/// Sightings stored in one transaction.
-const STORE_CHUNK: usize = 500;
 /// How much of the progress the inventories are, in thousandths.
 const INVENTORY_PART: u16 = 100;
 /// How long after a failure of the catalog it is tried again.
@@ -111,16 +112,71 @@ async fn open(catalog: &Catalog) -> Result<Option<ImportRecord>, CatalogError> {
     Ok(open.into_iter().find(|import| import.state == ImportState::Looking))
 }
 
+/// Why the answer of a look back is not whole.
+#[derive(Debug, Default)]
+struct Gaps {
+    dropped: u64,
+    files: u64,
+    damaged: bool,
+}
+
+impl Gaps {
+    fn told(&self) -> Option<String> {
+        let mut told = Vec::new();
+        if self.files > 0 {
+            told.push(format!(
+                "{} files of hosts, those first seen longest ago, were not met; narrow the indicators",
+                self.files
+            ));
+        }
+        if self.dropped > 0 {
+            told.push(format!(
+                "{} sightings were too many at once; narrow the indicators",
+                self.dropped
+            ));
+        }
+        if self.damaged {
+            let why = "a damaged file of the history was set aside; its events are missing";
+            told.push(why.to_owned());
+        }
+        Some(told.join("; ")).filter(|told| !told.is_empty())
+    }
+}
+
+/// What is in force at this moment: indicators go, and allow entries come, while history is read.
+struct InForce {
+    set: Arc<Set>,
+    now: Timestamp,
+}
+
+impl InForce {
+    fn of(indicators: &Indicators) -> Self {
+        Self { set: indicators.set(), now: now() }
+    }
+
+    /// Whether the value is not known good, and what was said of it is said still.
+    fn holds(&self, kind: Kind, value: &str, sought: &Said) -> bool {
+        let matcher = Matcher::new(&self.set, self.now);
+        matcher.said(kind, value).is_some_and(|(action, said)| {
+            action != Action::Allow
+                && said.iter().any(|one| {
+                    one.kind == sought.kind
+                        && one.indicator == sought.indicator
+                        && one.context.source == sought.context.source
+                        && one.context.action != Action::Allow
+                })
+        })
+    }
+}
+
 /// A look back under way.
 struct Look<'a> {
     indicators: &'a Indicators,
     import: i64,
-    /// The set in force when it began, for what is known good.
-    live: std::sync::Arc<Set>,
     /// What is looked for.
     sought: Set,
-    now: Timestamp,
     told: LookBack,
+    gaps: Gaps,
     hosts: HashSet<EndpointId>,
     met: Mutex<Met>,
 }
@@ -130,19 +186,19 @@ impl Look<'_> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_allowed(&self, kind: Kind, value: &str) -> bool {
-        Matcher::new(&self.live, self.now).action(kind, value) == Some(Action::Allow)
-    }
-
     /// Meets activities with what is sought; `unmapped` alone counts in those that come a second time.
     fn see(&self, events: &[Event], unmapped: bool) {
-        let matcher = Matcher::new(&self.sought, self.now);
+        let live = InForce::of(self.indicators);
+        let matcher = Matcher::new(&self.sought, live.now);
         for event in events {
-            for sighting in matcher.observe(event) {
+            for mut sighting in matcher.observe(event) {
                 let in_table = field::by_name(&sighting.field).is_some();
-                if in_table != unmapped && !self.is_allowed(sighting.kind, &sighting.value) {
-                    self.met().see(event, &sighting, Place::History);
+                if in_table == unmapped {
+                    continue;
                 }
+                let (kind, value) = (sighting.kind, &sighting.value);
+                sighting.said.retain(|said| live.holds(kind, value, said));
+                self.met().see(event, &sighting, Place::History);
             }
         }
     }
@@ -155,10 +211,8 @@ impl Look<'_> {
         self.told.sightings += met.len() as u64;
         self.told.hosts = self.hosts.len() as u64;
         self.told.progress = progress;
-        if dropped > 0 {
-            self.told.incomplete =
-                Some(format!("{dropped} sightings were too many at once; narrow the indicators"));
-        }
+        self.gaps.dropped += dropped;
+        self.told.incomplete = self.gaps.told();
         let catalog = self.indicators.catalog();
         for chunk in met.chunks(STORE_CHUNK) {
             let chunk: &[NewSighting] = chunk;
@@ -168,24 +222,38 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn inventories(&mut self, rows: &[(Kind, String)]) -> Result<(), LookError> {
+    /// Meets every host's files with `rows`, and stores what was met page by page.
+    async fn inventories(
+        &mut self,
+        rows: &[(Kind, String)],
+        progress: u16,
+        stop: &CancellationToken,
+    ) -> Result<(), LookError> {
         let of = |wanted: Kind| {
             let rows = rows.iter().filter(move |(kind, _)| *kind == wanted);
             rows.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
         };
         let (hashes, paths) = (of(Kind::Sha256), of(Kind::Path));
-        let catalog = self.indicators.catalog();
-        let found = catalog.inventory_with((&hashes, &paths), INVENTORY_ROWS).await?;
-        if found.len() as u64 == INVENTORY_ROWS {
-            self.told.incomplete =
-                Some(format!("more than {INVENTORY_ROWS} files on hosts; narrow the indicators"));
+        let asked = FilesAsked { hashes: &hashes, paths: &paths, endpoint: None };
+        let mut pages = Pages::new(asked, FILES_MET);
+        loop {
+            if stop.is_cancelled() {
+                return Err(LookError::Stopped);
+            }
+            let page = pages.next(self.indicators.catalog()).await?;
+            if page.is_empty() {
+                break;
+            }
+            let live = InForce::of(self.indicators);
+            let matcher = Matcher::new(&self.sought, live.now);
+            for record in &page {
+                self.met()
+                    .see_item(record, &matcher, |kind, value, said| live.holds(kind, value, said));
+            }
+            self.store(self.told.progress).await?;
         }
-        let matcher = Matcher::new(&self.sought, self.now);
-        let mut met = self.met();
-        for record in &found {
-            met.see_item(record, &matcher, |kind, value| self.is_allowed(kind, value));
-        }
-        Ok(())
+        self.gaps.files += pages.left_out(self.indicators.catalog()).await?;
+        self.store(progress).await
     }
 
     async fn history(
@@ -211,8 +279,7 @@ impl Look<'_> {
                 let only_unmapped = *wanted == Wanted::Unmapped;
                 let each = |events: Vec<Event>| self.see(&events, only_unmapped);
                 if !history.scan(wanted, (from, to), &each).await? {
-                    let why = "a damaged file of the history was set aside; its events are missing";
-                    self.told.incomplete = Some(why.to_owned());
+                    self.gaps.damaged = true;
                 }
             }
             let done = to.nanos_since(oldest) / (span / 1_000 + 1);
@@ -263,22 +330,18 @@ async fn look(
     let mut look = Look {
         indicators,
         import: import.id,
-        live: indicators.set(),
         sought,
-        now,
         told: LookBack::default(),
+        gaps: Gaps::default(),
         hosts: HashSet::new(),
         met: Mutex::default(),
     };
     if !look.sought.is_empty() {
         let chunks = files.len().div_ceil(FILES_ASKED).max(1);
         for (done, chunk) in files.chunks(FILES_ASKED).enumerate() {
-            if stop.is_cancelled() {
-                return Err(LookError::Stopped);
-            }
-            look.inventories(chunk).await?;
             let part = (done + 1) * usize::from(INVENTORY_PART) / chunks;
-            look.store(u16::try_from(part).unwrap_or(INVENTORY_PART)).await?;
+            let part = u16::try_from(part).unwrap_or(INVENTORY_PART);
+            look.inventories(chunk, part, stop).await?;
         }
         look.history(history, &question, stop).await?;
     }

@@ -10,6 +10,8 @@ use metsuke_intel::{Action, Kind, Matcher, Sighting};
 
 /// Most different ones held at once; about 300 bytes each. Beyond it they are counted.
 const MAX_HELD: usize = 20_000;
+/// Sightings stored in one transaction.
+pub(crate) const STORE_CHUNK: usize = 500;
 
 type Key = (Kind, Text, Text, EndpointId, Text, i64);
 
@@ -64,22 +66,23 @@ impl Met {
         }
     }
 
-    /// Adds what `matcher` says of a thing on a host, unless `allowed` is said of it.
+    /// Adds what `matcher` says of a thing on a host, where `holds` says of kind, value and what is
+    /// said that it is still so.
     pub(crate) fn see_item(
         &mut self,
         record: &InventoryRecord,
         matcher: &Matcher<'_>,
-        is_allowed: impl Fn(Kind, &str) -> bool,
+        holds: impl Fn(Kind, &str, &Said) -> bool,
     ) {
         let Item::Executable(file) = &record.item else { return };
         let hash = file.sha256.as_deref().map(|hash| (Kind::Sha256, "file.hash.sha256", hash));
         let path = Some((Kind::Path, "file.path", file.path.as_str()));
         for (kind, field, value) in [hash, path].into_iter().flatten() {
             let Some((action, said)) = matcher.said(kind, value) else { continue };
-            if action == Action::Allow || is_allowed(kind, value) {
+            if action == Action::Allow {
                 continue;
             }
-            for said in bad(&said) {
+            for said in bad(&said).filter(|said| holds(kind, value, said)) {
                 self.add(NewSighting {
                     kind: said.kind,
                     indicator: said.indicator.as_str().into(),

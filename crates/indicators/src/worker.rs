@@ -104,7 +104,7 @@ impl Worker {
         }
     }
 
-    async fn import(
+    pub(crate) async fn import(
         &mut self,
         order: Order,
         stop: &CancellationToken,
@@ -256,7 +256,7 @@ impl Worker {
         }
     }
 
-    async fn write_snapshot(&mut self) {
+    pub(crate) async fn write_snapshot(&mut self) {
         // Without a snapshot of its serial the next start makes the set from the catalog.
         if self.stale || !std::mem::take(&mut self.dirty) {
             return;
