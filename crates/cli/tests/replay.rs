@@ -140,6 +140,22 @@ fn a_detection_that_carries_a_response_stops() {
 }
 
 #[test]
+fn what_ships_stops_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../content/filters/web_server_spawns_shell/fires/nginx.json");
+    let sample = std::fs::read_to_string(sample).expect("readable");
+    let event: Value = serde_json::from_str(&sample).expect("one object");
+    std::fs::write(folder.path().join("told.jsonl"), event.to_string()).expect("written");
+    let asked = ["replay", "--offline", "--shipped", "--input", "told.jsonl", "--name", "shell"];
+    let output = metsuke(folder.path(), &[&asked[..], &["--output", "json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let moment = &report["earliest_stopped"]["moment"];
+    assert_eq!(moment["title"], "Web server starts a shell", "{report:#}");
+}
+
+#[test]
 fn without_a_response_nothing_would_have_been_stopped() {
     let folder = world();
     let output = metsuke(folder.path(), &ASKED);
