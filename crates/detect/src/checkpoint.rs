@@ -1,6 +1,6 @@
 //! State that survives a restart: an engine's windows, values, kinship and storylines as bytes.
 //!
-//! Layout, version 2: magic, version, then as [`crate::codec`] writes it the ids of detections and
+//! Layout, version 3: magic, version, then as [`crate::codec`] writes it the ids of detections and
 //! models, the rules with their digests, windows, first-seen values, kinship, storylines, alerts that others may be
 //! like, hosts of the fleet, what is waited for (each sorted
 //! by key, so that equal state gives equal bytes), and eight bytes of digest over all of it.
@@ -27,7 +27,7 @@ use crate::ruleset::RuleSet;
 use crate::yaml::{SEED, mix};
 
 const MAGIC: &[u8] = b"MTKSTATE";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// Detections of a rule set, as a bound on what a checkpoint may name.
 const MOST_IDS: usize = 1_000_000;
 

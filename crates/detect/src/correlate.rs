@@ -1,7 +1,8 @@
 //! The rule layer: hits counted and joined per key in a window of event time.
 //!
 //! Windows slide and are judged at every hit, late ones too: a hit may come out of order as long as
-//! what it belongs with is still held, that is for twice the timespan. A rule strikes at most once
+//! what it belongs with is still held, that is for twice the timespan, by the clock of its own host and
+//! what two hosts agree on. A rule strikes at most once
 //! per key and timespan. Invariant: at most [`bounds::CORRELATION_KEYS`] keys, at most
 //! [`bounds::CORRELATION_HITS`] hits per key ([`bounds::SEQUENCE_HITS`] of a sequence); what is
 //! dropped is counted.
@@ -134,7 +135,7 @@ impl Window {
     /// Puts `seen` in its place by time; its index, or nothing when it is known or too old.
     fn insert(&mut self, rule: &Rule, seen: Seen, evicted: &mut u64) -> Option<usize> {
         let held = rule.timespan_nanos.saturating_mul(2);
-        if !self.hits.is_empty() && seen.time < self.newest.plus_nanos(-held) {
+        if self.past(held)(&seen) {
             return None;
         }
         let at = self.hits.partition_point(|hit| hit.time <= seen.time);
@@ -145,9 +146,7 @@ impl Window {
         }
         self.newest = if self.hits.is_empty() { seen.time } else { self.newest.max(seen.time) };
         self.hits.insert(at, seen);
-        let oldest = self.newest.plus_nanos(-held);
-        let mut dropped = self.hits.partition_point(|hit| hit.time < oldest);
-        self.hits.drain(..dropped);
+        let mut dropped = self.let_go(held, at);
         if self.hits.len() > rule.room() {
             let least = self.least_needed(rule);
             self.hits.remove(least);
@@ -158,6 +157,36 @@ impl Window {
             dropped += usize::from(least + dropped < at);
         }
         at.checked_sub(dropped)
+    }
+
+    /// What is too old to be held for so long: of the host whose hit is the newest by that one, of
+    /// others by the newest of theirs, so that no clock that is ahead ends what others do.
+    fn past(&self, held: i64) -> impl Fn(&Seen) -> bool + use<> {
+        let edge = |hit: &Seen| hit.time.plus_nanos(-held);
+        let newest = self.hits.back().map(|hit| (hit.event.endpoint, edge(hit)));
+        let other = |hit: &&Seen| newest.is_some_and(|(host, _)| hit.event.endpoint != host);
+        let others = self.hits.iter().rev().find(other).map(edge);
+        move |hit| {
+            let own = newest.filter(|(host, _)| hit.event.endpoint == *host);
+            own.map(|(_, edge)| edge).or(others).is_some_and(|edge| hit.time < edge)
+        }
+    }
+
+    /// Drops what is too old; how many before the hit at `at`.
+    fn let_go(&mut self, held: i64, at: usize) -> usize {
+        let oldest = self.newest.plus_nanos(-held);
+        if self.hits.front().is_none_or(|hit| hit.time >= oldest) {
+            return 0;
+        }
+        let past = self.past(held);
+        let (mut index, mut before) = (0, 0);
+        self.hits.retain(|hit| {
+            let past = past(hit);
+            before += usize::from(past && index < at);
+            index += 1;
+            !past
+        });
+        before
     }
 
     /// The oldest hit of the reference that has the most: a flood of one cannot push out others.

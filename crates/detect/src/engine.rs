@@ -14,6 +14,7 @@ use metsuke_event::{Event, EventId};
 use crate::awaited::Awaited;
 use crate::bounds;
 use crate::class::{self, Class};
+use crate::clock::believed;
 use crate::correlate::{Correlator, Rule, Scope, Seen};
 use crate::fleet::Fleet;
 use crate::indicator::Sighted;
@@ -103,7 +104,7 @@ const RECENT: usize = 64;
 
 /// Matches activities against a [`RuleSet`] and keeps the state of its rules and models.
 ///
-/// Activities should come in about the order of their time. The same activity given twice adds
+/// Activities should come in about the order of their time ([`crate::believed`] says which). The same activity given twice adds
 /// nothing as long as what it belongs to is still held, so a replay after a crash is safe.
 #[derive(Debug)]
 pub struct Engine {
@@ -326,7 +327,7 @@ impl Engine {
         let correlation = &rules.correlations[rule];
         let key = (rule, event.id.tenant.0, self.key(&rules, correlation, reference, event)?);
         let seen = self.seen(&rules, correlation, reference, event);
-        self.ends(correlation, &key, reference, event.time);
+        self.ends(correlation, &key, reference, believed(event));
         let struck = self.correlator.take(&rules, key.clone(), seen)?;
         let mut matched = given::explain(&rules, rule, &struck);
         matched.extend(strike.hit.matched.iter().cloned());
@@ -397,7 +398,7 @@ impl Engine {
         let asks_kinship =
             matches!(&rule.question, Question::Sequence(sequence) if sequence.asks_kinship());
         Seen {
-            time: event.time,
+            time: believed(event),
             event: event.id,
             reference,
             values: rule.measures.iter().map(|fields| value(&fields[reference])).collect(),

@@ -8,6 +8,7 @@ mod calendar;
 mod census;
 mod checkpoint;
 mod class;
+mod clock;
 mod codec;
 mod compile;
 mod correlate;
@@ -44,6 +45,7 @@ mod witness;
 mod yaml;
 
 pub use checkpoint::{RestoreError, Restored};
+pub use clock::believed;
 pub use compile::{Options, compile, compile_with};
 pub use demand::{Response, Responses};
 pub use document::{Document, Position, Reason, Refused};

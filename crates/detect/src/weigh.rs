@@ -35,14 +35,17 @@ pub(crate) struct Found {
     /// Models that exceptions keep it from.
     pub(crate) withheld: Vec<usize>,
     pub(crate) highlight: Highlight,
+    /// The time that state goes by.
+    pub(crate) time: Timestamp,
 }
 
 impl Found {
-    /// A hit of filter or rule number `detection` that stands on these events, with the models it
-    /// is kept from.
+    /// A hit of filter or rule number `detection`, at `time` as state goes by it, that stands on
+    /// these events, with the models it is kept from.
     pub(crate) fn of(
         hit: &Hit,
         detection: usize,
+        time: Timestamp,
         (withheld, events): (Vec<usize>, Vec<EventId>),
     ) -> Self {
         Self {
@@ -51,6 +54,7 @@ impl Found {
             storyline: hit.storyline.clone(),
             detection,
             withheld,
+            time,
             highlight: Highlight {
                 detection: hit.detection.clone(),
                 events,
@@ -71,7 +75,11 @@ pub(crate) struct Held {
     pub(crate) withheld: Vec<usize>,
     /// Its detection's level is the one with which it struck.
     pub(crate) highlight: Highlight,
+    /// When it struck first and last, as state goes by it.
+    pub(crate) first: Timestamp,
     pub(crate) newest: Timestamp,
+    /// When it struck last, by the host's clock.
+    pub(crate) last: Timestamp,
 }
 
 /// A hit that makes alerts grow: detection, level, models it is kept from.
@@ -122,7 +130,7 @@ impl Weigher {
             return Vec::new();
         }
         let key = (first.tenant, first.endpoint, first.storyline.clone());
-        let time = first.highlight.time;
+        let time = first.time;
         if !self.storylines.contains_key(&key) {
             self.make_room();
         }
@@ -220,7 +228,7 @@ impl Storyline {
     /// Holds a hit; what it is when that makes an alert grow: a new highlight, or one whose
     /// count reached a power of two.
     fn hold(&mut self, rules: &RuleSet, found: Found) -> Option<Grown> {
-        let time = found.highlight.time;
+        let (time, shown) = (found.time, found.highlight.time);
         let level = found.highlight.detection.level;
         self.newest = self.newest.max(time);
         if self.revisions.is_empty() {
@@ -235,8 +243,10 @@ impl Storyline {
             if found.highlight.events.iter().all(|event| held.highlight.events.contains(event)) {
                 return None;
             }
+            held.first = held.first.min(time);
             held.newest = held.newest.max(time);
-            held.highlight.time = held.highlight.time.min(time);
+            held.last = held.last.max(shown);
+            held.highlight.time = held.highlight.time.min(shown);
             held.highlight.count = held.highlight.count.saturating_add(1);
             held.highlight.detection.level = level;
             for event in found.highlight.events {
@@ -252,10 +262,11 @@ impl Storyline {
         if self.held.len() >= bounds::HIGHLIGHTS && !self.give_way(level) {
             return None;
         }
-        let place = self.held.partition_point(|held| held.highlight.time <= time);
+        let place = self.held.partition_point(|held| held.first <= time);
         let Found { detection, withheld, highlight, .. } = found;
         let grown = (detection, level, withheld.clone());
-        self.held.insert(place, Held { detection, withheld, highlight, newest: time });
+        let held = Held { detection, withheld, highlight, first: time, newest: time, last: shown };
+        self.held.insert(place, held);
         Some(grown)
     }
 
@@ -313,7 +324,7 @@ impl Storyline {
         let highlights: Vec<Highlight> =
             counted.iter().map(|held| held.highlight.clone()).collect();
         let first = highlights.iter().map(|highlight| highlight.time).min()?;
-        let last = counted.iter().map(|held| held.newest).max()?;
+        let last = counted.iter().map(|held| held.last).max()?;
         let alert = Alert {
             id: alert_id(key, &rules.models[index].detection.id),
             revision,

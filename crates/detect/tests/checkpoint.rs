@@ -223,5 +223,5 @@ fn what_is_foreign_is_refused_by_name() {
     let mut bytes = Engine::new(all()).checkpoint();
     assert_eq!(refusal(&bytes[..bytes.len() - 1]), RestoreError::Damaged);
     bytes[9] += 1;
-    assert_eq!(refusal(&bytes), RestoreError::Version(3));
+    assert_eq!(refusal(&bytes), RestoreError::Version(4));
 }

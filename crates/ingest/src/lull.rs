@@ -1,15 +1,17 @@
 //! Time of endpoints that say nothing: sequences that wait for something not to come must strike there
 //! too.
 //!
-//! An endpoint's time is that of its last activity and what has gone by since detection saw it, by a
-//! clock of the server that never goes back, less [`LATENESS`]. So a host's own clock may be wrong, what
-//! was held back is never overtaken, and the time that the server stood still counts for nobody.
+//! An endpoint's time is that of its last activity, as far as its clock is believed, and what has gone
+//! by since detection saw it, by a clock of the server that never goes back, less [`LATENESS`]. So a
+//! host's own clock may be wrong, what was held back is never overtaken, and the time that the server
+//! stood still counts for nobody.
 //! Invariant: no endpoint's time moves another's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use metsuke_detect::believed;
 use metsuke_event::{EndpointId, Event, Timestamp};
 
 /// Time since some moment; never goes back.
@@ -64,7 +66,7 @@ impl Lull {
     pub(crate) fn see(&mut self, events: &[Event]) {
         let now = (self.clock)();
         for event in events {
-            self.heard.insert(event.id.endpoint, (event.time, now));
+            self.heard.insert(event.id.endpoint, (believed(event), now));
         }
         if self.heard.len() > ENDPOINTS {
             self.heard.retain(|_, (_, heard)| now.saturating_sub(*heard) < FORGOTTEN);
@@ -118,5 +120,11 @@ mod tests {
         assert_eq!(at(&lull, 1), None);
         seconds.store(251, Ordering::Relaxed);
         assert_eq!((at(&lull, 1), at(&lull, 2)), (Some(11), Some(90_126)));
+        // A clock far ahead is not believed: what is waited for there is not over before its time.
+        let mut ahead = event(4, 90_000);
+        ahead.received = Some(Timestamp::from_millis(400_000));
+        lull.see(&[ahead]);
+        seconds.store(371, Ordering::Relaxed);
+        assert_eq!(at(&lull, 4), Some(460));
     }
 }

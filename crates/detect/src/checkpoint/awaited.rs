@@ -10,8 +10,8 @@ use crate::bounds;
 use crate::codec::{Damaged, Reader, Writer};
 
 pub(super) fn write(out: &mut Writer, awaited: &Awaited) {
-    out.count(awaited.due.len());
-    for ((endpoint, time, key), pending) in &awaited.due {
+    out.count(awaited.len());
+    for ((endpoint, time, key), pending) in awaited.all() {
         out.number(endpoint.as_u128());
         write_time(out, *time);
         write_key(out, key);
@@ -74,7 +74,7 @@ pub(super) fn read(
         detection.level = level;
         let hit = Hit { detection, event, time, process, storyline, matched, excepted };
         let pending = Pending { since, hit, events, withheld };
-        awaited.due.insert((endpoint, time, (rule, tenant, parts)), pending);
+        awaited.arm((endpoint, time, (rule, tenant, parts)), pending);
     }
     Ok(awaited)
 }

@@ -73,8 +73,9 @@ fn correlated(names: &Names<'_>, old: Correlator, restored: &mut Restored) -> Co
 }
 
 fn still_awaited(names: &Names<'_>, old: Awaited, restored: &mut Restored) -> Awaited {
-    let mut awaited = Awaited { evicted: old.evicted, ..Awaited::default() };
-    for ((endpoint, time, key), mut pending) in old.due {
+    let mut awaited = Awaited::default();
+    awaited.evicted = old.evicted;
+    for ((endpoint, time, key), mut pending) in old.into_all() {
         let Some(rule) = names.same.get(key.0).copied().flatten() else {
             restored.dropped += 1;
             continue;
@@ -85,7 +86,7 @@ fn still_awaited(names: &Names<'_>, old: Awaited, restored: &mut Restored) -> Aw
         pending.hit.detection.level = level;
         let model = |model: usize| names.models.get(model).copied().flatten();
         pending.withheld = pending.withheld.into_iter().filter_map(model).collect();
-        awaited.due.insert((endpoint, time, (rule, key.1, key.2)), pending);
+        awaited.arm((endpoint, time, (rule, key.1, key.2)), pending);
     }
     awaited
 }

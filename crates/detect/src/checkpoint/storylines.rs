@@ -63,7 +63,9 @@ fn write_held(out: &mut Writer, held: &Held) {
     for model in &held.withheld {
         out.count(*model);
     }
-    write_time(out, held.newest);
+    for time in [held.first, held.newest, held.last] {
+        write_time(out, time);
+    }
     write_time(out, highlight.time);
     out.text(&highlight.process);
     out.number(u128::from(highlight.count));
@@ -147,7 +149,7 @@ fn read_held(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Option<Held>, 
         withheld.extend(*names.models.get(input.number::<usize>()?).ok_or(Damaged)?);
     }
     withheld.sort_unstable();
-    let newest = read_time(input)?;
+    let [first, newest, last] = [read_time(input)?, read_time(input)?, read_time(input)?];
     let time = read_time(input)?;
     let process = input.text()?;
     let count = input.number()?;
@@ -162,6 +164,6 @@ fn read_held(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Option<Held>, 
         let mut meta = names.rules.hit_meta(detection).detection.clone();
         meta.level = level;
         let highlight = Highlight { detection: meta, events, time, process, matched, count };
-        Held { detection, withheld, highlight, newest }
+        Held { detection, withheld, highlight, first, newest, last }
     }))
 }

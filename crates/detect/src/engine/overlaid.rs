@@ -9,6 +9,7 @@ use metsuke_event::{EndpointId, Event, TenantId, Timestamp};
 
 use super::{Engine, Strike};
 use crate::checkpoint::Restored;
+use crate::clock::believed;
 use crate::overlay::{Laid, Overlay, Tuned};
 use crate::ruleset::RuleSet;
 use crate::weigh::{Factor, Factors, Found, Said};
@@ -95,15 +96,17 @@ impl Engine {
         if self.rules.weighings.is_empty() {
             return Vec::new();
         }
+        let time = believed(event);
         let mut found = Vec::new();
         for strike in strikes {
             if strike.hit.storyline.is_empty() || strike.hit.excepted.is_some() {
                 continue;
             }
             let withheld = self.withheld(event, strike);
-            found.push(Found::of(&strike.hit, strike.detection, (withheld, strike.events.clone())));
+            let events = strike.events.clone();
+            found.push(Found::of(&strike.hit, strike.detection, time, (withheld, events)));
         }
-        self.weigh_found((event.id.tenant, event.id.endpoint, event.time), found)
+        self.weigh_found((event.id.tenant, event.id.endpoint, time), found)
     }
 
     /// Gives what was found on one endpoint, by `time`, to the models.
@@ -116,7 +119,7 @@ impl Engine {
         let Self { rules, laid, fleet, weigher, .. } = self;
         if !rules.weighings.is_empty() {
             for one in &found {
-                fleet.learn((tenant, endpoint), one.detection, one.highlight.time);
+                fleet.learn((tenant, endpoint), one.detection, one.time);
             }
         }
         let factors = &mut |detections: &BTreeSet<usize>| Factors {

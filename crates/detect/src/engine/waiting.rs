@@ -6,6 +6,7 @@ use metsuke_event::{EndpointId, Event, Timestamp};
 
 use super::{Engine, Findings, Strike};
 use crate::awaited::{Due, GRACE_NANOS, Pending};
+use crate::clock::believed;
 use crate::correlate::{Correlator, Key, Rule, Struck};
 use crate::question::Question;
 use crate::weigh::Found;
@@ -15,8 +16,7 @@ impl Engine {
     /// come strike a minute after their time is over, also on hosts that say nothing more. `now`
     /// must not be ahead of activities that are still to be observed by more than that minute.
     pub fn advance(&mut self, now: Timestamp) -> Findings {
-        let over = self.awaited.over(None, now);
-        self.struck(over)
+        self.advance_each(|_| Some(now))
     }
 
     /// Like [`Engine::advance`], with a time for each endpoint, for their clocks differ. What is
@@ -35,12 +35,12 @@ impl Engine {
 
     /// How many sequences wait for something not to come: time alone matters to them.
     pub fn waiting(&self) -> usize {
-        self.awaited.due.len()
+        self.awaited.len()
     }
 
     /// What is over on the endpoint of `event`.
     pub(super) fn over_by(&mut self, event: &Event) -> Findings {
-        let over = self.awaited.over(Some(event.id.endpoint), event.time);
+        let over = self.awaited.over(event.id.endpoint, believed(event));
         if over.is_empty() { Findings::default() } else { self.struck(over) }
     }
 
@@ -102,7 +102,7 @@ impl Engine {
                 }
                 None if !hit.storyline.is_empty() => {
                     let detection = rules.filters.len() + key.0;
-                    let found = Found::of(&hit, detection, (withheld, events));
+                    let found = Found::of(&hit, detection, time, (withheld, events));
                     let alerts = self.weigh_found((hit.event.tenant, endpoint, time), vec![found]);
                     self.counters.alerts += alerts.len() as u64;
                     findings.alerts.extend(alerts);

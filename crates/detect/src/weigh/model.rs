@@ -163,7 +163,7 @@ impl Model {
         for held in counted {
             for requirement in self.met_by(held) {
                 let first = &mut firsts[requirement];
-                let time = held.highlight.time;
+                let time = held.first;
                 *first = Some(first.map_or(time, |known| known.min(time)));
             }
         }
@@ -179,7 +179,7 @@ impl Model {
             let times = counted
                 .iter()
                 .filter(|held| self.met_by(held).any(|met| met == requirement))
-                .flat_map(|held| [held.highlight.time, held.newest])
+                .flat_map(|held| [held.first, held.newest])
                 .filter(|time| after.is_none_or(|after| *time >= after));
             match times.min() {
                 Some(time) => after = Some(time),
