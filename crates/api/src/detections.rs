@@ -7,9 +7,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
+use metsuke_catalog::DetectionStats;
 use metsuke_catalog::clock::now;
-use metsuke_catalog::{DetectionStats, TuningRecord};
-use metsuke_control::library::{ChangeError, DOCUMENT_MAX, InForce, Severity};
+use metsuke_control::library::{ChangeError, DOCUMENT_MAX, InForce, Severity, TuningChange, Wish};
 use metsuke_detect::Meta;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -148,24 +148,25 @@ async fn tune_detection(
     Body(request): Body<TuningRequest>,
 ) -> Result<Json<Detection>, Problem> {
     let reason = reason(&request.reason)?;
-    let force = app.library.in_force();
-    meta(&force, &id)?;
-    let group = request.group.filter(|name| !name.is_empty());
-    let known = force.tunings_of(&id).find(|tuning| tuning.group == group);
-    let record = TuningRecord {
-        enabled: request.enabled.unwrap_or_else(|| known.and_then(|known| known.enabled)),
-        level: match request.level {
-            Some(level) => level.map(Into::into),
-            None => known.and_then(|known| known.level),
-        },
+    let change = TuningChange {
         detection: id.clone(),
-        group,
+        group: request.group.filter(|name| !name.is_empty()),
+        enabled: wish(request.enabled),
+        level: wish(request.level.map(|level| level.map(Into::into))),
         reason,
         actor: account.name().to_owned(),
-        time: now(),
     };
-    app.library.tune(record).await?;
+    app.library.tune(change).await?;
     Ok(Json(item(&app, &app.library.in_force(), &id).await?))
+}
+
+#[expect(clippy::option_option, reason = "null and left out are different wishes")]
+fn wish<T>(asked: Option<Option<T>>) -> Wish<T> {
+    match asked {
+        None => Wish::Leave,
+        Some(None) => Wish::Nothing,
+        Some(Some(value)) => Wish::Say(value),
+    }
 }
 
 /// A reason, which every change that hides something has.

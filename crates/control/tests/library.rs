@@ -5,9 +5,11 @@
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, ExceptionRecord, TuningRecord};
-use metsuke_control::library::{ChangeError, Origin, Severity, Shipped};
+use metsuke_control::library::{
+    ChangeError, Import, Intent, Origin, Severity, Shipped, TuningChange, Wish,
+};
 use metsuke_control::{Control, Library, current_policy};
-use metsuke_detect::{Document, Engine};
+use metsuke_detect::Engine;
 use metsuke_event::activity::ProcessActivity;
 use metsuke_event::finding::Level;
 use metsuke_event::{Activity, EndpointId, Event, EventId, Kind, Process};
@@ -181,6 +183,11 @@ async fn tuning_and_exceptions_are_in_force_at_once_and_by_group() {
     world.library.tune(raised).await.unwrap();
     assert_eq!(world.strikes(&shells)[0].1, Level::High);
     let off = TuningRecord { enabled: Some(false), ..World::tuning(Some("quiet")) };
+    let unknown = world.library.tune(off.clone()).await;
+    assert!(matches!(unknown, Err(ChangeError::Invalid(_))), "no such group: {unknown:?}");
+    let token = world.catalog.create_enrolment_token(now(), "x", 1_000_000_000_000).await.unwrap();
+    let other = world.catalog.enrol(now(), &token.secret, "other").await.unwrap().unwrap();
+    world.library.set_group("ann", other, "quiet").await.unwrap();
     world.library.tune(off).await.unwrap();
     assert_eq!(world.strikes(&shells).len(), 3, "another group's tuning");
     assert_eq!(world.library.in_force().bundle(world.endpoint).site.tunings.len(), 1);
@@ -218,6 +225,8 @@ async fn an_exception_that_hides_everything_or_nothing_known_is_refused() {
         .await;
     let unknown = ExceptionRecord { detections: vec!["gone".into()], ..exception() };
     check(unknown, "gone").await;
+    let unknown = ExceptionRecord { groups: vec!["nowhere".into()], ..exception() };
+    check(unknown, "nowhere").await;
     let all = ExceptionRecord { detections: Vec::new(), condition: "  ".into(), ..exception() };
     check(all, "every hit").await;
     assert!(world.catalog.exceptions().await.unwrap().is_empty());
@@ -226,22 +235,107 @@ async fn an_exception_that_hides_everything_or_nothing_known_is_refused() {
 #[tokio::test]
 async fn imported_documents_come_in_as_far_as_they_compile() {
     let world = world().await;
-    let document = |path: &str, text: String| {
-        let (author, licence) = (Some("A. N.".to_owned()), Some("DRL 1.1".to_owned()));
-        (Document { path: path.to_owned(), text }, author, licence)
+    let document = |path: &str, text: String| Import {
+        path: path.to_owned(),
+        text,
+        author: Some("A. N.".to_owned()),
+        licence: Some("DRL 1.1".to_owned()),
     };
+    world.library.put("ann", "mine", own("mine", "/m")).await.unwrap();
+    let before = world.library.in_force();
+    let above = "title: t\nid: above\nlevel: low\ncorrelation: {type: event_count, rules: [a], \
+                 timespan: 1h, condition: {gte: 2}}\n";
     let documents = vec![
-        document("a.yml", own("a", "/a")),
+        document("above.yml", above.to_owned()),
+        document("a.yml", own("a", "/a") + "author: |\n  B.\n  C.\nlicense: MIT\n"),
         document("b.yml", own("b", "/b").replace("endswith", "sideways")),
         document("shell.yml", own("shell", "/c")),
+        document("mine.yml", own("mine", "/d")),
+        document("again.yml", own("a", "/e")),
+        document("a.yml", own("f", "/f")),
+        document("none.yml", "title: t\n".to_owned()),
     ];
-    let (count, refused) = world.library.import("ann", documents).await.unwrap();
-    assert_eq!((count, refused.len()), (1, 2), "{refused:?}");
+    let preview = world.library.import("ann", documents.clone(), Intent::Preview).await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&before, &world.library.in_force()), "nothing is changed");
+    let done = world.library.import("ann", documents, Intent::Put).await.unwrap();
+    assert_eq!((&done.taken, &done.left), (&preview.taken, &preview.left));
+    let taken: Vec<&str> = done.taken.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(taken, ["above", "a"]);
+    let mut left: Vec<_> = done.left.iter().map(|one| (&*one.path, one.fault.line)).collect();
+    left.sort_unstable();
+    let paths = ["a.yml", "again.yml", "b.yml", "mine.yml", "none.yml", "shell.yml"];
+    assert_eq!(left, paths.map(|path| (path, if path == "b.yml" { 8 } else { 1 })), "{done:?}");
     let force = world.library.in_force();
     let known = force.known("a").unwrap();
-    assert_eq!((known.origin, known.licence.as_deref()), (Origin::Imported, Some("DRL 1.1")));
+    assert_eq!((known.origin, known.licence.as_deref()), (Origin::Imported, Some("MIT")));
+    assert_eq!(known.author.as_deref(), Some("B. C."));
+    assert_eq!(force.known("above").unwrap().licence.as_deref(), Some("DRL 1.1"));
     assert_eq!(force.known("shell").unwrap().origin, Origin::Shipped);
+    assert_eq!(force.known("mine").unwrap().origin, Origin::Own);
+    // A newer one that does not compile leaves the older in its place.
+    let newer = vec![document("a.yml", own("a", "/a").replace("endswith", "sideways"))];
+    let done = world.library.import("ann", newer, Intent::Put).await.unwrap();
+    assert_eq!((done.taken.len(), done.left.len()), (0, 1));
+    assert!(world.library.in_force().known("a").is_some());
+    let newer = vec![document("a.yml", own("a", "/other"))];
+    let done = world.library.import("ann", newer, Intent::Put).await.unwrap();
+    assert!(done.taken[0].replaces);
+    world.library.remove("ann", "above").await.unwrap();
     world.library.remove("ann", "a").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_two_say_at_once_is_joined() {
+    let world = world().await;
+    let change = || TuningChange {
+        detection: "shell".to_owned(),
+        group: None,
+        enabled: Wish::Leave,
+        level: Wish::Leave,
+        reason: "r".to_owned(),
+        actor: "ann".to_owned(),
+    };
+    let level = TuningChange { level: Wish::Say(Level::High), ..change() };
+    let off = TuningChange { enabled: Wish::Say(false), ..change() };
+    let (one, other) = tokio::join!(world.library.tune(level), world.library.tune(off));
+    one.and(other).unwrap();
+    let said = &world.library.in_force().tunings[0];
+    assert_eq!((said.enabled, said.level), (Some(false), Some(Level::High)));
+    assert_eq!(&world.catalog.tunings().await.unwrap()[0], said);
+    let unsaid = TuningChange { level: Wish::Nothing, ..change() };
+    world.library.tune(unsaid).await.unwrap();
+    let said = &world.library.in_force().tunings[0];
+    assert_eq!((said.enabled, said.level), (Some(false), None));
+}
+
+#[tokio::test]
+async fn a_change_goes_to_its_end_when_whoever_asked_for_it_goes_away() {
+    let world = world().await;
+    let off = TuningRecord { enabled: Some(false), ..World::tuning(None) };
+    {
+        // Asked for once, and let go.
+        let mut change = std::pin::pin!(world.library.tune(off));
+        let asked = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(change.as_mut().poll(context).is_pending())
+        });
+        assert!(asked.await, "it is under way");
+    }
+    world.library.stopped().await;
+    assert_eq!(world.catalog.tunings().await.unwrap().len(), 1);
+    assert_eq!(world.library.in_force().tunings.len(), 1, "what is stored is in force");
+}
+
+#[tokio::test]
+async fn what_is_said_over_documents_copies_none_of_them() {
+    let world = world().await;
+    let before = world.library.in_force();
+    let first = before.bundle(world.endpoint);
+    assert!(std::sync::Arc::ptr_eq(&first.documents, &before.bundle(world.endpoint).documents));
+    world.library.except(exception()).await.unwrap();
+    let after = world.library.in_force();
+    assert!(std::sync::Arc::ptr_eq(&before.rules, &after.rules));
+    assert!(std::sync::Arc::ptr_eq(&first.documents, &after.bundle(world.endpoint).documents));
+    assert!(after.serial > before.serial);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What travels beside activities, as Rust types: facts at enrolment, hello, heartbeat, plan
 //! updates, content bundles. Conversion from and to the wire is in `wire.rs`.
 
+use std::sync::Arc;
+
 use metsuke_event::coverage::Coverage;
 use metsuke_event::finding::Level;
 use metsuke_event::id::PlanId;
@@ -181,8 +183,9 @@ pub struct Bundle {
     pub version: String,
     /// Grows with each bundle; a sensor refuses a smaller one than it holds.
     pub serial: u64,
-    /// The documents.
-    pub documents: Vec<BundleDocument>,
+    /// The documents; one list for all the sessions that it is pushed to.
+    #[serde(with = "shared")]
+    pub documents: Arc<Vec<BundleDocument>>,
     /// What the site says about them, as far as it holds for the endpoint it is sent to.
     #[serde(default)]
     pub site: BundleSite,
@@ -228,6 +231,26 @@ pub struct BundleDocument {
     pub path: String,
     /// The document.
     pub text: String,
+}
+
+/// A list that is shared here and plain on the wire.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer, T: Serialize>(
+        list: &Arc<Vec<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        list.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Vec<T>>, D::Error> {
+        Vec::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// What the server tells a sensor. The link signs what needs a signature.

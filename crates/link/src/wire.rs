@@ -339,6 +339,8 @@ pub(crate) fn plan_seen(seen: &proto::PlanSeen) -> Option<(PlanId, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use metsuke_event::EndpointId;
     use metsuke_respond::Policy;
 
@@ -358,7 +360,7 @@ mod tests {
         let bundle = Bundle {
             version: "7".to_owned(),
             serial: 7,
-            documents: vec![document.clone(); 50],
+            documents: Arc::new(vec![document.clone(); 50]),
             ..Bundle::default()
         };
         for message in [Downstream::Content(bundle), Downstream::Policy(Policy::default())] {

@@ -70,8 +70,8 @@ impl Content {
 
     /// A pushed bundle. Documents that cannot be compiled are counted and named in the log.
     pub(crate) fn compile(bundle: Bundle) -> Self {
-        let documents =
-            bundle.documents.into_iter().map(|d| Document { path: d.path, text: d.text });
+        let documents = Arc::unwrap_or_clone(bundle.documents).into_iter();
+        let documents = documents.map(|d| Document { path: d.path, text: d.text });
         let (rules, mut refused) = compile(documents);
         let (overlay, wrong) = Overlay::compile(site(bundle.site));
         refused.extend(wrong);
@@ -133,7 +133,8 @@ mod tests {
 
     /// Hits that are acted on of an exec of `/bin/sh` under this site.
     fn hits(site: BundleSite) -> usize {
-        let documents = vec![BundleDocument { path: "a.yml".to_owned(), text: SHELL.to_owned() }];
+        let document = BundleDocument { path: "a.yml".to_owned(), text: SHELL.to_owned() };
+        let documents = Arc::new(vec![document]);
         let content = Content::compile(Bundle { documents, site, ..Bundle::default() });
         assert_eq!(content.refused, 0);
         let mut engine = Engine::new(content.rules);

@@ -421,8 +421,9 @@ where
 }
 
 async fn close(opened: Opened) -> Result<()> {
-    if tokio::time::timeout(TASKS_DRAIN, opened.recordings.stopped()).await.is_err() {
-        tracing::warn!("events of a recording were still being stored; send them again");
+    let under_way = async { tokio::join!(opened.recordings.stopped(), opened.library.stopped()) };
+    if tokio::time::timeout(TASKS_DRAIN, under_way).await.is_err() {
+        tracing::warn!("events of a recording or a change of content were still being stored");
     }
     let closed = tokio::time::timeout(LAKE_CLOSE, opened.lake.close()).await;
     opened.catalog.close().await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use metsuke_catalog::{DocumentRecord, ExceptionRecord};
+use metsuke_catalog::{DEFAULT_GROUP, ExceptionRecord};
 use metsuke_detect::{Document, Overlay, Position, Refused, Site};
 use metsuke_event::finding::DetectionRef;
 
@@ -68,6 +68,11 @@ impl Fault {
         )
     }
 
+    /// Of the document as a whole.
+    pub(super) fn of_whole(message: String) -> Self {
+        Self::plain(Severity::Error, message)
+    }
+
     fn plain(severity: Severity, message: String) -> Self {
         Self { severity, message, line: 1, column: 1, length: 1, help: None }
     }
@@ -92,12 +97,7 @@ pub struct Checked {
 }
 
 /// Judges `text` among the documents in force; one of the site's own with its id is left out.
-pub(super) fn check(
-    force: &InForce,
-    shipped: &[Shipped],
-    records: &[DocumentRecord],
-    text: String,
-) -> Checked {
+pub(super) fn check(force: &InForce, shipped: &[Shipped], text: String) -> Checked {
     let candidate = Document { path: PATH.to_owned(), text };
     let (alone, wrong) = metsuke_detect::compile([candidate.clone()]);
     let id = alone.all().map(|meta| meta.detection.id.clone()).next();
@@ -106,7 +106,7 @@ pub(super) fn check(
         .iter()
         .map(|one| Document { path: one.path.clone(), text: one.text.clone() })
         .chain(
-            ordered(records)
+            ordered(force.own_documents())
                 .filter(|record| Some(&record.id) != id.as_ref())
                 .map(|record| Document { path: record.path.clone(), text: record.text.clone() }),
         );
@@ -145,6 +145,11 @@ pub(super) fn exception(force: &InForce, record: &ExceptionRecord) -> Vec<Fault>
         if force.meta(id).is_none() {
             let why = format!("there is no detection `{id}`");
             faults.push(Fault::plain(Severity::Error, why));
+        }
+    }
+    for name in &record.groups {
+        if name != DEFAULT_GROUP && !force.groups.values().any(|known| known == name) {
+            faults.push(Fault::plain(Severity::Error, super::change::no_group(name)));
         }
     }
     // By what was compiled: a comment or `null` is text, and no condition.

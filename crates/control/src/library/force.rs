@@ -1,5 +1,6 @@
 //! One state of the content: compiled rules, what lies over them, and where each document is from.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use metsuke_detect::{Document, Exception, Judged, Meta, Overlay, Refused, RuleSe
 use metsuke_event::EndpointId;
 use metsuke_link::message::{Bundle, BundleDocument, BundleException, BundleSite, BundleTuning};
 
-use super::Site;
+use super::{Said, Site};
 use crate::content::ContentError;
 
 /// A detection that ships.
@@ -82,7 +83,7 @@ pub struct InForce {
     /// Documents and exceptions that were refused.
     pub refused: Vec<Refused>,
     /// Documents by path.
-    pub documents: BTreeMap<String, Known>,
+    pub documents: Arc<BTreeMap<String, Known>>,
     /// Tuning.
     pub tunings: Vec<TuningRecord>,
     /// Exceptions.
@@ -95,10 +96,19 @@ pub struct InForce {
     pub serial: u64,
     /// What people found alerts to be, by detection.
     pub findings: HashMap<String, Findings>,
+    compiled: Arc<Compiled>,
+}
+
+/// What comes of documents alone: what a site says over them changes nothing of it.
+#[derive(Debug)]
+struct Compiled {
+    rules: Arc<RuleSet>,
+    refused: Vec<Refused>,
+    documents: Arc<BTreeMap<String, Known>>,
     /// The site's documents.
     records: Vec<DocumentRecord>,
-    /// In the order in which they were compiled.
-    order: Vec<String>,
+    /// Every document as it is pushed, in the order in which they were compiled.
+    pushed: Arc<Vec<BundleDocument>>,
 }
 
 impl InForce {
@@ -125,12 +135,12 @@ impl InForce {
 
     /// The site's record of detection `id`.
     pub(super) fn record(&self, id: &str) -> Option<&DocumentRecord> {
-        self.records.iter().find(|record| record.id == id)
+        self.compiled.records.iter().find(|record| record.id == id)
     }
 
     /// The site's documents.
-    pub(super) fn own_documents(&self) -> Vec<DocumentRecord> {
-        self.records.clone()
+    pub(super) fn own_documents(&self) -> &[DocumentRecord] {
+        &self.compiled.records
     }
 
     /// Ids of what was compiled from the document at `path`.
@@ -140,17 +150,19 @@ impl InForce {
     }
 
     /// All that it says, in parts: two that say the same are one version.
-    pub(super) fn parts(&self) -> Vec<String> {
-        let mut parts = Vec::with_capacity(self.order.len() * 2);
-        for path in &self.order {
-            parts.push(path.clone());
-            parts.extend(self.documents.get(path).map(|known| known.text.clone()));
+    pub(super) fn parts(&self) -> Vec<Cow<'_, str>> {
+        let pushed = &self.compiled.pushed;
+        let mut parts: Vec<Cow<'_, str>> = Vec::with_capacity(pushed.len() * 2);
+        for document in pushed.iter() {
+            parts.push(Cow::from(&document.path));
+            parts.push(Cow::from(&document.text));
         }
         let tuning = |tuning: &TuningRecord| {
             format!(
                 "tuning {:?} {:?} {:?} {:?}",
                 tuning.detection, tuning.group, tuning.enabled, tuning.level
             )
+            .into()
         };
         parts.extend(self.tunings.iter().map(tuning));
         let exception = |one: &ExceptionRecord| {
@@ -158,22 +170,21 @@ impl InForce {
                 "exception {:?} {:?} {:?} {:?} {:?} {}",
                 one.id, one.detections, one.groups, one.endpoints, one.condition, one.expires
             )
+            .into()
         };
         parts.extend(self.exceptions.iter().map(exception));
         let speaks_of_groups = self.tunings.iter().any(|tuning| tuning.group.is_some())
             || self.exceptions.iter().any(|one| !one.groups.is_empty());
         if speaks_of_groups {
-            parts.extend(self.groups.iter().map(|(id, name)| format!("group {id} {name}")));
+            let group = |(id, name)| Cow::from(format!("group {id} {name}"));
+            parts.extend(self.groups.iter().map(group));
         }
         parts
     }
 
     /// What is pushed to `endpoint`: every document, and of tuning and exceptions what holds there.
+    /// The documents are the same for all, and not copied.
     pub fn bundle(&self, endpoint: EndpointId) -> Bundle {
-        let document = |path: &String| {
-            let text = self.documents.get(path)?.text.clone();
-            Some(BundleDocument { path: path.clone(), text })
-        };
         let group = self.group_of(endpoint);
         let tunings = self
             .tunings
@@ -201,7 +212,7 @@ impl InForce {
         Bundle {
             version: self.version.clone(),
             serial: self.serial,
-            documents: self.order.iter().filter_map(document).collect(),
+            documents: Arc::clone(&self.compiled.pushed),
             site: BundleSite {
                 tunings: of_all.into_iter().chain(of_group).map(tuning).collect(),
                 exceptions: self.exceptions.iter().filter(holds).map(exception).collect(),
@@ -265,22 +276,55 @@ pub(super) fn ordered(records: &[DocumentRecord]) -> impl Iterator<Item = &Docum
 }
 
 /// Compiles it all, beside the runtime. Serial and version are left to be given.
-pub(super) async fn compile(shipped: Vec<Shipped>, site: Site) -> Result<InForce, ContentError> {
-    Ok(tokio::task::spawn_blocking(move || compiled(shipped, site)).await?)
+pub(super) async fn compile(shipped: Arc<[Shipped]>, site: Site) -> Result<InForce, ContentError> {
+    let Site { documents, said } = site;
+    let work = move || lay(Arc::new(compiled(&shipped, documents)), said);
+    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-fn compiled(shipped: Vec<Shipped>, site: Site) -> InForce {
-    let mut order = Vec::with_capacity(shipped.len() + site.documents.len());
-    let mut documents = BTreeMap::new();
-    for one in shipped {
-        let Shipped { path, text, page, samples } = one;
-        order.push(path.clone());
-        let known =
-            Known { origin: Origin::Shipped, text, page, samples, author: None, licence: None };
-        documents.insert(path, known);
+/// The documents of `force` with what a site now says over them.
+pub(super) async fn laid(force: &InForce, said: Said) -> Result<InForce, ContentError> {
+    let compiled = Arc::clone(&force.compiled);
+    Ok(tokio::task::spawn_blocking(move || lay(compiled, said)).await?)
+}
+
+fn lay(compiled: Arc<Compiled>, said: Said) -> InForce {
+    let Said { tunings, exceptions, groups, findings } = said;
+    let (overlay, wrong) = overlay((&tunings, &exceptions), &groups, &findings);
+    InForce {
+        rules: Arc::clone(&compiled.rules),
+        overlay,
+        refused: compiled.refused.iter().cloned().chain(wrong).collect(),
+        documents: Arc::clone(&compiled.documents),
+        tunings,
+        exceptions,
+        groups,
+        findings,
+        version: String::new(),
+        serial: 0,
+        compiled,
     }
-    for record in ordered(&site.documents) {
-        order.push(record.path.clone());
+}
+
+fn compiled(shipped: &[Shipped], records: Vec<DocumentRecord>) -> Compiled {
+    let mut pushed = Vec::with_capacity(shipped.len() + records.len());
+    let mut documents = BTreeMap::new();
+    let mut add = |path: &str, known: Known| {
+        pushed.push(BundleDocument { path: path.to_owned(), text: known.text.clone() });
+        documents.insert(path.to_owned(), known);
+    };
+    for Shipped { path, text, page, samples } in shipped {
+        let known = Known {
+            origin: Origin::Shipped,
+            text: text.clone(),
+            page: page.clone(),
+            samples: samples.clone(),
+            author: None,
+            licence: None,
+        };
+        add(path, known);
+    }
+    for record in ordered(&records) {
         let known = Known {
             origin: match record.origin {
                 DocumentOrigin::Own => Origin::Own,
@@ -292,27 +336,11 @@ fn compiled(shipped: Vec<Shipped>, site: Site) -> InForce {
             author: record.author.clone(),
             licence: record.licence.clone(),
         };
-        documents.insert(record.path.clone(), known);
+        add(&record.path, known);
     }
-    let document = |path: &String| {
-        let text = documents.get(path)?.text.clone();
-        Some(Document { path: path.clone(), text })
-    };
-    let (rules, mut refused) = metsuke_detect::compile(order.iter().filter_map(document));
-    let (overlay, wrong) = overlay((&site.tunings, &site.exceptions), &site.groups, &site.findings);
-    refused.extend(wrong);
-    InForce {
-        rules,
-        overlay,
-        refused,
-        documents,
-        tunings: site.tunings,
-        exceptions: site.exceptions,
-        groups: site.groups,
-        findings: site.findings,
-        version: String::new(),
-        serial: 0,
-        records: site.documents,
-        order,
-    }
+    let document =
+        |one: &BundleDocument| Document { path: one.path.clone(), text: one.text.clone() };
+    let (rules, refused) = metsuke_detect::compile(pushed.iter().map(document));
+    let (documents, pushed) = (Arc::new(documents), Arc::new(pushed));
+    Compiled { rules, refused, documents, records, pushed }
 }

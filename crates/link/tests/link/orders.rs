@@ -1,5 +1,7 @@
 //! Orders down, plan updates up.
 
+use std::sync::Arc;
+
 use metsuke_event::{EndpointId, ProcessKey, Timestamp};
 use metsuke_link::message::{Bundle, BundleDocument, Downstream, PlanUpdate};
 use metsuke_respond::plan::{Draft, Scope};
@@ -30,7 +32,7 @@ async fn orders_reach_the_sensor_signed_and_a_plan_for_another_does_not() {
         Downstream::Content(Bundle {
             version: "3".to_owned(),
             serial: 3,
-            documents: vec![document],
+            documents: Arc::new(vec![document]),
             ..Bundle::default()
         }),
         Downstream::Policy(Policy { version: 2, ..Policy::default() }),
