@@ -11,7 +11,8 @@ use crate::{build, place};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Writes `docs/reference/content.md`.
+    /// Writes `docs/reference/content.md`, with what recorded ordinary work (`./x benign --minutes N`) has of
+    /// each.
     #[arg(long)]
     table: bool,
     /// Handed over: `--only TEXT`, `--samples`, `--told`.
@@ -25,6 +26,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     command.arg(place::root().join("content"));
     if options.table {
         command.arg("--table").arg(place::root().join("docs/reference/content.md"));
+        command.arg("--work").arg(place::root().join("crates/atomics/work"));
+        command.arg("--recording").arg(place::cache().join("benign"));
     }
     let status = command.args(&options.rest).status().context("cannot start metsuke-actions")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -5,6 +5,7 @@
 //! A folder holds `steps.sh` (functions for bash, and `prepare`), `expected.yml` (the steps in order, in
 //! words, and whether each is expected to be caught) and `page.md`.
 
+mod credit;
 mod page;
 
 use std::fmt::Write as _;
@@ -16,13 +17,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use metsuke_detect::{Engine, RuleSet};
 use metsuke_event::finding::{DetectionRef, Level};
-use metsuke_event::{Event, Kind, Timestamp};
+use metsuke_event::{Event, Timestamp};
+use metsuke_incident::course::Stops;
 use saphyr::{LoadableYamlNode as _, Yaml};
 
 use crate::actions::room::{Room, Script};
 use crate::watch::Watch;
 
 pub use page::page;
+
+use credit::Credit;
 
 /// Seconds that a scenario may take.
 const SECONDS: u64 = 90;
@@ -46,6 +50,8 @@ pub struct Step {
     pub techniques: Vec<String>,
     /// Whether it is expected to be caught at level medium or above.
     pub caught: bool,
+    /// Whether it begins a service that later steps speak with.
+    pub serves: bool,
     /// Why not, where it is not.
     pub why: String,
 }
@@ -59,6 +65,9 @@ pub struct Scenario {
     pub title: String,
     /// Its steps in order.
     pub steps: Vec<Step>,
+    /// The step until which responses that detections carry must have stopped it; `None` where none
+    /// does.
+    pub stopped: Option<String>,
     script: String,
 }
 
@@ -80,6 +89,9 @@ pub struct Outcome {
     pub seen: Vec<Seen>,
     /// Models that raised an alert: the step, and how long after the first step's begin.
     pub alerts: Vec<(DetectionRef, usize, Duration)>,
+    /// The first that calls for a stop in block mode, as `metsuke replay` finds it: the step, and how long
+    /// after the first step's begin.
+    pub stopped: Option<(DetectionRef, usize, Duration)>,
     /// Everything told.
     pub told: Vec<Event>,
     /// What went wrong in the script, where something did.
@@ -90,6 +102,13 @@ impl Outcome {
     /// Whether step `number` was caught at level medium or above.
     pub fn caught(&self, number: usize) -> bool {
         self.seen.get(number).is_some_and(|seen| seen.after.is_some())
+    }
+
+    /// Whether it was stopped in the step that its folder names, or before; where none is named, always.
+    pub fn stopped_in_time(&self) -> bool {
+        let Some(name) = &self.scenario.stopped else { return true };
+        let until = self.scenario.steps.iter().position(|step| step.name == *name);
+        self.stopped.as_ref().is_some_and(|(_, step, _)| until.is_some_and(|until| *step <= until))
     }
 }
 
@@ -129,7 +148,10 @@ fn scenario(folder: &Path) -> Result<Scenario> {
     }
     script += "}\n";
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Scenario { name, title: field(document, "title"), steps: list, script })
+    let stopped = Some(field(document, "stopped")).filter(|step| !step.is_empty());
+    let known = |name: &String| list.iter().any(|step| step.name == *name);
+    ensure!(stopped.as_ref().is_none_or(known), "expected.yml: stopped names no step");
+    Ok(Scenario { name, title: field(document, "title"), steps: list, stopped, script })
 }
 
 fn step(node: &Yaml<'_>) -> Step {
@@ -140,6 +162,7 @@ fn step(node: &Yaml<'_>) -> Step {
         what: field(node, "what"),
         techniques: techniques.filter_map(|one| one.as_str().map(str::to_owned)).collect(),
         caught: node.as_mapping_get("caught").and_then(Yaml::as_bool).unwrap_or(true),
+        serves: node.as_mapping_get("serves").and_then(Yaml::as_bool).unwrap_or(false),
         why: field(node, "why"),
     }
 }
@@ -168,29 +191,14 @@ pub fn run(watch: &Watch, rules: &Arc<RuleSet>, scenario: &Scenario) -> Result<O
     Ok(outcome)
 }
 
-/// The step that an activity begins.
-fn begins(event: &Event, kind: Kind) -> Option<&str> {
-    let line = event.process.cmd_line.as_deref().filter(|_| event.activity.kind() == kind)?;
-    line.split_once(STEP).map(|(_, name)| name)
-}
-
 /// A detection engine that has seen nothing else is shown what was told.
 fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
-    let begun: Vec<Option<Timestamp>> = scenario
-        .steps
-        .iter()
-        .map(|step| {
-            let mark = told.iter().find(|one| begins(one, Kind::ProcessExec) == Some(&step.name));
-            mark.map(|one| one.time)
-        })
-        .collect();
-    let of = |time: Timestamp| {
-        begun.iter().rposition(|begin| begin.is_some_and(|begin| begin <= time)).unwrap_or(0)
-    };
+    let credit = Credit::of(&scenario.steps, told);
     let mut outcome = Outcome {
         scenario: scenario.clone(),
         seen: vec![Seen::default(); scenario.steps.len()],
         alerts: Vec::new(),
+        stopped: None,
         told: Vec::new(),
         trouble: None,
     };
@@ -199,11 +207,17 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
         let mut event = event.clone();
         event.id.seq = number;
         let findings = engine.observe(&event);
-        let at = of(event.time);
+        let at = credit.step(&event);
+        let since_first = between(credit.begun(0), event.time);
+        let hits = findings.hits.iter().map(|hit| &hit.detection);
+        let mut found = hits.chain(findings.alerts.iter().map(|alert| &alert.detection));
+        if let Some(first) = found.find(|one| stops(rules, one) > Stops::Nothing) {
+            outcome.stopped.get_or_insert_with(|| (first.clone(), at, since_first));
+        }
         let Some(seen) = outcome.seen.get_mut(at) else { continue };
         for hit in findings.hits {
             if hit.detection.level >= Level::Medium && seen.after.is_none() {
-                seen.after = Some(between(begun[at], event.time));
+                seen.after = Some(between(credit.begun(at), event.time));
             }
             if !seen.hits.iter().any(|one| one.id == hit.detection.id) {
                 seen.hits.push(hit.detection);
@@ -211,8 +225,7 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
         }
         for alert in findings.alerts {
             if !outcome.alerts.iter().any(|(one, ..)| one.id == alert.detection.id) {
-                let first = begun.first().copied().flatten();
-                outcome.alerts.push((alert.detection, at, between(first, event.time)));
+                outcome.alerts.push((alert.detection, at, since_first));
             }
         }
     }
@@ -220,6 +233,13 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
         seen.hits.sort_by(|a, b| (b.level, b.layer, &a.title).cmp(&(a.level, a.layer, &b.title)));
     }
     outcome
+}
+
+/// What a detection stops in block mode.
+fn stops(rules: &RuleSet, detection: &DetectionRef) -> Stops {
+    let meta = rules.all().find(|meta| meta.detection.id == detection.id);
+    let called = meta.into_iter().flat_map(|meta| &meta.responses.block);
+    Stops::of(detection.layer, called.map(|response| response.name()))
 }
 
 fn between(from: Option<Timestamp>, to: Timestamp) -> Duration {

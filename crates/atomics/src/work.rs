@@ -128,6 +128,42 @@ pub struct Judged {
 /// Examples kept of a detection's hits.
 const EXAMPLES: usize = 3;
 
+/// What ordinary work, recorded, has of each detection.
+#[derive(Debug, Default)]
+pub struct Noise {
+    /// Seconds recorded, of all kinds of work.
+    pub seconds: u64,
+    /// Hits, or alerts, by id of the detection.
+    pub count: BTreeMap<String, u64>,
+}
+
+impl Noise {
+    /// Of every recording of `all` in `folder`.
+    ///
+    /// # Errors
+    /// As [`judge`].
+    pub fn of(rules: &Arc<RuleSet>, all: &[Work], folder: &Path) -> Result<Self> {
+        let mut noise = Self::default();
+        for work in all {
+            let judged = judge(rules, work, folder)?;
+            noise.seconds += judged.seconds;
+            for (id, hits) in judged.hits {
+                *noise.count.entry(id).or_default() += hits;
+            }
+            for alert in judged.alerts {
+                *noise.count.entry(alert.detection.id).or_default() += 1;
+            }
+        }
+        Ok(noise)
+    }
+
+    /// How often detection `id` struck in a day of one host.
+    pub fn per_day(&self, id: &str) -> f64 {
+        let count = self.count.get(id).copied().unwrap_or(0);
+        page::rate(count, page::host_days(self.seconds))
+    }
+}
+
 /// Puts the recording of `work` in `folder` through `rules`, as a host of its own.
 ///
 /// # Errors

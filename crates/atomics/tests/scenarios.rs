@@ -14,6 +14,9 @@ fn unexpected(outcome: &Outcome) -> Vec<String> {
     let wrong = steps.filter(|(number, step)| step.caught && !outcome.caught(*number));
     let mut wrong: Vec<_> =
         wrong.map(|(_, step)| format!("{}: {}", outcome.scenario.name, step.name)).collect();
+    if !outcome.stopped_in_time() {
+        wrong.push(format!("{}: stopped {:?}", outcome.scenario.name, outcome.stopped));
+    }
     if outcome.alerts.is_empty() {
         wrong.push(format!("{}: no alert", outcome.scenario.name));
     }

@@ -7,9 +7,15 @@ use metsuke_detect::RuleSet;
 use metsuke_event::finding::{Layer, Level};
 
 use super::{Deed, Detection, Outcome, summary};
+use crate::work::Noise;
 
-/// The page of a run over all of `detections`.
-pub fn page(rules: &RuleSet, detections: &[Detection], outcomes: &[Outcome]) -> String {
+/// The page of a run over all of `detections`, with what ordinary work has of each.
+pub fn page(
+    rules: &RuleSet,
+    detections: &[Detection],
+    outcomes: &[Outcome],
+    noise: &Noise,
+) -> String {
     let struck: BTreeMap<(Layer, &str), &str> = outcomes
         .iter()
         .filter_map(|outcome| Some(((outcome.layer, outcome.name.as_str()), outcome.struck?)))
@@ -20,6 +26,14 @@ pub fn page(rules: &RuleSet, detections: &[Detection], outcomes: &[Outcome]) -> 
          Every detection below `content/`, and what fired it: a harmless action of its folder (`action.sh`),\n\
          done in a closed room under the real sensor's eyes. The detection had to strike on what was told.\n\
          Where nothing fires it here, the reason stands instead.\n\n",
+    );
+    let hours = noise.seconds / 360;
+    let _ = writeln!(
+        text,
+        "*Noise* is how often it struck per host and day in {}.{} hours of recorded [ordinary work](benign.md)\n\
+         (models: false alarms; filters and rules: observations); – is not once.\n",
+        hours / 10,
+        hours % 10
     );
     let total = detections.len();
     let hit = detections.iter().filter(|one| fired(one).is_some()).count();
@@ -46,7 +60,7 @@ pub fn page(rules: &RuleSet, detections: &[Detection], outcomes: &[Outcome]) -> 
     }
     tactics(&mut text, rules, detections, &fired);
     classes(&mut text, &struck);
-    each(&mut text, rules, detections, &fired);
+    each(&mut text, rules, detections, (&fired, noise));
     text
 }
 
@@ -97,29 +111,39 @@ fn each<'a>(
     text: &mut String,
     rules: &RuleSet,
     detections: &'a [Detection],
-    fired: &dyn Fn(&'a Detection) -> Option<&'a str>,
+    (fired, noise): (&dyn Fn(&'a Detection) -> Option<&'a str>, &Noise),
 ) {
     for (layer, title) in
         [(Layer::Filter, "Filters"), (Layer::Rule, "Rules"), (Layer::Model, "Models")]
     {
         let _ = writeln!(text, "\n## {title}\n");
         text.push_str(
-            "| detection | level | techniques | struck on | what fired it, or why nothing did |\n",
+            "| detection | level | techniques | struck on | noise | what fired it, or why nothing did |\n",
         );
-        text.push_str("| --- | --- | --- | --- | --- |\n");
+        text.push_str("| --- | --- | --- | --- | --- | --- |\n");
         for one in detections.iter().filter(|one| one.layer == layer) {
             let meta = rules.all().find(|meta| meta.detection.id == one.id);
             let (level, techniques) = meta.map_or_else(Default::default, |meta| {
                 let level = format!("{:?}", meta.detection.level).to_lowercase();
                 (level, meta.detection.techniques.join(" "))
             });
-            let how = match &one.deed {
-                Deed::Action(action) => summary(action).to_owned(),
-                Deed::NotFired(reason) => format!("not fired: {reason}"),
+            let class = fired(one);
+            let how = match (&one.deed, class) {
+                (Deed::Action(action), Some(_)) => summary(action).to_owned(),
+                (Deed::Action(action), None) => {
+                    format!("**did not fire** in this run: {}", summary(action))
+                }
+                (Deed::NotFired(reason), _) => format!("not fired: {reason}"),
             };
-            let class = fired(one).unwrap_or("–");
+            let class = class.unwrap_or("–");
             let how = how.replace('|', "\\|");
-            let _ = writeln!(text, "| {} | {level} | {techniques} | {class} | {how} |", one.name);
+            let per_day = noise.per_day(&one.id);
+            let per_day = if per_day > 0.0 { format!("{per_day:.0}") } else { "–".to_owned() };
+            let _ = writeln!(
+                text,
+                "| {} | {level} | {techniques} | {class} | {per_day} | {how} |",
+                one.name
+            );
         }
     }
 }

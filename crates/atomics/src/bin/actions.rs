@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use metsuke_atomics::actions::{self, Deed, Outcome};
 use metsuke_atomics::watch::Watch;
+use metsuke_atomics::work::{self, Noise};
 use metsuke_event::ecs;
 
 /// Does the action of every shipped detection and asks whether the detection struck.
@@ -20,9 +21,15 @@ struct Args {
     /// Only detections whose name holds one of these texts.
     #[arg(long)]
     only: Vec<String>,
-    /// Writes the page (Markdown) here; asks for a run over everything.
-    #[arg(long)]
+    /// Writes the page (Markdown) here; asks for a run over everything, and for `--work`, `--recording`.
+    #[arg(long, requires = "work", requires = "recording")]
     table: Option<PathBuf>,
+    /// The folder with the scripts of ordinary work.
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// Where ordinary work is recorded (`./x benign --minutes N`).
+    #[arg(long)]
+    recording: Option<PathBuf>,
     /// Writes what was told into `fires/seen.json` of each detection that has no such file yet.
     #[arg(long)]
     samples: bool,
@@ -52,6 +59,10 @@ fn run(args: &Args) -> Result<ExitCode> {
     for one in &refused {
         println!("refused: {one}");
     }
+    let noise = match (&args.work, &args.recording) {
+        (Some(work), Some(recording)) => Some(Noise::of(&rules, &work::load(work)?, recording)?),
+        _ => None,
+    };
     let watch = Watch::start()?;
     let report = actions::run(&watch, &rules, &chosen, |outcome| tell(args, outcome))?;
     if args.samples {
@@ -62,8 +73,8 @@ fn run(args: &Args) -> Result<ExitCode> {
             }
         }
     }
-    if let Some(path) = &args.table {
-        std::fs::write(path, actions::page(&rules, &all, &report.outcomes))
+    if let (Some(path), Some(noise)) = (&args.table, &noise) {
+        std::fs::write(path, actions::page(&rules, &all, &report.outcomes, noise))
             .context("cannot write the page")?;
     }
     let silent: Vec<_> =

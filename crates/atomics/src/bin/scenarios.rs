@@ -27,6 +27,9 @@ struct Args {
     /// Prints everything that was told.
     #[arg(long)]
     told: bool,
+    /// Writes what was told of each scenario into this folder (JSON lines), for `metsuke replay`.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Writes the page (Markdown) here; asks for a run over everything.
     #[arg(long)]
     table: Option<PathBuf>,
@@ -56,6 +59,12 @@ fn run(args: &Args) -> Result<ExitCode> {
         for event in outcome.told.iter().filter(|_| args.told) {
             println!("    {}", ecs::to_ecs(event));
         }
+        if let Some(folder) = &args.keep {
+            let lines = outcome.told.iter().map(|event| format!("{}\n", ecs::to_ecs(event)));
+            let path = folder.join(format!("{}.jsonl", one.name));
+            std::fs::write(&path, lines.collect::<String>())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         outcomes.push(outcome);
     }
     if let Some(path) = &args.table {
@@ -82,6 +91,10 @@ fn tell(outcome: &Outcome) {
         let caught = outcome.caught(number);
         let mark = if caught == step.caught { ' ' } else { '!' };
         println!("  {mark} {} caught={caught}: {}", step.name, hits.join("; "));
+    }
+    if let Some((by, step, after)) = &outcome.stopped {
+        let mark = if outcome.stopped_in_time() { ' ' } else { '!' };
+        println!("  {mark} STOPPED by {} in step {} after {after:.1?}", by.title, step + 1);
     }
     for (alert, step, after) in &outcome.alerts {
         println!("    ALERT {} in step {} after {after:.1?}", alert.title, step + 1);

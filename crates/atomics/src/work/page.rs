@@ -10,6 +10,8 @@ use super::{Judged, Work};
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
+/// Letters shown of what went wrong.
+const TROUBLE: usize = 200;
 
 /// The page of recordings, each with what was found in it.
 pub fn page(rules: &RuleSet, judged: &[(Work, Judged)]) -> String {
@@ -24,8 +26,8 @@ pub fn page(rules: &RuleSet, judged: &[(Work, Judged)]) -> String {
          `crates/atomics/work/`, each done for minutes in a closed room (a host of its own) under the real\n\
          sensor's eyes, recorded and put through every detection. The scripts are denser than most hosts'\n\
          days are; the first-seen rules need days to learn and are not judged here.\n\n\
-         The content was mended by what earlier recordings of these same scripts showed (7 alerts in the first, 4 in\n\
-         the second), so this is not yet the figure for work that nobody has looked at.\n\n\
+         The content was mended by what earlier recordings of these same scripts showed\n\
+         ([learning](learning.md)), so this is not yet the figure for work that nobody has looked at.\n\n\
          **{alerts} false alarms in {:.2} hours: {:.1} per host-day.** What did not strike at all struck less\n\
          than once in these hours: below {:.0} per host-day, which is all that can be said.\n\n\
          ## What was recorded\n\n\
@@ -50,9 +52,51 @@ pub fn page(rules: &RuleSet, judged: &[(Work, Judged)]) -> String {
             one.alerts.len()
         );
     }
+    broken(&mut text, judged);
     alarms(&mut text, judged);
+    stops(&mut text, rules, judged);
     hits(&mut text, &by_id, judged, days);
     text
+}
+
+/// Runs that broke off: what they told until then counts.
+fn broken(text: &mut String, judged: &[(Work, Judged)]) {
+    text.push_str("\n## Broke off\n\n");
+    let mut any = false;
+    for (work, one) in judged {
+        if let Some(trouble) = &one.trouble {
+            any = true;
+            let why: String = trouble.chars().take(TROUBLE).collect();
+            let _ = writeln!(text, "- {}: {why}", work.name);
+        }
+    }
+    if !any {
+        text.push_str("No recording.\n");
+    }
+}
+
+/// What would have been stopped in block mode.
+fn stops(text: &mut String, rules: &RuleSet, judged: &[(Work, Judged)]) {
+    text.push_str("\n## Stopped in block mode\n\n");
+    let mut any = false;
+    for meta in rules.all() {
+        if !meta.responses.block.iter().any(|response| response.changes_the_host()) {
+            continue;
+        }
+        let id = &meta.detection.id;
+        let of = |one: &Judged| {
+            let alerts = one.alerts.iter().filter(|alert| alert.detection.id == *id).count();
+            one.hits.get(id).copied().unwrap_or(0) + alerts as u64
+        };
+        let count: u64 = judged.iter().map(|(_, one)| of(one)).sum();
+        if count > 0 {
+            any = true;
+            let _ = writeln!(text, "- {}: {count}", meta.detection.title);
+        }
+    }
+    if !any {
+        text.push_str("Nothing: no detection whose responses change a host struck.\n");
+    }
 }
 
 fn alarms(text: &mut String, judged: &[(Work, Judged)]) {
@@ -108,11 +152,11 @@ fn hits(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of some hours")]
-fn host_days(seconds: u64) -> f64 {
+pub(crate) fn host_days(seconds: u64) -> f64 {
     seconds as f64 / DAY
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands at most")]
-fn rate(count: u64, days: f64) -> f64 {
+pub(crate) fn rate(count: u64, days: f64) -> f64 {
     count as f64 / days
 }
