@@ -1,4 +1,5 @@
-//! One stream of what changes: server-sent events `alert`, `endpoint`, `plan`, `stats`, `resync`.
+//! One stream of what changes: server-sent events `alert`, `endpoint`, `plan`, `incidents`,
+//! `stats`, `resync`.
 //!
 //! Events carry what is now, not what was: who missed some is told `resync` and loads anew.
 //! Invariant: a stream outlives the session or token that opened it by no more than the time
@@ -57,7 +58,8 @@ pub struct Stats {
 }
 
 /// What changes, as server-sent events. `alert` carries an `AlertSummary`, `endpoint`
-/// an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `resync` says that events were missed: load anew.
+/// an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `incidents` says that they are others than they were,
+/// `resync` that events were missed: load anew.
 #[utoipa::path(get, path = "/api/v1/stream", operation_id = "stream", tag = "stream",
     responses((status = 200, body = Stats, content_type = "text/event-stream"), (status = 401, body = Problem), (status = 503, body = Problem)))]
 async fn stream(
@@ -174,6 +176,7 @@ impl Feed {
                 }
                 None => None,
             },
+            Change::Incidents => self.event("incidents", &serde_json::json!({})),
         })
     }
 }

@@ -18,6 +18,8 @@ pub enum Change {
     Endpoint(EndpointId),
     /// A plan was made or took a step.
     Plan(PlanId),
+    /// Incidents may be others than they were, although no alert changed.
+    Incidents,
 }
 
 impl Catalog {

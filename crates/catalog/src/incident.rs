@@ -7,6 +7,7 @@
 
 mod change;
 mod held;
+mod reach;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{Catalog, Result};
 
 pub use change::IncidentEntry;
 pub(crate) use held::{Held, StaleAlerts};
+pub use reach::Spread;
 
 /// Alerts that are put into incidents, the newest: some 1 KB each in memory.
 pub(crate) const MAX_ALERTS: usize = 20_000;

@@ -56,7 +56,7 @@ pub use enrolment::{EnrolmentRecord, TokenRefused};
 pub use exception::ExceptionRecord;
 pub use health::HealthPoint;
 pub use hit::{HitFilter, HitGroup, HitRecord};
-pub use incident::{Incident, IncidentEntry, Incidents};
+pub use incident::{Incident, IncidentEntry, Incidents, Spread};
 pub use indicator::{
     Added, Earliest, ImportRecord, ImportState, IndicatorFilter, IndicatorPatch, IndicatorRecord,
     LookBack, NewImport, SourceRecord,

@@ -17,7 +17,7 @@ use sea_orm::{
 use crate::{CatalogError, Result, database};
 
 /// The version this server writes.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 macro_rules! table {
     ($module:ident, $table:literal, { $($fields:tt)* }) => {
@@ -363,6 +363,9 @@ async fn upgrade(db: &impl ConnectionTrait, found: i64) -> Result<()> {
         indicator::create(db).await?;
         content::create(db).await?;
         incident::create(db).await?;
+    }
+    if found < 6 {
+        incident::create_reach(db).await?;
     }
     let version = setting::ActiveModel {
         name: Set("schema_version".into()),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use metsuke_event::AlertId;
 
 use crate::edit::{Edit, Holding, Sides};
-use crate::link::{Key, Reason, ReasonKind, keys, shown, ties};
+use crate::fleet::Fleet;
+use crate::link::{Reason, ReasonKind, Shared, joining, shown, ties};
 use crate::{Facts, bounds};
 
 /// Alerts that belong to one incident.
@@ -19,20 +20,26 @@ pub struct Group {
     pub reasons: Vec<Reason>,
 }
 
-/// Puts `alerts` into groups, as their ties and what people changed by hand want it. Every alert is in
-/// exactly one group; groups are ordered by identity. An alert that is given twice counts once.
-pub fn join(alerts: &[Facts], edits: &[Edit]) -> Vec<Group> {
+/// `alerts`, each once, in one order whatever order they came in: by first step.
+pub(crate) fn in_order(alerts: &[Facts]) -> Vec<&Facts> {
     let mut unique: BTreeMap<AlertId, &Facts> = BTreeMap::new();
     for alert in alerts {
         unique.entry(alert.id).or_insert(alert);
     }
-    // One order whatever order they came in: by first step.
     let mut alerts: Vec<&Facts> = unique.into_values().collect();
     alerts.sort_by_key(|alert| (alert.first, alert.id));
+    alerts
+}
+
+/// Puts `alerts` into groups, as their ties, what is common in the `fleet`, and what people changed by
+/// hand want it. Every alert is in exactly one group; groups are ordered by identity. An alert that is
+/// given twice counts once.
+pub fn join(alerts: &[Facts], edits: &[Edit], fleet: &Fleet) -> Vec<Group> {
+    let alerts = in_order(alerts);
     let places: BTreeMap<AlertId, usize> =
         alerts.iter().enumerate().map(|(place, alert)| (alert.id, place)).collect();
     let holding = Holding::of(edits);
-    let keys = keys(&alerts);
+    let shared = joining(&alerts, fleet);
     let mut forest = Forest::of(&alerts, &holding);
     for set in &holding.together {
         let known: Vec<usize> = set.iter().filter_map(|id| places.get(id).copied()).collect();
@@ -40,20 +47,17 @@ pub fn join(alerts: &[Facts], edits: &[Edit]) -> Vec<Group> {
             forest.unite(pair[0], pair[1]);
         }
     }
-    for (_, earlier, later) in tied(&alerts, &keys) {
+    for (_, earlier, later) in tied(&alerts, &shared) {
         forest.unite(earlier, later);
     }
-    groups(&alerts, &mut forest, &keys, &holding)
+    groups(&alerts, &mut forest, &shared, &holding)
 }
 
 /// Every tie, the strongest kind first, then by time: the one order in which they are made, so that
 /// what may not be joined is kept apart in the same way whatever order alerts came in.
-fn tied(
-    alerts: &[&Facts],
-    keys: &BTreeMap<Key, Vec<usize>>,
-) -> BTreeSet<(ReasonKind, usize, usize)> {
+fn tied(alerts: &[&Facts], all: &[Shared]) -> BTreeSet<(ReasonKind, usize, usize)> {
     let mut ties_of = BTreeSet::new();
-    for ((_, kind, _), places) in keys {
+    for Shared { kind, places, .. } in all {
         for (index, later) in places.iter().enumerate() {
             for earlier in places[..index].iter().rev().take(bounds::TIES) {
                 if ties(*kind, alerts[*earlier], alerts[*later]) {
@@ -104,17 +108,12 @@ impl Forest {
     }
 }
 
-fn groups(
-    alerts: &[&Facts],
-    forest: &mut Forest,
-    keys: &BTreeMap<Key, Vec<usize>>,
-    holding: &Holding,
-) -> Vec<Group> {
+fn groups(alerts: &[&Facts], forest: &mut Forest, all: &[Shared], holding: &Holding) -> Vec<Group> {
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for place in 0..alerts.len() {
         members.entry(forest.root(place)).or_default().push(place);
     }
-    let mut reasons = reasons(alerts, forest, keys, holding);
+    let mut reasons = reasons(alerts, forest, all, holding);
     let group = |(root, places): (usize, Vec<usize>)| {
         let first = places.iter().map(|place| alerts[*place]);
         let first = first.min_by_key(|alert| (alert.created, alert.id))?;
@@ -133,7 +132,7 @@ fn groups(
 fn reasons(
     alerts: &[&Facts],
     forest: &mut Forest,
-    keys: &BTreeMap<Key, Vec<usize>>,
+    all: &[Shared],
     holding: &Holding,
 ) -> BTreeMap<usize, Vec<Reason>> {
     let mut found: BTreeMap<usize, BTreeMap<(ReasonKind, String), BTreeSet<usize>>> =
@@ -141,7 +140,7 @@ fn reasons(
     let mut add = |root: usize, kind, value: String, places: [usize; 2]| {
         found.entry(root).or_default().entry((kind, value)).or_default().extend(places);
     };
-    for ((_, kind, value), places) in keys {
+    for Shared { kind, value, places, .. } in all {
         for (index, later) in places.iter().enumerate() {
             for earlier in places[..index].iter().rev().take(bounds::TIES) {
                 let root = forest.root(*later);

@@ -3,11 +3,13 @@
 pub mod bounds;
 pub mod course;
 mod edit;
+mod fleet;
 mod group;
 mod link;
 mod observable;
 
 pub use edit::{Edit, EditKind};
+pub use fleet::{Fleet, Question, Reach, questions};
 pub use group::{Group, join};
 pub use link::{Reason, ReasonKind};
 pub use observable::{Observable, ObservableKind, observables};

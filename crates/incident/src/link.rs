@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use metsuke_event::{AlertId, EndpointId};
 use serde::{Deserialize, Serialize};
 
+use crate::fleet::{Fleet, Question};
 use crate::observable::ObservableKind;
 use crate::{Facts, bounds};
 
@@ -47,6 +48,27 @@ impl ReasonKind {
             Self::HostTime => "host-time",
         }
     }
+
+    /// The kind of a stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        const ALL: [ReasonKind; 9] = [
+            ReasonKind::Hand,
+            ReasonKind::Recording,
+            ReasonKind::Storyline,
+            ReasonKind::Process,
+            ReasonKind::Hash,
+            ReasonKind::Address,
+            ReasonKind::Domain,
+            ReasonKind::User,
+            ReasonKind::HostTime,
+        ];
+        ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether it is about a value that any host may have, so that the fleet can say how common it is.
+    pub const fn is_value(self) -> bool {
+        matches!(self, Self::Hash | Self::Address | Self::Domain | Self::User)
+    }
 }
 
 /// A reason why alerts of an incident are together.
@@ -61,19 +83,90 @@ pub struct Reason {
     pub alerts: Vec<AlertId>,
 }
 
-/// What alerts may share: the world (a recording, or what is live), the kind and the value.
-pub(crate) type Key = (Option<String>, ReasonKind, String);
+/// Something that alerts share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// What it is.
+    pub(crate) kind: ReasonKind,
+    /// The value; with the endpoint before it where it tells something only there.
+    pub(crate) value: String,
+    /// Those that share it, two at least, in order of time, by their place among all alerts.
+    pub(crate) places: Vec<usize>,
+    /// Of what is live, not of a recording.
+    is_live: bool,
+}
 
-/// The alerts of each key that joins, in order of time, by their place in `alerts`.
-pub(crate) fn keys(alerts: &[&Facts]) -> BTreeMap<Key, Vec<usize>> {
-    let mut keys: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+impl Shared {
+    /// The hosts of its alerts.
+    pub(crate) fn hosts(&self, alerts: &[&Facts]) -> BTreeSet<EndpointId> {
+        self.places.iter().map(|place| alerts[*place].endpoint).collect()
+    }
+
+    /// What the fleet is asked about it; nothing where that would not change anything.
+    pub(crate) fn question(&self, alerts: &[&Facts]) -> Option<Question> {
+        let first = self.places.first().filter(|_| self.is_live && self.kind.is_value())?;
+        Some(Question { kind: self.kind, value: self.value.clone(), since: alerts[*first].first })
+    }
+
+    /// Whether so many have it that it tells nothing.
+    fn is_common(&self, alerts: &[&Facts], fleet: &Fleet) -> bool {
+        if !self.kind.is_value() {
+            return false;
+        }
+        let hosts = self.hosts(alerts).len();
+        if hosts > 1 && self.places.len() > bounds::COMMON_ALERTS_PER_HOST * hosts {
+            return true;
+        }
+        let known = self.question(alerts).and_then(|question| fleet.reach(&question));
+        known.map_or(hosts > bounds::UNASKED_HOSTS, |reach| reach.is_common(hosts as u64))
+    }
+}
+
+/// What joins: everything that alerts share and that is not common.
+pub(crate) fn joining(alerts: &[&Facts], fleet: &Fleet) -> Vec<Shared> {
+    let mut all = all_shared(alerts);
+    all.retain(|one| !one.is_common(alerts, fleet));
+    all
+}
+
+/// Everything that two alerts or more share. A value that comes again after nothing could tie it any
+/// more is another thing to share: what the fleet had in spring does not matter in autumn.
+pub(crate) fn all_shared(alerts: &[&Facts]) -> Vec<Shared> {
+    let mut keys: BTreeMap<(Option<&str>, ReasonKind, String), Vec<usize>> = BTreeMap::new();
     for (place, alert) in alerts.iter().enumerate() {
         for (kind, value) in shared(alert) {
-            keys.entry((alert.recording.clone(), kind, value)).or_default().push(place);
+            keys.entry((alert.recording.as_deref(), kind, value)).or_default().push(place);
         }
     }
-    keys.retain(|(_, kind, _), places| places.len() > 1 && !is_common(*kind, places, alerts));
-    keys
+    let mut all = Vec::new();
+    for ((recording, kind, value), places) in keys {
+        for places in episodes(kind, places, alerts) {
+            let (value, is_live) = (value.clone(), recording.is_none());
+            all.push(Shared { kind, value, places, is_live });
+        }
+    }
+    all
+}
+
+/// Alerts that share something, parted where so much time lies between that it ties no longer.
+fn episodes(kind: ReasonKind, places: Vec<usize>, alerts: &[&Facts]) -> Vec<Vec<usize>> {
+    let gap = match kind {
+        ReasonKind::Hash | ReasonKind::Address | ReasonKind::Domain => bounds::VALUE_NANOS,
+        ReasonKind::User => bounds::USER_NANOS,
+        _ => i64::MAX,
+    };
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    let mut end = None;
+    for place in places {
+        let alert = alerts[place];
+        match (parts.last_mut(), end) {
+            (Some(part), Some(end)) if alert.first.nanos_since(end) <= gap => part.push(place),
+            _ => parts.push(vec![place]),
+        }
+        end = end.max(Some(alert.last));
+    }
+    parts.retain(|part| part.len() > 1);
+    parts
 }
 
 /// What an alert may share with others.
@@ -107,18 +200,6 @@ fn shared(alert: &Facts) -> Vec<(ReasonKind, String)> {
     }
     all.push((ReasonKind::HostTime, alert.endpoint.to_string()));
     all
-}
-
-/// Whether so many have it that it tells nothing.
-fn is_common(kind: ReasonKind, places: &[usize], alerts: &[&Facts]) -> bool {
-    match kind {
-        ReasonKind::Hash | ReasonKind::Address | ReasonKind::Domain | ReasonKind::User => {
-            let hosts: BTreeSet<EndpointId> =
-                places.iter().map(|place| alerts[*place].endpoint).collect();
-            hosts.len() > bounds::COMMON_HOSTS || places.len() > bounds::COMMON_ALERTS
-        }
-        _ => false,
-    }
 }
 
 /// Whether two alerts that share something of this kind are tied by it. `earlier` began first.

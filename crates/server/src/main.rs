@@ -5,6 +5,7 @@ mod content;
 mod history;
 mod password;
 mod past;
+mod reach;
 mod ready;
 mod recordings;
 mod responses;

@@ -194,12 +194,15 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
             let history = Arc::new(LakeHistory(opened.lake.clone()));
             worker.run(history, stop.clone())
         }),
-        upkeep: task(upkeep(
-            opened.catalog.clone(),
-            opened.control.clone(),
-            (opened.artifacts.clone(), arguments.artifacts_kept()),
-            stop.clone(),
-        )),
+        upkeep: task({
+            let (catalog, lake) = (opened.catalog.clone(), opened.lake.clone());
+            let artifacts = (opened.artifacts.clone(), arguments.artifacts_kept());
+            let kept = upkeep(catalog.clone(), opened.control.clone(), artifacts, stop.clone());
+            let asked = crate::reach::until(catalog, lake, stop.clone());
+            async move {
+                tokio::join!(kept, asked);
+            }
+        }),
     };
     let ready = announce(&arguments, &opened, (http_addr, link_addr)).await?;
     let failure = wait(&tasks).await;

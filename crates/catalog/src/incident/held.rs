@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metsuke_event::finding::Level;
 use metsuke_event::{AlertId, Timestamp};
-use metsuke_incident::{Edit, Facts, Group, join};
+use metsuke_incident::{Edit, Facts, Group, Question, join, questions};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect,
 };
 
+use super::reach::{Answer, Reaches};
 use super::{Incident, Incidents, MAX_ALERTS};
 use crate::alert::{AlertContext, Status};
 use crate::hit::read_level;
@@ -85,6 +86,9 @@ pub(crate) struct Held {
     briefs: BTreeMap<AlertId, Brief>,
     recorded: HashMap<String, String>,
     edits: Vec<Edit>,
+    pub(super) reaches: Option<Reaches>,
+    /// What the fleet is to be asked about the alerts as they are.
+    questions: Option<Vec<Question>>,
     current: Option<Arc<Incidents>>,
 }
 
@@ -102,6 +106,9 @@ impl Held {
             // What was read of alerts before may belong to one of them.
             stale = Stale::All;
         }
+        if self.reaches.is_none() {
+            self.reaches = Some(Reaches::read(db).await?);
+        }
         let read = self.read_alerts(db, &stale).await;
         if read.is_err() {
             catalog.stale.all();
@@ -110,10 +117,33 @@ impl Held {
         if let (Some(current), false) = (&self.current, changed) {
             return Ok(Arc::clone(current));
         }
+        if changed {
+            self.questions = None;
+        }
         let total = alert::Entity::find().count(db).await.map_err(database("count alerts"))?;
         let incidents = Arc::new(self.joined(total.saturating_sub(self.briefs.len() as u64)));
         self.current = Some(Arc::clone(&incidents));
         Ok(incidents)
+    }
+
+    /// What the fleet is to be asked, the newest first.
+    pub(super) fn questions(&mut self) -> &[Question] {
+        if self.questions.is_none() {
+            self.questions = Some(questions(&self.facts()));
+        }
+        self.questions.as_deref().unwrap_or_default()
+    }
+
+    /// Takes an answer of the fleet: incidents are made anew at the next look.
+    pub(super) fn learn(&mut self, question: Question, answer: Answer) {
+        if let Some(reaches) = &mut self.reaches {
+            reaches.learn(question, answer);
+        }
+        self.current = None;
+    }
+
+    fn facts(&self) -> Vec<Facts> {
+        self.briefs.values().map(|brief| brief.facts.clone()).collect()
     }
 
     /// The hand-made changes that hold, as they were read last.
@@ -257,8 +287,9 @@ impl Held {
     }
 
     fn joined(&self, left_out: u64) -> Incidents {
-        let facts: Vec<Facts> = self.briefs.values().map(|brief| brief.facts.clone()).collect();
-        let groups = join(&facts, &self.edits);
+        let nothing = Reaches::default();
+        let reaches = self.reaches.as_ref().unwrap_or(&nothing);
+        let groups = join(&self.facts(), &self.edits, &reaches.fleet);
         let items = groups.into_iter().filter_map(|group| self.incident(group)).collect();
         Incidents::of(items, left_out)
     }

@@ -35,6 +35,28 @@ table!(recorded_endpoint, "recorded_endpoints", {
     pub host: String,
 });
 
+table!(reach, "incident_reach", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub kind: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub value: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub since: i64,
+    pub fleet: i64,
+    pub had_before: i64,
+    pub had_during: i64,
+    pub has_history: bool,
+    pub asked: i64,
+});
+
+/// Creates the table of how common values are, which came later.
+pub(crate) async fn create_reach(db: &impl ConnectionTrait) -> Result<()> {
+    create_table(reach::Entity, db).await?;
+    let by_since = index("reach_by_since", reach::Entity, &["since"]);
+    db.execute(&by_since).await.map_err(database("create its indexes"))?;
+    Ok(())
+}
+
 /// Creates them.
 pub(crate) async fn create(db: &impl ConnectionTrait) -> Result<()> {
     create_table(edit::Entity, db).await?;
