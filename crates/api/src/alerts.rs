@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::alerts::place::{ORDERS, Place};
 use crate::auth::Account;
-use crate::body::{Body, Params};
+use crate::body::{self, Body, Params};
 use crate::hosts::{Hosts, loss_of};
 use crate::paging::{self, At, Numbered, Page};
 use crate::ports::Range;
@@ -109,7 +109,7 @@ async fn patch_alert(
     Path(id): Path<String>,
     Body(patch): Body<AlertPatch>,
 ) -> Result<Json<AlertSummary>, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
+    let id = body::id(&id, "alert")?;
     let change = change(&app, &account, patch).await?;
     let judged = change.finding.is_some();
     let record = app.catalog.triage(now(), account.name(), id, change).await?;
@@ -148,7 +148,7 @@ async fn get_alert_timeline(
 }
 
 pub(crate) async fn load(app: &App, id: &str) -> Result<AlertRecord, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("alert"))?;
+    let id = body::id(id, "alert")?;
     app.catalog.alert(id).await?.ok_or_else(|| Problem::not_found("alert"))
 }
 

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::{Account, Admin};
-use crate::body::Params;
+use crate::body::{self, Params};
 use crate::hosts::Hosts;
 use crate::paging::{At, Page};
 use crate::problem::Problem;
@@ -118,7 +118,7 @@ async fn list_artifacts(
 }
 
 async fn record(app: &App, plan: &str) -> Result<ArtifactRecord, Problem> {
-    let plan = plan.parse().map_err(|_| Problem::not_found("artifact"))?;
+    let plan = body::id(plan, "artifact")?;
     app.catalog.artifact(plan).await?.ok_or_else(|| Problem::not_found("artifact"))
 }
 

@@ -1,4 +1,6 @@
-//! JSON bodies and query strings whose refusal is a problem, like every other.
+//! JSON bodies, query strings and identities in paths, whose refusal is a problem like every other.
+
+use std::str::FromStr;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -7,6 +9,11 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+
+/// The identity that `text` of a path is; what cannot be one names nothing that is there.
+pub(crate) fn id<I: FromStr>(text: &str, what: &'static str) -> Result<I, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::{Account, Admin};
+use crate::body;
 use crate::hosts::loss_of;
 use crate::paging;
 use crate::problem::Problem;
@@ -196,7 +197,7 @@ async fn get_endpoint(
     _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Endpoint>, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let id = body::id(&id, "endpoint")?;
     let record = app.catalog.endpoint(id).await?;
     let record = record.ok_or_else(|| Problem::not_found("endpoint"))?;
     let loss = app.telemetry.loss(paging::last_day());
@@ -212,7 +213,7 @@ async fn remove_endpoint(
     Admin(admin): Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let id = body::id(&id, "endpoint")?;
     app.catalog.remove_endpoint(now(), admin.name(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

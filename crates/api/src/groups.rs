@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::{Account, Admin};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::problem::Problem;
 
 /// A group.
@@ -68,7 +68,7 @@ async fn set_group(
     Path(id): Path<String>,
     Body(request): Body<GroupRequest>,
 ) -> Result<StatusCode, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let id = body::id(&id, "endpoint")?;
     app.library.set_group(account.name(), id, request.name.trim()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

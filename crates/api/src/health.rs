@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
-use crate::body::Params;
+use crate::body::{self, Params};
 use crate::paging;
 use crate::problem::Problem;
 use crate::shape::Time;
@@ -71,7 +71,7 @@ async fn get_health(
     Params(query): Params<HealthQuery>,
 ) -> Result<Json<HealthHistory>, Problem> {
     let range = paging::range(query.from.as_deref(), query.to.as_deref())?;
-    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let id = body::id(&id, "endpoint")?;
     if app.catalog.endpoint(id).await?.is_none() {
         return Err(Problem::not_found("endpoint"));
     }

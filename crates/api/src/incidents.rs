@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::alerts::summary;
 use crate::auth::Account;
-use crate::body::{Body, Params};
+use crate::body::{self, Body, Params};
 use crate::paging::{self, At, Page};
 use crate::problem::Problem;
 
@@ -131,7 +131,7 @@ fn list(incidents: &[catalog::Incident]) -> IncidentList {
 }
 
 fn parse(id: &str) -> Result<AlertId, Problem> {
-    id.parse().map_err(|_| Problem::not_found("incident"))
+    body::id(id, "incident")
 }
 
 fn parse_all(ids: &[String]) -> Result<Vec<AlertId>, Problem> {

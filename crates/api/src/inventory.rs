@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
-use crate::body::Params;
+use crate::body::{self, Params};
 use crate::endpoints::{EndpointStatus, status};
 use crate::paging::Page;
 use crate::problem::Problem;
@@ -134,7 +134,7 @@ async fn get_inventory(
 ) -> Result<Json<InventoryPage>, Problem> {
     let page: Page<Key> =
         Page::read("inventory", query.cursor.as_deref(), query.limit, (200, 1_000))?;
-    let id = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let id = body::id(&id, "endpoint")?;
     app.catalog.endpoint(id).await?.ok_or_else(|| Problem::not_found("endpoint"))?;
     let kind = query.kind.as_deref().filter(|text| !text.is_empty()).unwrap_or("executable");
     let kind: ItemKind =

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Account;
-use crate::body::{Body, Params};
+use crate::body::{self, Body, Params};
 use crate::hosts::Hosts;
 use crate::paging::{self, At, Page};
 use crate::ports::{Action, ResponseOrder};
@@ -309,7 +309,7 @@ async fn get_response(
     _account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Plan>, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("plan"))?;
+    let id = body::id(&id, "plan")?;
     let record = app.catalog.plan(id).await?.ok_or_else(|| Problem::not_found("plan"))?;
     Ok(Json(shape(record, &Hosts::load(&app).await?)?))
 }
@@ -323,7 +323,7 @@ async fn cancel_response(
     account: Account,
     Path(id): Path<String>,
 ) -> Result<Json<Plan>, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("plan"))?;
+    let id = body::id(&id, "plan")?;
     let record = app.responses.cancel(id, account.name()).await?;
     Ok(Json(shape(record, &Hosts::load(&app).await?)?))
 }

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::auth::Admin;
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::problem::Problem;
 use crate::shape::Time;
 
@@ -63,7 +63,7 @@ async fn create_uninstall_token(
     if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
         return Err(Problem::invalid(format!("`reason` has 1 to {MAX_REASON_BYTES} bytes")));
     }
-    let endpoint = id.parse().map_err(|_| Problem::not_found("endpoint"))?;
+    let endpoint = body::id(&id, "endpoint")?;
     let record = app.catalog.endpoint(endpoint).await?;
     let record = record.ok_or_else(|| Problem::not_found("endpoint"))?;
     let time = now();
