@@ -1,27 +1,11 @@
 // Working with detections: find one, tune it, write one of one's own with the server's help, try it on the
 // history, and except a value that an alert shows.
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { it } from 'node:test';
 
-import { eventually, launch, notRun, offers, open, shot, signIn, sound, target } from './support.mjs';
+import { address, clean, page, site } from './session.mjs';
+import { eventually, notRun, offers, shot } from './support.mjs';
 
-let site;
-let browser;
-let page;
-let faults;
-before(async () => {
-  site = await target();
-  browser = await launch();
-  ({ page, faults } = await open(browser, site));
-  await signIn(page, site);
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-const search = () => new URL(page.url()).searchParams;
-const clean = (name) => sound(page, faults, name);
 const OWN = { id: '6e5c1f0a-2a5b-4f0e-9a65-0f3f4c1d2b3a', title: 'A drill of the browser tests' };
 const text = (modifier) => `title: ${OWN.title}
 id: ${OWN.id}
@@ -56,7 +40,7 @@ it('the catalogue is found through by keyboard and facets, and the URL says how'
   await eventually('fewer rows', async () => Number(await page.locator('.search__table').getAttribute('aria-rowcount')) < Number(all));
   await page.keyboard.press('j');
   await page.locator('.drow[aria-current="true"]').waitFor();
-  const id = search().get('at');
+  const id = address().get('at');
   await page.keyboard.press('Enter');
   await page.waitForURL(`**/detections/${encodeURIComponent(id)}`);
   await page.getByRole('tab', { name: 'Guide' }).waitFor();

@@ -1,25 +1,10 @@
 // Incidents: why alerts are together, taking one out, putting incidents together, and taking that back.
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { it } from 'node:test';
 
-import { launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
+import { clean, page, site } from './session.mjs';
+import { notRun, shot } from './support.mjs';
 
-let site;
-let browser;
-let page;
-let faults;
-before(async () => {
-  site = await target();
-  browser = await launch();
-  ({ page, faults } = await open(browser, site));
-  await signIn(page, site);
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-const clean = (name) => sound(page, faults, name);
 const rows = () => page.locator('tr[data-incident]');
 const many = (wanted) => page.waitForFunction((number) => document.querySelectorAll('tr[data-incident]').length === number, wanted);
 

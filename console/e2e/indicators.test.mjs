@@ -1,26 +1,11 @@
 // Indicators: a pasted report is previewed with its defanged values, imported, looked back for; one is added
 // by hand, its list changed, and removed.
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { it } from 'node:test';
 
-import { launch, notRun, offers, open, shot, signIn, sound, target } from './support.mjs';
+import { clean, page, site } from './session.mjs';
+import { notRun, offers, shot } from './support.mjs';
 
-let site;
-let browser;
-let page;
-let faults;
-before(async () => {
-  site = await target();
-  browser = await launch();
-  ({ page, faults } = await open(browser, site));
-  await signIn(page, site);
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-const clean = (name) => sound(page, faults, name);
 const REPORT = `The loader fetches hxxps[:]//drill[.]browser-tests[.]example/stage and then
 speaks with 192[.]0[.]2[.]201. Its file has the hash
 ${'ab12'.repeat(16)}.

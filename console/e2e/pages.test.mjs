@@ -27,6 +27,7 @@ async function views(page) {
   const alert = await firstOf(page, '/alerts', 'tr[data-alert]', 'data-alert');
   const endpoint = await firstOf(page, '/endpoints', 'tr[data-endpoint]', 'data-endpoint');
   const detection = await firstOf(page, '/detections', '.drow[data-detection]', 'data-detection');
+  const recording = await firstOf(page, '/recordings', 'tr[data-recording]', 'data-recording');
   const indicator = await firstOf(page, '/indicators', 'tr[data-indicator]', 'data-indicator');
   const list = [
     ['overview', '/', '.tiles'],
@@ -45,6 +46,8 @@ async function views(page) {
     ['indicators-sources', '/indicators?tab=sources', '.tabs__panel tr, .blank p'],
     ['indicators-add', '/indicators?dialog=add', '[role="dialog"] form'],
     ['indicators-import', '/indicators?dialog=import', '[role="dialog"] form'],
+    ['recordings', '/recordings', 'tr[data-recording], .blank p'],
+    ['recordings-add', '/recordings?dialog=add', '[role="dialog"] .howto'],
     ['exception-new', '/exceptions?make=yes', '.excepting__form'],
   ];
   if (alert) {
@@ -55,6 +58,8 @@ async function views(page) {
       ['alert-timeline', `/alerts/${alert}?view=timeline&side=page`, '.timeline__row'],
     );
   } else notRun('alert pages', 'the server has no alert');
+  if (recording) list.push(['recording', `/recordings/${recording}`, '.recording, .recording__detect'], ['recording-detections', `/recordings/${recording}?tab=detections`, '.recording, .recording__detect']);
+  else notRun('recording page', 'the server has no recording');
   if (indicator) list.push(['indicator', `/indicators?open=${indicator}`, '.search__panel .facts']);
   else notRun('indicator page', 'the server has no indicator');
   if (detection) {

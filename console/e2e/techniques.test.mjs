@@ -1,26 +1,9 @@
 // Observed techniques: hits, coverage, and what cannot fire here; sub-techniques unfold, a cell opens.
 import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { it } from 'node:test';
 
-import { launch, notRun, open, shot, signIn, sound, target } from './support.mjs';
-
-let site;
-let browser;
-let page;
-let faults;
-before(async () => {
-  site = await target();
-  browser = await launch();
-  ({ page, faults } = await open(browser, site));
-  await signIn(page, site);
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-const clean = (name) => sound(page, faults, name);
-const param = (name, value) => page.waitForFunction(([key, wanted]) => new URLSearchParams(location.search).get(key) === wanted, [name, value]);
+import { clean, page, param, site } from './session.mjs';
+import { notRun, shot } from './support.mjs';
 
 it('the matrix shows what was hit beside what could be', async () => {
   await page.goto(`${site.url}/techniques`);

@@ -84,11 +84,21 @@ const indicators = createRoute({
   path: '/indicators',
   component: lazyRouteComponent(() => import('./pages/indicators/IndicatorsPage'), 'IndicatorsPage'),
 });
+const recordings = createRoute({
+  getParentRoute: () => frame,
+  path: '/recordings',
+  component: lazyRouteComponent(() => import('./pages/recordings/RecordingsPage'), 'RecordingsPage'),
+});
+const recording = createRoute({
+  getParentRoute: () => frame,
+  path: '/recordings/$id',
+  component: lazyRouteComponent(() => import('./pages/recordings/RecordingPage'), 'RecordingPage'),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    frame.addChildren([overview, alerts, alert, endpoints, endpoint, files, search, techniques, detections, newDetection, detection, exceptions, indicators]),
+    frame.addChildren([overview, alerts, alert, endpoints, endpoint, files, search, techniques, detections, newDetection, detection, exceptions, indicators, recordings, recording]),
   ]),
   parseSearch,
   stringifySearch,

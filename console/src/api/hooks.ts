@@ -171,6 +171,7 @@ const TOUCHES: Record<string, string[]> = {
   alert: ['alerts', 'overview', 'techniques', 'incidents'],
   endpoint: ['endpoints', 'overview'],
   plan: ['responses', 'artifacts', 'overview'],
+  incidents: ['incidents', 'alerts'],
   stats: [],
   resync: ['alerts', 'overview', 'endpoints', 'responses', 'artifacts', 'techniques', 'status', 'incidents', 'detections', 'exceptions', 'indicators', 'sightings'],
 };

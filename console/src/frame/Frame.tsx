@@ -14,7 +14,7 @@ import { useKeys } from '../lib/keys';
 import { AccountMenu, ThemeButton } from './AccountMenu';
 import { StorageBanner } from './StorageBanner';
 
-const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques' | '/detections' | '/exceptions' | '/indicators'; name: IconName; key: string }[] = [
+const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques' | '/detections' | '/exceptions' | '/indicators' | '/recordings'; name: IconName; key: string }[] = [
   { to: '/', name: 'overview', key: 'g o' },
   { to: '/alerts', name: 'alerts', key: 'g a' },
   { to: '/search', name: 'search', key: 'g h' },
@@ -23,6 +23,7 @@ const PAGES: { to: '/' | '/alerts' | '/search' | '/endpoints' | '/techniques' | 
   { to: '/detections', name: 'detections', key: 'g d' },
   { to: '/exceptions', name: 'exceptions', key: 'g x' },
   { to: '/indicators', name: 'indicators', key: 'g i' },
+  { to: '/recordings', name: 'recordings', key: 'g r' },
 ];
 
 export function Frame() {
@@ -110,7 +111,7 @@ const SHORTCUTS: [string, string][] = [
   ['s', 'status'],
   ['/', 'focus'],
   ['Esc', 'close'],
-  ['g o  g a  g h  g e  g t  g d  g x  g i', 'go'],
+  ['g o  g a  g h  g e  g t  g d  g x  g i  g r', 'go'],
   ['Shift+F10', 'menu'],
   ['?', 'help'],
 ];

@@ -2,6 +2,7 @@
 import { enDetections } from './en.detections';
 import { enHosts } from './en.hosts';
 import { enIntel } from './en.intel';
+import { enRecordings } from './en.recordings';
 import { enClasses } from './en.classes';
 
 export const en = {
@@ -15,6 +16,7 @@ export const en = {
     detections: 'Detections',
     exceptions: 'Exceptions',
     indicators: 'Indicators',
+    recordings: 'Recordings',
     skip: 'Skip to content',
   },
   frame: {
@@ -328,6 +330,7 @@ export const en = {
   ...enHosts,
   ...enDetections,
   ...enIntel,
+  ...enRecordings,
   search: {
     title: 'Search',
     query: 'Query',
@@ -404,7 +407,7 @@ export const en = {
     assign: 'Assign to me',
     status: 'Change status',
     focus: 'Focus the search field',
-    go: 'Go to Overview, Workbench, Search, Endpoints, Techniques, Detections, Exceptions, Indicators',
+    go: 'Go to Overview, Workbench, Search, Endpoints, Techniques, Detections, Exceptions, Indicators, Recordings',
     help: 'This help',
     menu: 'Menu of a value',
     close: 'Close panel',

@@ -2,6 +2,7 @@
 import { jaDetections } from './ja.detections';
 import { jaHosts } from './ja.hosts';
 import { jaIntel } from './ja.intel';
+import { jaRecordings } from './ja.recordings';
 import { jaClasses } from './ja.classes';
 import type { Words } from './en';
 
@@ -16,6 +17,7 @@ export const ja: Words = {
     detections: '検知ルール',
     exceptions: '例外',
     indicators: '侵害指標',
+    recordings: '記録',
     skip: '本文へ移動',
   },
   frame: {
@@ -323,6 +325,7 @@ export const ja: Words = {
   ...jaHosts,
   ...jaDetections,
   ...jaIntel,
+  ...jaRecordings,
   search: {
     title: '検索',
     query: 'クエリー',
@@ -399,7 +402,7 @@ export const ja: Words = {
     assign: '自分に割り当て',
     status: '状態を変更',
     focus: '検索欄へ移動',
-    go: '概要、ワークベンチ、検索、エンドポイント、攻撃手法、検知ルール、例外、侵害指標へ移動',
+    go: '概要、ワークベンチ、検索、エンドポイント、攻撃手法、検知ルール、例外、侵害指標、記録へ移動',
     help: 'このヘルプ',
     menu: '値のメニュー',
     close: 'パネルを閉じる',

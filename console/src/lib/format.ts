@@ -19,12 +19,17 @@ export function bytes(value: number | null | undefined): string {
   return `${amount >= 10 || unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 /** Duration given in ms. */
 export function millis(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';
   if (Math.abs(value) < 1000) return `${Math.round(value)} ms`;
   if (Math.abs(value) < 60_000) return `${(value / 1000).toFixed(1)} s`;
-  return `${(value / 60_000).toFixed(1)} min`;
+  if (Math.abs(value) < 2 * HOUR_MS) return `${(value / 60_000).toFixed(1)} min`;
+  if (Math.abs(value) < 2 * DAY_MS) return `${(value / HOUR_MS).toFixed(1)} h`;
+  return `${(value / DAY_MS).toFixed(1)} d`;
 }
 
 /** How values of a field are to be treated, by its canonical name. */
