@@ -26,7 +26,7 @@ const overview = createRoute({
 const alerts = createRoute({
   getParentRoute: () => frame,
   path: '/alerts',
-  component: lazyRouteComponent(() => import('./pages/Workbench'), 'WorkbenchPage'),
+  component: lazyRouteComponent(() => import('./pages/workbench/Workbench'), 'WorkbenchPage'),
 });
 const alert = createRoute({
   getParentRoute: () => frame,

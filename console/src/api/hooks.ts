@@ -132,8 +132,7 @@ export function useChangeAlert() {
   return useMutation<AlertSummary, Problem, AlertChange>({
     mutationFn: ({ id, ...body }) => call('PATCH', `/alerts/${id}`, { body }),
     onSettled: () => {
-      void client.invalidateQueries({ queryKey: ['alerts'] });
-      void client.invalidateQueries({ queryKey: ['overview'] });
+      for (const key of ['alerts', 'incidents', 'overview']) void client.invalidateQueries({ queryKey: [key] });
     },
   });
 }

@@ -34,7 +34,7 @@ const mark = (active: boolean) => (active ? '●' : '○');
 
 export function AccountMenu({ session }: { session: Session }) {
   const { t } = useTranslation();
-  const { language, zone } = usePrefs();
+  const { language, zone, density } = usePrefs();
   const setLanguage = useLanguage();
   const signOut = useSignOut();
   const navigate = useNavigate();
@@ -55,6 +55,9 @@ export function AccountMenu({ session }: { session: Session }) {
         <Menu.Label>{t('frame/zone')}</Menu.Label>
         <Menu.Item leftSection={mark(zone === 'utc')} onClick={() => setPrefs({ zone: 'utc' })}>{t('frame/zoneUtc')}</Menu.Item>
         <Menu.Item leftSection={mark(zone === 'local')} onClick={() => setPrefs({ zone: 'local' })}>{t('frame/zoneLocal')}</Menu.Item>
+        <Menu.Label>{t('frame/density')}</Menu.Label>
+        <Menu.Item leftSection={mark(density === 'normal')} onClick={() => setPrefs({ density: 'normal' })}>{t('frame/densityNormal')}</Menu.Item>
+        <Menu.Item leftSection={mark(density === 'compact')} onClick={() => setPrefs({ density: 'compact' })}>{t('frame/densityCompact')}</Menu.Item>
         <Menu.Divider />
         <Menu.Item
           onClick={() => signOut.mutate(undefined, { onSettled: () => void navigate({ to: '/sign-in' }) })}

@@ -11,6 +11,7 @@ import type { IconName } from '../components/icons';
 import { Failed } from '../components/Panel';
 import { ValueMenuHost } from '../components/valueMenu';
 import { useKeys } from '../lib/keys';
+import { usePrefs } from '../lib/prefs';
 import { AccountMenu, ThemeButton } from './AccountMenu';
 import { StorageBanner } from './StorageBanner';
 
@@ -50,13 +51,14 @@ function Signed({ session }: { session: Session }) {
   const { t } = useTranslation();
   const stream = useStream();
   const navigate = useNavigate();
+  const { density } = usePrefs();
   const [help, setHelp] = useState<'open' | 'closed'>('closed');
   const go = Object.fromEntries(
     PAGES.map((page) => [page.key, () => void navigate({ to: page.to })]),
   );
   useKeys({ ...go, '?': () => setHelp('open') });
   return (
-    <div className="frame">
+    <div className="frame" data-density={density}>
       <a className="frame__skip" href="#main">{t('nav/skip')}</a>
       <div className="frame__head">
         <header className="frame__top">

@@ -13,6 +13,7 @@ import { baseName, objectOf } from '../../lib/format';
 import { worst } from '../../lib/level';
 import { eventProcess, ofEvent } from '../../lib/selection';
 import type { Lit } from '../../lib/selection';
+import { useRowPx } from '../../lib/prefs';
 
 interface Props {
   events: EventRow[];
@@ -20,8 +21,6 @@ interface Props {
   shown: Lit;
   onSelect: (sel: string | undefined) => void;
 }
-
-const ROW_PX = 26;
 
 /** The worst level of what each activity fired. */
 function levelsOf(highlights: Highlight[]): Map<string, Level> {
@@ -42,12 +41,14 @@ export function Timeline({ events, highlights, shown, onSelect }: Props) {
   const sorted = useMemo(() => [...events].sort((a, b) => a.time.localeCompare(b.time)), [events]);
   const levels = useMemo(() => levelsOf(highlights), [highlights]);
   const box = useRef<HTMLDivElement>(null);
+  const rowPx = useRowPx();
   const list = useVirtualizer({
     count: sorted.length,
     getScrollElement: () => box.current,
-    estimateSize: () => ROW_PX,
+    estimateSize: () => rowPx,
     overscan: 12,
   });
+  useEffect(() => list.measure(), [list, rowPx]);
   const at = sorted.findIndex((event) => shown.events.has(event.id));
   useEffect(() => {
     if (at >= 0) list.scrollToIndex(at, { align: 'center' });
@@ -83,7 +84,7 @@ export function Timeline({ events, highlights, shown, onSelect }: Props) {
                 data-event={event.id}
                 data-lit={lit}
                 className="timeline__row"
-                style={{ transform: `translateY(${item.start}px)`, height: ROW_PX }}
+                style={{ transform: `translateY(${item.start}px)`, height: rowPx }}
                 onClick={() => onSelect(ofEvent(event.id))}
               >
                 <EventLine event={event} level={levels.get(event.id)} />

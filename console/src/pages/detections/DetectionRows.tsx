@@ -10,9 +10,9 @@ import { Severity } from '../../components/Severity';
 import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
+import { useRowPx } from '../../lib/prefs';
 import { useUrl } from '../../lib/url';
 
-const ROW_PX = 28;
 const COLUMNS = ['name', 'level', 'layer', 'techniques', 'origin', 'hits24', 'hits7', 'hosts7', 'alerts7', 'findings', 'state'] as const;
 const NUMBERS: ReadonlySet<string> = new Set(['hits24', 'hits7', 'hosts7', 'alerts7']);
 const SORTED: Record<string, string> = { name: 'title', level: 'level', hits7: 'hits' };
@@ -22,7 +22,9 @@ export function DetectionRows({ items, sort, field }: { items: Detection[]; sort
   const [url, change] = useUrl();
   const navigate = useNavigate();
   const box = useRef<HTMLDivElement>(null);
-  const list = useVirtualizer({ count: items.length, getScrollElement: () => box.current, estimateSize: () => ROW_PX, overscan: 16 });
+  const rowPx = useRowPx();
+  const list = useVirtualizer({ count: items.length, getScrollElement: () => box.current, estimateSize: () => rowPx, overscan: 16 });
+  useEffect(() => list.measure(), [list, rowPx]);
   const at = items.findIndex((one) => one.id === url['at']);
   /** Set by the keys: then the row takes the focus too, so that Enter means it. */
   const moved = useRef(false);
@@ -77,7 +79,7 @@ export function DetectionRows({ items, sort, field }: { items: Detection[]; sort
                 aria-current={row.index === at ? 'true' : undefined}
                 data-detection={one.id}
                 className="drow"
-                style={{ transform: `translateY(${row.start}px)`, height: ROW_PX }}
+                style={{ transform: `translateY(${row.start}px)`, height: rowPx }}
                 onClick={() => open(one)}
               >
                 <Cells one={one} />

@@ -1,18 +1,25 @@
 // One incident: its alerts, what they share (so that one can disagree), and what people changed.
 import { Button } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useNavigate } from '@tanstack/react-router';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { useSession } from '../../api/hooks';
 import { useChangeIncident, useIncident } from '../../api/incidents';
-import type { IncidentDetail, IncidentReason } from '../../api/types';
+import type { IncidentDetail } from '../../api/types';
 import { Icon } from '../../components/icons';
 import { Ready } from '../../components/Panel';
 import { Score } from '../../components/Severity';
+import { StatusMenu } from '../../components/StatusMenu';
 import { Stamp } from '../../components/Time';
 import { toast } from '../../components/toast';
 import { SafeText, Val } from '../../components/Val';
+import { useKeys } from '../../lib/keys';
+import { strandsOf } from '../../lib/strands';
+import { useTriage } from '../../lib/triage';
 import { useUrl } from '../../lib/url';
+import { Together } from './Together';
+import { Why } from './Why';
 
 export function IncidentPanel({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useTranslation();
@@ -34,122 +41,51 @@ export function IncidentPanel({ id, onClose }: { id: string; onClose: () => void
 function Body({ one }: { one: IncidentDetail }) {
   const { t } = useTranslation();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const strands = useMemo(() => strandsOf(one.alerts), [one.alerts]);
   return (
     <>
       <section>
-        <p className="row wrap flat"><Score score={one.score} level={one.level} /><span className="muted">{t(`level/${one.level}`)}</span><span className="chip">{t(`status/${one.status}`)}</span></p>
+        <div className="row wrap">
+          <Score score={one.score} level={one.level} /><span className="muted">{t(`level/${one.level}`)}</span><span className="chip">{t(`status/${one.status}`)}</span>
+          <span className="spacer" />
+          <Triage one={one} />
+        </div>
         <dl className="facts">
           <dt>{t('incidents/hosts')}</dt><dd className="row wrap">{one.hosts.map((host) => <Val key={host} field="device.hostname" value={host} />)}</dd>
           <dt>{t('incidents/users')}</dt><dd className="row wrap">{one.users.map((user) => <Val key={user} field="process.user.name" value={user} />)}</dd>
-          <dt>{t('incidents/time')}</dt><dd><Stamp time={one.first} /> – <Stamp time={one.last} form="clock" /></dd>
+          <dt>{t('incidents/time')}</dt><dd><Stamp time={one.first} /> – <Stamp time={one.last} form={one.first.slice(0, 10) === one.last.slice(0, 10) ? 'clock' : undefined} /></dd>
           <dt>{t('alerts/tactic')}</dt><dd>{one.tactics.map((tactic) => t([`tactic/${tactic}`, tactic])).join(', ')}</dd>
         </dl>
       </section>
-      <Why one={one} onChoose={(alerts) => setChosen(new Set(alerts))} />
-      <Alerts one={one} chosen={chosen} onChosen={setChosen} />
+      <Why one={one} strands={strands} onChoose={(alerts) => setChosen(new Set(alerts))} />
+      <Together one={one} strands={strands} chosen={chosen} onChosen={setChosen} />
       <History one={one} />
     </>
   );
 }
 
-const FIELDS: Record<string, string> = { user: 'process.user.name', hash: 'file.hash.sha256', address: 'dst_endpoint.ip', domain: 'query.hostname', storyline: 'process.storyline', process: 'process.uid' };
-/** More alerts than this do not fit side by side: then their number is said. */
-const COLUMNS = 12;
-
-/** What is shared, by whom: a dot under the number of each alert that shares it. */
-function Why({ one, onChoose }: { one: IncidentDetail; onChoose: (alerts: string[]) => void }) {
+/** Owner, status and finding of all its alerts at once; `Enter` opens the heaviest. */
+function Triage({ one }: { one: IncidentDetail }) {
   const { t } = useTranslation();
-  if (one.alerts.length < 2) return <section><h3>{t('incidents/why')}</h3><p className="muted flat">{t('incidents/alone')}</p></section>;
-  const grid = one.alerts.length <= COLUMNS;
+  const { data: session } = useSession();
+  const me = session?.user.name;
+  const navigate = useNavigate();
+  const triage = useTriage();
+  const [menu, setMenu] = useState<'open' | 'closed'>('closed');
+  const own = () => me && void triage(one.alerts, { assignee: me });
+  useKeys({
+    a: own,
+    s: () => setMenu('open'),
+    Enter: () => {
+      const lead = [...one.alerts].sort((a, b) => b.score - a.score)[0];
+      if (lead) void navigate({ to: '/alerts/$id', params: { id: lead.id } });
+    },
+  });
   return (
-    <section>
-      <h3>{t('incidents/whyTogether')}</h3>
-      <table className="table why-grid">
-        <thead>
-          <tr>
-            <th>{t('incidents/shared')}</th>
-            {grid ? one.alerts.map((alert, index) => <th key={alert.id} className="why-grid__col" title={alert.title}>{index + 1}</th>) : <th className="w-num num">{t('incidents/alerts')}</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {one.why.map((reason, index) => (
-            <tr key={index}>
-              <td>
-                <button type="button" className="linklike" title={t('incidents/choose')} onClick={() => onChoose(reason.alerts)}>{t([`incidents/kind/${reason.kind}`, reason.kind])}</button>{' '}
-                <Shared reason={reason} one={one} />
-              </td>
-              {grid ? one.alerts.map((alert) => (
-                <td key={alert.id} className="why-grid__col">
-                  {reason.alerts.includes(alert.id) && <><span aria-hidden="true">●</span><span className="sr-only">{t('incidents/shares')}</span></>}
-                </td>
-              )) : <td className="num">{reason.alerts.length}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}
-
-function Shared({ reason, one }: { reason: IncidentReason; one: IncidentDetail }) {
-  if (reason.value === '') return null;
-  if (reason.kind === 'host-time') {
-    const there = one.alerts.find((alert) => alert.endpoint === reason.value);
-    return <Val field="device.hostname" value={there?.host ?? reason.value} endpoint={reason.value} />;
-  }
-  const field = FIELDS[reason.kind];
-  return field ? <Val field={field} value={reason.value} /> : <SafeText text={reason.value} />;
-}
-
-interface AlertsProps {
-  one: IncidentDetail;
-  chosen: ReadonlySet<string>;
-  onChosen: (chosen: ReadonlySet<string>) => void;
-}
-
-function Alerts({ one, chosen, onChosen }: AlertsProps) {
-  const { t } = useTranslation();
-  const [, change] = useUrl();
-  const split = useChangeIncident();
-  const toggle = (id: string) => {
-    const after = new Set(chosen);
-    if (!after.delete(id)) after.add(id);
-    onChosen(after);
-  };
-  const out = one.alerts.filter((alert) => chosen.has(alert.id)).map((alert) => alert.id);
-  const apart = () =>
-    split.mutate(
-      { how: 'split', id: one.id, alerts: out },
-      {
-        onSuccess: () => {
-          onChosen(new Set());
-          const stays = one.alerts.find((alert) => !out.includes(alert.id));
-          change({ open: stays?.id }, 'replace');
-          toast(t('incidents/splitDone'));
-        },
-        onError: (problem) => toast(problem.message),
-      },
-    );
-  return (
-    <section>
-      <div className="row">
-        <h3>{t('incidents/alerts')}</h3>
-        <span className="spacer" />
-        {one.alerts.length > 1 && <Button size="compact-xs" variant="default" disabled={out.length === 0 || out.length === one.alerts.length} loading={split.isPending} onClick={apart}>{t('incidents/split', { count: out.length })}</Button>}
-      </div>
-      <ol className="together">
-        {one.alerts.map((alert, index) => (
-          <li key={alert.id} data-alert={alert.id} data-lit={chosen.has(alert.id) ? 'yes' : 'no'}>
-            {one.alerts.length > 1 && <input type="checkbox" aria-label={t('alerts/select', { title: alert.title })} checked={chosen.has(alert.id)} onChange={() => toggle(alert.id)} />}
-            <span className="step__no">{index + 1}</span>
-            <div className="together__what">
-              <div className="row"><Score score={alert.score} level={alert.level} /><Link className="ellipsis" to="/alerts/$id" params={{ id: alert.id }}><SafeText text={alert.title} /></Link></div>
-              <div className="row muted"><Stamp time={alert.first} /><Val field="device.hostname" value={alert.host} endpoint={alert.endpoint} /><Val field="process.user.name" value={alert.user} /></div>
-            </div>
-          </li>
-        ))}
-      </ol>
-    </section>
+    <>
+      <button type="button" className="iconbtn iconbtn--line" onClick={own}>{t('alerts/assign')}</button>
+      <StatusMenu opened={menu} onOpened={setMenu} label={t('alerts/setStatus')} onPick={(patch) => void triage(one.alerts, patch)} />
+    </>
   );
 }
 

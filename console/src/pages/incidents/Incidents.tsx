@@ -11,6 +11,7 @@ import { Age } from '../../components/Time';
 import { toast } from '../../components/toast';
 import { SafeText } from '../../components/Val';
 import { useKeys } from '../../lib/keys';
+import { visible } from '../../lib/safeText';
 import { useUrl } from '../../lib/url';
 import { IncidentPanel } from './IncidentPanel';
 import { ViewSwitch } from './ViewSwitch';
@@ -36,14 +37,6 @@ export function Incidents() {
     setChosen(after);
   };
   const marked = items.filter((one) => chosen.has(one.id)).map((one) => one.id);
-  useKeys({
-    j: () => move(1),
-    ArrowDown: () => move(1),
-    k: () => move(-1),
-    ArrowUp: () => move(-1),
-    x: () => items[at] && toggle(items[at].id),
-    Escape: () => change({ open: undefined }, 'replace'),
-  });
   const join = () =>
     merge.mutate(
       { how: 'merge', incidents: marked },
@@ -55,6 +48,15 @@ export function Incidents() {
         onError: (problem) => toast(problem.message),
       },
     );
+  useKeys({
+    j: () => move(1),
+    ArrowDown: () => move(1),
+    k: () => move(-1),
+    ArrowUp: () => move(-1),
+    x: () => items[at] && toggle(items[at].id),
+    m: () => marked.length > 1 && join(),
+    Escape: () => change({ open: undefined }, 'replace'),
+  });
   return (
     <>
       <div className="page__head">
@@ -68,13 +70,15 @@ export function Incidents() {
         />
         <span className="muted">{first ? t('incidents/total', { count: first.total }) : ''}</span>
         {first && first.left_out > 0 && <span className="muted">{t('incidents/leftOut', { count: first.left_out })}</span>}
+        {url['host'] && <button type="button" className="iconbtn iconbtn--line" onClick={() => change({ host: undefined })}>{t('incidents/onHost', { host: visible(url['host']) })}</button>}
         <span className="spacer" />
+        <span className="muted hint">{t('incidents/keys')}</span>
         <Button variant="default" disabled={marked.length < 2} loading={merge.isPending} onClick={join}>{t('incidents/merge', { count: marked.length })}</Button>
       </div>
       <div className={url['open'] ? 'incidents incidents--open' : 'incidents'}>
         <section className="panel panel--grow" aria-label={t('incidents/title')}>
           <Ready answer={answer}>
-            {() => items.length === 0 ? <Blank>{t('incidents/empty')}</Blank> : (
+            {() => items.length === 0 ? <Blank>{t(url['status'] || url['host'] ? 'incidents/noMatch' : 'incidents/empty')}</Blank> : (
               <div className="panel__body--scroll" tabIndex={0} role="group" aria-label={t('incidents/title')}>
                 <Table items={items} chosen={chosen} onToggle={toggle} />
                 <p className="more"><More answer={answer} /></p>

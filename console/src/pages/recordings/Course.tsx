@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Moment, Report, ReportDetection } from '../../api/recordings';
 import { Blank } from '../../components/Panel';
-import { Severity, SeverityMark } from '../../components/Severity';
+import { SeverityMark } from '../../components/Severity';
 import { Tabs } from '../../components/Tabs';
 import { Stamp } from '../../components/Time';
 import { SafeText, Val } from '../../components/Val';
@@ -87,9 +87,8 @@ function Detections({ items }: { items: ReportDetection[] }) {
       <thead>
         <tr>
           <th>{t('detections/col/name')}</th>
-          <th className="w-level">{t('detections/col/level')}</th>
           <th className="w-layer">{t('detections/col/layer')}</th>
-          <th className="w-techs">{t('detections/col/techniques')}</th>
+          <th className="w-techs recording__wide">{t('detections/col/techniques')}</th>
           <th className="w-num num">{t('techniques/count')}</th>
           <th className="w-num num">{t('techniques/hosts')}</th>
           <th className="w-stamp">{t('alert/first')}</th>
@@ -99,10 +98,9 @@ function Detections({ items }: { items: ReportDetection[] }) {
       <tbody>
         {items.map((one) => (
           <tr key={one.id}>
-            <td title={one.title}><Link to="/detections/$id" params={{ id: one.id }}><SafeText text={one.title} /></Link></td>
-            <td><Severity level={one.level} /></td>
+            <td title={one.title}><SeverityMark level={one.level} /> <Link to="/detections/$id" params={{ id: one.id }}><SafeText text={one.title} /></Link></td>
             <td>{t(`layer/${one.layer}`)}</td>
-            <td className="mono" title={one.techniques.join(' ')}>{one.techniques.join(' ')}</td>
+            <td className="mono recording__wide" title={one.techniques.join(' ')}>{one.techniques.join(' ')}</td>
             <td className="num">{count(one.count, i18n.language)}</td>
             <td className="num">{count(one.hosts, i18n.language)}</td>
             <td><Stamp time={one.first} /></td>

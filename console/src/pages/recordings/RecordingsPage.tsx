@@ -58,7 +58,7 @@ function Table({ items }: { items: Recording[] }) {
         <tr>
           <th>{t('recordings/name')}</th>
           <th className="w-status">{t('recordings/state')}</th>
-          <th className="w-num num">{t('recordings/events')}</th>
+          <th className="w-conf num">{t('recordings/events')}</th>
           <th className="w-why">{t('incidents/hosts')}</th>
           <th className="w-stamp">{t('recordings/created')}</th>
           <th className="w-owner">{t('recordings/actor')}</th>

@@ -10,6 +10,7 @@ import { Stamp } from '../../components/Time';
 import { Val } from '../../components/Val';
 import { baseName, objectOf } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
+import { useRowPx } from '../../lib/prefs';
 import { useUrl } from '../../lib/url';
 
 interface Props {
@@ -18,19 +19,20 @@ interface Props {
   more?: () => void;
 }
 
-const ROW_PX = 28;
 const COLUMNS = ['time', 'what', 'host', 'process', 'object', 'user'] as const;
 
 export function Results({ items, answer, more }: Props) {
   const { t } = useTranslation();
   const [url, change] = useUrl();
   const box = useRef<HTMLDivElement>(null);
+  const rowPx = useRowPx();
   const list = useVirtualizer({
     count: items.length,
     getScrollElement: () => box.current,
-    estimateSize: () => ROW_PX,
+    estimateSize: () => rowPx,
     overscan: 16,
   });
+  useEffect(() => list.measure(), [list, rowPx]);
   const at = items.findIndex((one) => one.id === url['open']);
   const move = (step: number) => {
     const next = items[at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + step))];
@@ -68,7 +70,7 @@ export function Results({ items, answer, more }: Props) {
                 aria-current={row.index === at ? 'true' : undefined}
                 data-event={event.id}
                 className="erow"
-                style={{ transform: `translateY(${row.start}px)`, height: ROW_PX }}
+                style={{ transform: `translateY(${row.start}px)`, height: rowPx }}
                 onClick={() => change({ open: event.id === url['open'] ? undefined : event.id }, at < 0 ? 'push' : 'replace')}
               >
                 <Cells event={event} />
