@@ -105,7 +105,8 @@ interface MarkProps {
 function Mark({ alert, ids, chosen, onSet }: MarkProps) {
   const { t } = useTranslation();
   const all = ids.every((id) => chosen.has(id));
-  return <input type="checkbox" aria-label={t('alerts/select', { title: alert.title })} checked={all} onChange={() => onSet(ids, all ? 'out' : 'in')} />;
+  const part = !all && ids.some((id) => chosen.has(id));
+  return <input type="checkbox" ref={(box) => { if (box) box.indeterminate = part; }} aria-label={t('alerts/select', { title: alert.title })} checked={all} onChange={() => onSet(ids, all ? 'out' : 'in')} />;
 }
 
 function What({ alert }: { alert: AlertSummary }) {
