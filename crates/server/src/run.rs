@@ -194,15 +194,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
             let history = Arc::new(LakeHistory(opened.lake.clone()));
             worker.run(history, stop.clone())
         }),
-        upkeep: task({
-            let (catalog, lake) = (opened.catalog.clone(), opened.lake.clone());
-            let artifacts = (opened.artifacts.clone(), arguments.artifacts_kept());
-            let kept = upkeep(catalog.clone(), opened.control.clone(), artifacts, stop.clone());
-            let asked = crate::reach::until(catalog, lake, stop.clone());
-            async move {
-                tokio::join!(kept, asked);
-            }
-        }),
+        upkeep: task(upkeep(
+            (opened.catalog.clone(), opened.lake.clone()),
+            opened.control.clone(),
+            (opened.artifacts.clone(), arguments.artifacts_kept()),
+            stop.clone(),
+        )),
     };
     let ready = announce(&arguments, &opened, (http_addr, link_addr)).await?;
     let failure = wait(&tasks).await;
@@ -299,9 +296,9 @@ async fn announce(
     Ok(file)
 }
 
-/// Expires plans, forgets old hits, old health and old artifacts, until `stop`.
+/// Expires plans, forgets old hits, old health and old artifacts, asks how common values are, until `stop`.
 async fn upkeep(
-    catalog: Catalog,
+    (catalog, lake): (Catalog, Lake),
     control: Control,
     (artifacts, kept): (ArtifactFolder, ArtifactsKept),
     stop: CancellationToken,
@@ -331,7 +328,13 @@ async fn upkeep(
             }
         }
     };
-    tokio::join!(control.expire_until(stop.clone()), control.push_until(stop.clone()), prune);
+    let asked = crate::reach::until(catalog.clone(), lake, stop.clone());
+    tokio::join!(
+        control.expire_until(stop.clone()),
+        control.push_until(stop.clone()),
+        prune,
+        asked
+    );
 }
 
 /// The one door to tasks: whoever starts one here owns it in [`Tasks`], which looks at its end.
