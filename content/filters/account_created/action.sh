@@ -1,3 +1,2 @@
-# useradd is called for a new account (a harmless program by that name).
-prepare() { stand_in useradd; }
+# useradd is called for a new account.
 act() { useradd -m -s /bin/bash backup2; }

@@ -1,3 +1,2 @@
-# `passwd -d backup`, with a harmless program by the name of passwd.
-prepare() { stand_in passwd; }
+# `passwd -d backup`.
 act() { passwd -d backup; }

@@ -1,3 +1,2 @@
-# `usermod --lock ana`, with a harmless program by the name of usermod.
-prepare() { stand_in usermod; }
+# `usermod --lock ana`.
 act() { usermod --lock ana; }

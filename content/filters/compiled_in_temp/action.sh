@@ -1,3 +1,3 @@
-# `gcc -o /tmp/a /tmp/a.c`, with a harmless program by the name of gcc.
-prepare() { stand_in gcc; }
+# `gcc -o /tmp/a /tmp/a.c`.
+prepare() { echo 'int main(void) { return 0; }' >/tmp/a.c; }
 act() { gcc -o /tmp/a /tmp/a.c; }

@@ -1,3 +1,2 @@
-# `pg_dump -h 127.0.0.1 customers`, with a harmless program by the name of pg_dump.
-prepare() { stand_in pg_dump; }
+# `pg_dump -h 127.0.0.1 customers`.
 act() { pg_dump -h 127.0.0.1 customers; }

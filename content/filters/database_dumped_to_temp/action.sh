@@ -1,3 +1,2 @@
-# `pg_dump -f /tmp/c.sql customers`, with a harmless program by the name of pg_dump.
-prepare() { stand_in pg_dump; }
+# `pg_dump -f /tmp/c.sql customers`.
 act() { pg_dump -f /tmp/c.sql customers; }

@@ -1,3 +1,2 @@
-# `gdb -batch -p 4242 -ex 'info registers'`, with a harmless program by the name of gdb.
-prepare() { stand_in gdb; }
+# `gdb -batch -p 4242 -ex 'info registers'`.
 act() { gdb -batch -p 4242 -ex 'info registers'; }

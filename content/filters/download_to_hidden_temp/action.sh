@@ -1,3 +1,2 @@
-# curl writes into a hidden folder below /tmp (a harmless program by that name).
-prepare() { stand_in curl; }
+# curl writes into a hidden folder below /tmp.
 act() { curl -s -o /tmp/.cache/part http://127.0.0.1/part; }

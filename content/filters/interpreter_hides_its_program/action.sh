@@ -1,3 +1,2 @@
-# `python3 -c 'import base64; exec(base64.b64decode("cGFzcw=="))'`, with a harmless program by the name of python3.
-prepare() { stand_in python3; }
+# `python3 -c 'import base64; exec(base64.b64decode("cGFzcw=="))'`, which does nothing.
 act() { python3 -c 'import base64; exec(base64.b64decode("cGFzcw=="))'; }

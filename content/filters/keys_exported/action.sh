@@ -1,3 +1,2 @@
-# `gpg --batch --export-secret-keys --armor`, with a harmless program by the name of gpg.
-prepare() { stand_in gpg; }
+# `gpg --batch --export-secret-keys --armor`.
 act() { gpg --batch --export-secret-keys --armor; }

@@ -1,3 +1,2 @@
-# `find / -name id_rsa -o -name '*.kdbx'`, with a harmless program by the name of find.
-prepare() { stand_in find; }
-act() { find / -name id_rsa -o -name '*.kdbx'; }
+# `find / -maxdepth 3 -name id_rsa -o -name '*.kdbx'`.
+act() { find / -maxdepth 3 -name id_rsa -o -name '*.kdbx'; }

@@ -1,3 +1,2 @@
-# `cat /home/ana/.ssh/known_hosts`, with a harmless program by the name of cat.
-prepare() { stand_in cat; }
+# `cat /home/ana/.ssh/known_hosts`.
 act() { cat /home/ana/.ssh/known_hosts; }

@@ -1,3 +1,2 @@
-# `grep Accepted /var/log/auth.log`, with a harmless program by the name of grep.
-prepare() { stand_in grep; }
+# `grep Accepted /var/log/auth.log`.
 act() { grep Accepted /var/log/auth.log; }

@@ -1,3 +1,2 @@
-# `grep -ri invoice /var/mail/ana`, with a harmless program by the name of grep.
-prepare() { stand_in grep; }
+# `grep -ri invoice /var/mail/ana`.
 act() { grep -ri invoice /var/mail/ana; }

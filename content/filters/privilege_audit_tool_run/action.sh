@@ -1,3 +1,2 @@
-# `bash /home/ana/linpeas.sh -q`, with a harmless program by the name of bash.
-prepare() { stand_in bash; }
+# `bash /home/ana/linpeas.sh -q`.
 act() { bash /home/ana/linpeas.sh -q; }

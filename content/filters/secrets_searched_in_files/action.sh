@@ -1,3 +1,2 @@
-# `grep -ri password /etc /var/www`, with a harmless program by the name of grep.
-prepare() { stand_in grep; }
+# `grep -ri password /etc /var/www`.
 act() { grep -ri password /etc /var/www; }

@@ -1,3 +1,2 @@
-# `pgrep -fl 'falcon|wazuh|osquery'`, with a harmless program by the name of pgrep.
-prepare() { stand_in pgrep; }
+# `pgrep -fl 'falcon|wazuh|osquery'`.
 act() { pgrep -fl 'falcon|wazuh|osquery'; }

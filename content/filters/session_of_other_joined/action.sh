@@ -1,3 +1,2 @@
-# `tmux -S /tmp/tmux-1000/default attach`, with a harmless program by the name of tmux.
-prepare() { stand_in tmux; }
+# `tmux -S /tmp/tmux-1000/default attach`.
 act() { tmux -S /tmp/tmux-1000/default attach; }

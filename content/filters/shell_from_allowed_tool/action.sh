@@ -1,3 +1,3 @@
-# `tar cf /dev/null x --checkpoint=1 --checkpoint-action=exec=/bin/sh`, with a harmless program by the name of tar.
-prepare() { stand_in tar; }
+# `tar cf /dev/null x --checkpoint=1 --checkpoint-action=exec=/bin/sh`.
+prepare() { head -c 40960 /dev/zero >/tmp/x; }
 act() { tar cf /dev/null x --checkpoint=1 --checkpoint-action=exec=/bin/sh; }

@@ -1,3 +1,2 @@
-# `ssh -N -R 8022:localhost:22 ana@127.0.0.1`, with a harmless program by the name of ssh.
-prepare() { stand_in ssh; }
+# `ssh -N -R 8022:localhost:22 ana@127.0.0.1`.
 act() { ssh -N -R 8022:localhost:22 ana@127.0.0.1; }

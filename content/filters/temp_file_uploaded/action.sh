@@ -1,3 +1,2 @@
-# curl sends a file that lies below /tmp (a harmless program by that name).
-prepare() { stand_in curl; }
+# curl sends a file that lies below /tmp.
 act() { curl -s -T /tmp/part.tgz http://127.0.0.1/up; }

@@ -1,6 +1,6 @@
-# Credentials are asked of the metadata service and read from a file, then the account listed and a token made (harmless programs).
+# Credentials are asked of the metadata service and read from a file, then the account listed and a token made (harmless programs stand for aws).
 prepare() {
-    stand_in curl aws
+    stand_in aws
     mkdir -p /home/ana/.aws && echo '[default]' >/home/ana/.aws/credentials
 }
 act() {

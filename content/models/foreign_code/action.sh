@@ -1,5 +1,5 @@
-# A harmless program is fetched (by a harmless curl) into a hidden folder, made executable and run.
-prepare() { stand_in curl; put /usr/bin/true /tmp/.work/part; }
+# A harmless program is fetched into a hidden folder, made executable and run.
+prepare() { put /usr/bin/true /tmp/.work/part; }
 act() {
     curl -s -o /tmp/.work/part http://127.0.0.1/part
     chmod +x /tmp/.work/part

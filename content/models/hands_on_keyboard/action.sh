@@ -1,6 +1,6 @@
-# perl starts a shell on a connection to a listener on loopback; it asks who it is, tries sudo (harmless programs) and makes a terminal.
+# perl starts a shell on a connection to a listener on loopback; it asks who it is, tries sudo (harmless programs stand for sudo) and makes a terminal.
 prepare() {
-    stand_in python3 sudo
+    stand_in sudo
     listener 4444
 }
 act() {

@@ -1,5 +1,5 @@
 # Fetched, run, looked around, passwords read, job placed, log emptied: a whole small intrusion.
-prepare() { stand_in curl; put /usr/bin/true /tmp/.work/part; }
+prepare() { put /usr/bin/true /tmp/.work/part; }
 act() {
     curl -s -o /tmp/.work/part http://127.0.0.1/part
     /tmp/.work/part

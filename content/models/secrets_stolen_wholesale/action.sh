@@ -1,6 +1,5 @@
-# A browser's store, a wallet, a keyring and a key are copied, packed and sent (by a harmless curl).
+# A browser's store, a wallet, a keyring and a key are copied, packed and sent.
 prepare() {
-    stand_in curl
     mkdir -p /home/ana/.mozilla/firefox/a.default /home/ana/.bitcoin /home/ana/.local/share/keyrings /home/ana/.ssh
     echo x >/home/ana/.mozilla/firefox/a.default/logins.json
     echo x >/home/ana/.bitcoin/wallet.dat

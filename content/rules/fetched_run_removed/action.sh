@@ -1,6 +1,5 @@
-# wget (a harmless program) to a hidden folder, a harmless program run there, the folder removed.
+# wget to a hidden folder, a harmless program run there, the folder removed.
 prepare() {
-    stand_in wget
     mkdir -p /tmp/.work && cp /bin/true /tmp/.work/part
 }
 act() {

@@ -1,6 +1,5 @@
-# cat opens a private key, then ssh (a harmless program) is told to keep no trace.
+# cat opens a private key, then ssh is told to keep no trace.
 prepare() {
-    stand_in ssh
     mkdir -p /home/ana/.ssh && echo key >/home/ana/.ssh/id_ed25519
 }
 act() {

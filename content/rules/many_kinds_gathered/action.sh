@@ -1,5 +1,5 @@
-# ana gathers documents, dumps a database and packs with a password (harmless programs).
-prepare() { stand_in find pg_dump 7z; }
+# ana gathers documents, dumps a database and packs with a password (harmless programs stand for 7z).
+prepare() { stand_in 7z; }
 act() {
     as_ana find /home -name '*.docx' -exec cp {} /home/ana/out ';'
     as_ana pg_dump -f /home/ana/out/c.sql customers

@@ -1,5 +1,5 @@
-# Four different questions (harmless programs).
-prepare() { stand_in pgrep dmidecode sudo showmount; }
+# Four different questions (harmless programs stand for dmidecode, sudo, showmount).
+prepare() { stand_in dmidecode sudo showmount; }
 act() {
     pgrep -fl 'falcon|wazuh|osquery'
     dmidecode -s system-product-name

@@ -1,5 +1,5 @@
-# On the fourth day ana offers a folder over the network (harmless programs).
-prepare() { stand_in python3 ldapsearch; }
+# On the fourth day ana offers a folder over the network (harmless programs stand for ldapsearch).
+prepare() { stand_in ldapsearch; }
 act() {
     ldapsearch -x -H ldap://127.0.0.1 '(objectClass=user)'
     days_pass 4

@@ -1,6 +1,5 @@
-# perl starts a shell on a connection to a listener on loopback; python3 (a harmless program) makes a terminal.
+# perl starts a shell on a connection to a listener on loopback; python3 makes a terminal.
 prepare() {
-    stand_in python3
     listener 4444
 }
 act() {

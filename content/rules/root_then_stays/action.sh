@@ -1,6 +1,5 @@
-# tar is told to start a shell (a harmless program), then a shell writes a rule of sudo.
+# tar is told to start a shell, then a shell writes a rule of sudo.
 prepare() {
-    stand_in tar
     mkdir -p /etc/sudoers.d
 }
 act() {

@@ -1,6 +1,5 @@
-# cat opens cloud credentials, then curl (a harmless program) sends a file.
+# cat opens cloud credentials, then curl sends a file.
 prepare() {
-    stand_in curl
     mkdir -p /home/ana/.aws && echo k >/home/ana/.aws/credentials
 }
 act() {
