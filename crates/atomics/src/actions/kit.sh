@@ -1,7 +1,9 @@
 # What actions may use, and how one is done: `bash kit.sh prepare` outside of what is watched, then
 # `bash /room/kit.sh` in it. An action defines `act`, and `prepare` where something must be there first.
 
-# A harmless program (it does nothing) by each of these names.
+# A harmless program (it does nothing) by each of these names: for tools that are not here, and for those
+# that would reach the machine or end the room (systemctl, sysctl, insmod, kexec, shutdown, wipefs, dd, rm).
+# Whatever is here and stays in the room is done with the real one.
 stand_in() {
     for name in "$@"; do
         case $name in /*) ;; *) name=/usr/local/bin/$name ;; esac

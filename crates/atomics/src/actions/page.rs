@@ -37,6 +37,12 @@ pub fn page(
     );
     let total = detections.len();
     let hit = detections.iter().filter(|one| fired(one).is_some()).count();
+    let posed = detections.iter().filter(|one| poses(&one.deed)).count();
+    let _ = writeln!(
+        text,
+        "† marks the {posed} actions in which a program that does nothing stands for a tool by its name: what it\n\
+         would show beside its own start is not seen. The tool is not on this machine, or would reach it.\n"
+    );
     let _ = writeln!(text, "{hit} of {total} fired.\n\n## By layer and level\n");
     text.push_str(
         "| layer | detections | fired | informational | low | medium | high | critical |\n",
@@ -62,6 +68,12 @@ pub fn page(
     classes(&mut text, &struck);
     each(&mut text, rules, detections, (&fired, noise));
     text
+}
+
+/// Whether an action starts a do-nothing program under a tool's name (`kit.sh`).
+fn poses(deed: &Deed) -> bool {
+    let Deed::Action(action) = deed else { return false };
+    action.split_whitespace().any(|word| matches!(word, "stand_in" | "waits"))
 }
 
 fn tactics<'a>(
@@ -129,7 +141,9 @@ fn each<'a>(
             });
             let class = fired(one);
             let how = match (&one.deed, class) {
-                (Deed::Action(action), Some(_)) => summary(action).to_owned(),
+                (Deed::Action(action), Some(_)) => {
+                    format!("{}{}", summary(action), if poses(&one.deed) { " †" } else { "" })
+                }
                 (Deed::Action(action), None) => {
                     format!("**did not fire** in this run: {}", summary(action))
                 }
