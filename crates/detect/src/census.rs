@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::HashMap;
 
 use crate::grams::{self, Seen};
-use crate::matcher::cut;
+use crate::lowering::cut;
 use crate::predicate::FieldIx;
 use crate::watch::{Sought, Watch};
 use crate::witness::{Anchor, Literal};

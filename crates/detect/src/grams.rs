@@ -20,10 +20,12 @@ const STRIDE: usize = 4;
 pub(crate) const LONG: usize = GRAM + STRIDE - 1;
 /// Sets of up to this many literals are searched by vector instructions.
 const SMALL_SET: usize = 32;
+/// The same for long literals: from here on, looking at every fourth place costs less.
+const FEW_LONG: usize = 8;
 /// Bits of the table per literal, as a power of two: one place in 64 is looked at in vain.
 const ROOM: u32 = 6;
-/// Size of the table, as powers of two of its bits: 1 KiB to 32 KiB.
-const BITS: (u32, u32) = (13, 18);
+/// Size of the table, as powers of two of its bits: 4 KiB to 32 KiB.
+const BITS: (u32, u32) = (15, 18);
 /// An odd number with well-mixed bits (2^32 divided by the golden ratio): multiplying by it spreads
 /// a gram over the high bits.
 const SPREAD: u32 = 0x9e37_79b1;
@@ -124,14 +126,15 @@ impl Substrings {
         let singles = literals.iter().filter_map(single).collect();
         let mut left = literals;
         left.retain(|(text, _)| text.len() > 1);
-        let mut from = |length: usize| -> Vec<(String, u32)> {
-            if left.len() <= SMALL_SET {
+        let mut from = |length: usize, few: usize| -> Vec<(String, u32)> {
+            if left.iter().filter(|(text, _)| text.len() >= length).count() <= few {
                 return Vec::new();
             }
             let here = |(text, _): &mut (String, u32)| text.len() >= length;
             left.extract_if(.., here).collect()
         };
-        let (long, middle, short) = (from(LONG), from(GRAM), from(SHORT));
+        let long = from(LONG, FEW_LONG);
+        let (middle, short) = (from(GRAM, SMALL_SET), from(SHORT, SMALL_SET));
         Self {
             long: Grams::build(&long, seen),
             middle: Grams::build(&middle, seen),
@@ -275,13 +278,23 @@ impl<const WIDTH: usize, const STRIDE: usize> Grams<WIDTH, STRIDE> {
     }
 
     fn look(&self, text: &[u8], wake: &mut impl FnMut(u32)) {
-        let mask = self.table.len() - 1;
-        for (place, window) in text.windows(WIDTH).step_by(STRIDE).enumerate() {
-            let gram = gram::<WIDTH>(window);
-            let bit = (gram.wrapping_mul(SPREAD) >> self.shift) as usize;
-            if self.table[(bit / 64) & mask] >> (bit % 64) & 1 == 1 {
-                self.compare(text, place * STRIDE, gram, wake);
+        if WIDTH == STRIDE {
+            let (chunks, _) = text.as_chunks::<WIDTH>();
+            for (place, chunk) in chunks.iter().enumerate() {
+                self.try_at(text, place * STRIDE, gram::<WIDTH>(chunk), wake);
             }
+            return;
+        }
+        for (place, window) in text.windows(WIDTH).step_by(STRIDE).enumerate() {
+            self.try_at(text, place * STRIDE, gram::<WIDTH>(window), wake);
+        }
+    }
+
+    #[inline]
+    fn try_at(&self, text: &[u8], at: usize, gram: u32, wake: &mut impl FnMut(u32)) {
+        let bit = (gram.wrapping_mul(SPREAD) >> self.shift) as usize;
+        if self.table[(bit / 64) & (self.table.len() - 1)] >> (bit % 64) & 1 == 1 {
+            self.compare(text, at, gram, wake);
         }
     }
 

@@ -22,6 +22,8 @@ mod fleet;
 mod grams;
 mod indicator;
 mod kin;
+mod later;
+mod lowering;
 mod matcher;
 mod meter;
 #[cfg(test)]

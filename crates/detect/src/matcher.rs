@@ -9,6 +9,8 @@ use metsuke_event::{Event, Place, ValueRef};
 use crate::bounds;
 use crate::census::Samples;
 use crate::filter::Filter;
+use crate::later::Counts;
+use crate::lowering::{cut, is_lowered_in_place, lower_into, lower_text_into, push_into};
 use crate::meter::Watch;
 use crate::plan::{FilterIx, Plan};
 use crate::predicate::{ANY_TEXT, FieldIx, Op, PredIx, Test, in_network};
@@ -52,6 +54,7 @@ pub(crate) struct Matcher {
     /// Where all values end, when all were taken.
     all: Option<usize>,
     given: Vec<Given>,
+    counts: Counts,
 }
 
 /// Which typed fields are lower-cased at once.
@@ -82,7 +85,7 @@ impl Matcher {
                 continue;
             }
             let told = |it: &Self, index: PredIx| it.answers[index.0 as usize] == (it.round, true);
-            let ask = |it: &mut Self, index| it.holds(rules, event, index);
+            let ask = |it: &mut Self, index| it.ask(rules, plan, event, index);
             let begun = watch.begin();
             let tree = &rules.compiled[filter as usize].expr;
             let holds = plan.programs.holds(*index, self, told, ask);
@@ -231,8 +234,27 @@ impl Matcher {
         }
     }
 
-    /// Lower-cases the typed fields that are asked for, or all of them.
+    /// Lower-cases the typed fields that are asked for, or all of them: mostly all at once, in place.
     fn take_typed(&mut self, rules: &RuleSet, event: &Event, wanted: Wanted) {
+        let from = self.arena.len();
+        self.push_typed(rules, event, wanted, push_into);
+        if is_lowered_in_place(&self.arena[from..]) {
+            self.arena[from..].make_ascii_lowercase();
+        } else {
+            self.arena.truncate(from);
+            self.push_typed(rules, event, wanted, lower_into);
+        }
+        self.all = (wanted == Wanted::All).then_some(self.arena.len());
+    }
+
+    /// Adds the typed fields that are asked for, or all of them, as `push` writes them.
+    fn push_typed(
+        &mut self,
+        rules: &RuleSet,
+        event: &Event,
+        wanted: Wanted,
+        push: impl Fn(&mut String, ValueRef<'_>),
+    ) {
         let Self { arena, slots, round, .. } = self;
         event.visit(&mut |id, value| {
             let fields = rules.names.rows(id);
@@ -240,14 +262,13 @@ impl Matcher {
                 return;
             }
             let start = arena.len();
-            lower_into(arena, value);
+            push(arena, value);
             let lowered = Some((at(start), at(arena.len())));
             arena.push('\0');
             for field in fields {
                 slots[field.0 as usize] = Slot { round: *round, lowered };
             }
         });
-        self.all = (wanted == Wanted::All).then_some(self.arena.len());
     }
 
     fn original<'e>(
@@ -307,6 +328,27 @@ impl Matcher {
         (at(start), at(self.arena.len()))
     }
 
+    /// Whether a predicate of one of `plan`'s filters holds.
+    fn ask(&mut self, rules: &RuleSet, plan: &Plan, event: &Event, index: PredIx) -> bool {
+        let predicate = rules.predicates.get(index);
+        let field = predicate.field;
+        if self.answers[index.0 as usize].0 != self.round
+            && field != ANY_TEXT
+            && matches!(predicate.op, Op::Text(Test::Contains(_)))
+            && let Some((start, end)) = self.lowered(rules, event, field)
+        {
+            let Self { arena, answers, counts, round, .. } = self;
+            let text = &arena[start as usize..end as usize];
+            let mut found = |index: PredIx| answers[index.0 as usize] = (*round, true);
+            let asked = (field, index);
+            if let Some(answer) = plan.later.answer(asked, text, (*round, counts), &mut found) {
+                answers[index.0 as usize] = (*round, answer);
+                return answer;
+            }
+        }
+        self.holds(rules, event, index)
+    }
+
     fn holds(&mut self, rules: &RuleSet, event: &Event, index: PredIx) -> bool {
         let (round, answer) = self.answers[index.0 as usize];
         if round == self.round {
@@ -337,7 +379,12 @@ impl Matcher {
             Op::Set => field == ANY_TEXT || value_of(self).is_some(),
             Op::Unset => field != ANY_TEXT && value_of(self).is_none(),
             Op::Cased(test) => self.any_value(rules, event, field, &|value| test.matches(value)),
-            Op::Regex(regex) => self.any_value(rules, event, field, &|value| regex.is_match(value)),
+            Op::Regex(regex) => {
+                // All values' text at once has what one value has.
+                let Some((start, end)) = self.lowered(rules, event, field) else { return false };
+                regex.may_match(&self.arena[start as usize..end as usize])
+                    && self.any_value(rules, event, field, &|value| regex.is_match(value))
+            }
             Op::Cidr(network, bits) => value_of(self).is_some_and(|value| match value {
                 ValueRef::Ip(address) => in_network(address, *network, *bits),
                 other => other
@@ -411,73 +458,6 @@ fn values(event: &Event) -> impl Iterator<Item = ValueRef<'_>> {
     known.into_iter().chain(event.unmapped.iter().map(|(_, value)| value))
 }
 
-/// Adds the value in lower case, cut at [`bounds::VALUE_BYTES`].
-fn lower_into(arena: &mut String, value: ValueRef<'_>) {
-    match value {
-        ValueRef::Text(text) => lower_text_into(arena, text),
-        ValueRef::U64(number) => push_number(arena, number),
-        other => lower_text_into(arena, &other.to_text()),
-    }
-}
-
-/// Adds a number's digits.
-fn push_number(arena: &mut String, number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut left = number;
-    let mut from = digits.len();
-    loop {
-        from -= 1;
-        digits[from] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    arena.extend(digits[from..].iter().map(|digit| char::from(*digit)));
-}
-
-/// Adds `text` in lower case, cut at [`bounds::VALUE_BYTES`].
-fn lower_text_into(arena: &mut String, text: &str) {
-    let text = cut(text, bounds::VALUE_BYTES);
-    let mut left = text;
-    loop {
-        // What is not ASCII stands alone mostly (a sign for a trade mark, an accent).
-        let ascii = ascii_length(left.as_bytes());
-        let (plain, rest) = left.split_at(ascii);
-        let start = arena.len();
-        arena.push_str(plain);
-        arena[start..].make_ascii_lowercase();
-        let mut chars = rest.chars();
-        let Some(other) = chars.next() else { return };
-        arena.extend(other.to_lowercase());
-        left = chars.as_str();
-    }
-}
-
-/// Number of ASCII bytes at the beginning.
-fn ascii_length(bytes: &[u8]) -> usize {
-    const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
-    let (chunks, rest) = bytes.as_chunks();
-    let plain = |chunk: &&[u8; 16]| u128::from_ne_bytes(**chunk) & HIGH == 0;
-    let whole = chunks.iter().take_while(plain).count();
-    let from = chunks.get(whole).map_or(rest, |chunk| chunk);
-    whole * 16 + from.iter().take_while(|byte| byte.is_ascii()).count()
-}
-
-/// Whether lower-casing the ASCII letters of `text` lower-cases all of it.
-fn is_lowered_in_place(text: &str) -> bool {
-    let mut left = text;
-    loop {
-        let mut chars = left[ascii_length(left.as_bytes())..].chars();
-        let Some(other) = chars.next() else { return true };
-        // Signs of Latin-1 (a trade mark, a degree) are most of what is met, and have no case.
-        if other >= '\u{c0}' && !other.to_lowercase().eq([other]) {
-            return false;
-        }
-        left = chars.as_str();
-    }
-}
-
 /// A place in the arena.
 fn at(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
@@ -491,9 +471,4 @@ fn number(value: ValueRef<'_>) -> Option<f64> {
         ValueRef::I64(number) => Some(number as f64),
         other => other.to_text().trim().parse().ok(),
     }
-}
-
-/// `text` cut at `limit` bytes, at a character's edge.
-pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
 }

@@ -10,8 +10,9 @@ use metsuke_event::logsource::LogSource;
 
 use crate::census::Samples;
 use crate::filter::{Expr, Filter};
+use crate::later::Later;
 use crate::planner::{Choice, Planner};
-use crate::predicate::{FieldIx, Predicates};
+use crate::predicate::{FieldIx, PredIx, Predicates};
 use crate::program::Programs;
 use crate::watch::{Sought, Watch};
 use crate::witness::{Anchor, Literal};
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) watches: Vec<Watch>,
     /// How the filters are decided.
     pub(crate) programs: Programs,
+    /// Substrings that they ask for.
+    pub(crate) later: Later,
     /// The fields in which witnesses could stand, taken or not.
     pub(crate) fields: Vec<FieldIx>,
 }
@@ -61,16 +64,27 @@ impl Plan {
         let choice = planner.choose(samples);
         let mut watched = plan.watch(&planner, &choice);
         tell(&planner, &choice, &mut watched);
+        let told = |index| {
+            let literal = planner.literal_of(index).map(|number| planner.literal(number));
+            literal.is_some_and(|literal| {
+                let sought = watched.get(&literal.field).and_then(|set| set.get(literal));
+                sought.is_some_and(|sought| sought.tells == Some(index))
+            })
+        };
+        let mut asked: BTreeMap<FieldIx, BTreeMap<PredIx, String>> = BTreeMap::new();
         for (_, expr) in planner.filters() {
-            plan.programs.add(expr, &|index| {
-                let told = planner.literal_of(index).is_some_and(|literal| {
-                    let literal = planner.literal(literal);
-                    let sought = watched.get(&literal.field).and_then(|set| set.get(literal));
-                    sought.is_some_and(|sought| sought.tells == Some(index))
-                });
-                planner.known(index, &choice, told)
+            each(expr, &mut |index| {
+                let predicate = predicates.get(index);
+                if let Some(substring) = predicate.op.substring()
+                    && !told(index)
+                {
+                    let of_field = asked.entry(predicate.field).or_default();
+                    of_field.insert(index, substring.to_owned());
+                }
             });
+            plan.programs.add(expr, &|index| planner.known(index, &choice, told(index)));
         }
+        plan.later = Later::build(asked, |field| samples.grams(field));
         plan.programs.seal();
         let build = |(field, set)| Watch::build(field, set, &samples.grams(field));
         plan.watches = watched.into_iter().map(build).collect();
@@ -132,7 +146,7 @@ fn tell(planner: &Planner<'_>, choice: &Choice, watched: &mut Watched) {
 }
 
 /// Calls `visit` for every predicate in `expr`.
-fn each(expr: &Expr, visit: &mut impl FnMut(crate::predicate::PredIx)) {
+fn each(expr: &Expr, visit: &mut impl FnMut(PredIx)) {
     match expr {
         Expr::Pred(index, _) => visit(*index),
         Expr::All(parts) | Expr::Any(parts) | Expr::AtLeast(_, parts) => {

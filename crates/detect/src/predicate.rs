@@ -74,6 +74,14 @@ pub(crate) enum Op {
     FieldNumber(FieldIx, Comparison),
 }
 
+impl Op {
+    /// The substring that the lower-cased value is asked for.
+    pub(crate) fn substring(&self) -> Option<&str> {
+        let Self::Text(Test::Contains(finder)) = self else { return None };
+        std::str::from_utf8(finder.needle()).ok().filter(|text| !text.is_empty())
+    }
+}
+
 /// How a value relates to another field's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relation {

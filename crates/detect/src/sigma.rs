@@ -7,6 +7,7 @@ pub(crate) mod condition;
 pub(crate) mod correlation;
 pub(crate) mod encode;
 pub(crate) mod filter;
+pub(crate) mod guard;
 pub(crate) mod header;
 pub(crate) mod model;
 pub(crate) mod modifier;

@@ -12,9 +12,9 @@ use crate::witness::{Anchor, Literal};
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) field: FieldIx,
-    whole: HashMap<Box<str>, u32>,
-    /// Bit `n` for keys of `n` bytes, the last for longer ones.
-    lengths: u64,
+    whole: Exact,
+    /// Ends that are a whole last part of a path, with the sign before it.
+    last: Exact,
     start: Tails,
     end: Tails,
     anywhere: Substrings,
@@ -39,8 +39,8 @@ impl Watch {
     pub(crate) fn build(field: FieldIx, set: BTreeMap<Literal, Sought>, seen: &Seen) -> Self {
         let mut found = Self {
             field,
-            whole: HashMap::default(),
-            lengths: 0,
+            whole: Exact::default(),
+            last: Exact::default(),
             start: Tails::default(),
             end: Tails::default(),
             anywhere: Substrings::default(),
@@ -54,11 +54,11 @@ impl Watch {
             found.woken.extend(sought.wakes);
             found.begins.push(u32::try_from(found.woken.len()).unwrap_or(u32::MAX));
             match literal.anchor {
-                Anchor::Whole => {
-                    found.lengths |= length_bit(literal.text.len());
-                    found.whole.insert(literal.text.into_boxed_str(), number);
-                }
+                Anchor::Whole => found.whole.insert(literal.text, number),
                 Anchor::Start => start.push((literal.text.into_bytes(), number)),
+                Anchor::End if last_part(&literal.text) == Some(&literal.text) => {
+                    found.last.insert(literal.text, number);
+                }
                 Anchor::End => {
                     let mut bytes = literal.text.into_bytes();
                     bytes.reverse();
@@ -81,10 +81,11 @@ impl Watch {
             let woken = self.begins[number] as usize..self.begins[number + 1] as usize;
             wake(&self.woken[woken], self.tells[number]);
         };
-        if self.lengths & length_bit(text.len()) != 0
-            && let Some(number) = self.whole.get(text)
+        self.whole.look(text, &mut found);
+        if self.last.lengths != 0
+            && let Some(last) = last_part(text)
         {
-            found(*number);
+            self.last.look(last, &mut found);
         }
         self.start.look(text.bytes(), &mut found);
         self.end.look(text.bytes().rev(), &mut found);
@@ -92,8 +93,33 @@ impl Watch {
     }
 }
 
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
+/// The last part of a path with the sign before it.
+fn last_part(text: &str) -> Option<&str> {
+    let at = memchr::memrchr2(b'\\', b'/', text.as_bytes())?;
+    text.get(at..)
+}
+
+/// Literals that are the whole of what is looked at.
+#[derive(Debug, Default)]
+struct Exact {
+    numbers: HashMap<Box<str>, u32>,
+    /// Bit `n` for literals of `n` bytes, the last for longer ones.
+    lengths: u64,
+}
+
+impl Exact {
+    fn insert(&mut self, text: String, number: u32) {
+        self.lengths |= 1 << text.len().min(63);
+        self.numbers.insert(text.into_boxed_str(), number);
+    }
+
+    fn look(&self, text: &str, wake: &mut impl FnMut(u32)) {
+        if self.lengths >> text.len().min(63) & 1 == 1
+            && let Some(number) = self.numbers.get(text)
+        {
+            wake(*number);
+        }
+    }
 }
 
 /// Literals that begin (or, reversed, end) a value: a trie in flat tables.
@@ -169,6 +195,54 @@ impl Tails {
             };
             let Some(edge) = found else { return };
             node = edges[edge].1 as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::{Sought, Watch};
+    use crate::grams::Seen;
+    use crate::predicate::FieldIx;
+    use crate::witness::{Anchor, Literal};
+
+    const ANCHORS: [Anchor; 4] = [Anchor::Whole, Anchor::Start, Anchor::End, Anchor::Anywhere];
+
+    fn stands(anchor: Anchor, literal: &str, text: &str) -> bool {
+        match anchor {
+            Anchor::Whole => text == literal,
+            Anchor::Start => text.starts_with(literal),
+            Anchor::End => text.ends_with(literal),
+            Anchor::Anywhere => text.contains(literal),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_literal_is_seen_where_it_stands(
+            literals in prop::collection::btree_set((0..4_usize, r"[ab/\\]{1,5}|[/\\][ab]{1,4}"), 1..30),
+            text in r"[ab/\\]{0,8}",
+        ) {
+            let field = FieldIx(1);
+            let of = |(anchor, text): &(usize, String)| {
+                Literal { field, anchor: ANCHORS[*anchor], text: text.clone() }
+            };
+            let mut expected = BTreeSet::new();
+            let mut set = BTreeMap::new();
+            for (number, literal) in (0..).zip(literals.iter().map(of)) {
+                if stands(literal.anchor, &literal.text, &text) {
+                    expected.insert(number);
+                }
+                set.insert(literal, Sought { wakes: vec![number], tells: None });
+            }
+            let mut found = BTreeSet::new();
+            Watch::build(field, set, &Seen::default())
+                .look(&text, &mut |wakes, _| found.extend(wakes.iter().copied()));
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use metsuke_event::finding::{Hit, Layer, Matched};
 use crate::bounds;
 use crate::correlate::Struck;
 use crate::indicator::Sighted;
-use crate::matcher::cut;
+use crate::lowering::cut;
 use crate::question::Question;
 use crate::ruleset::RuleSet;
 

@@ -4,6 +4,7 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::sigma::guard::Guard;
 use crate::sigma::pattern::lower;
 
 /// Literals kept of one expression; an alternation of more is not worth looking for.
@@ -27,6 +28,7 @@ pub(crate) struct Necessary {
     pub(crate) literals: Option<Vec<String>>,
     /// Bytes of the shortest text that it matches.
     pub(crate) shortest: usize,
+    pub(crate) guard: Guard,
 }
 
 /// What `pattern` cannot match without.
@@ -39,7 +41,8 @@ pub(crate) fn of(pattern: &str, configure: impl FnOnce(&mut ParserBuilder)) -> N
         Needed::Nothing => None,
     };
     let literals = literals.filter(|texts| !texts.is_empty() && !has_empty(texts));
-    Necessary { literals, shortest: hir.properties().minimum_len().unwrap_or(0) }
+    let shortest = hir.properties().minimum_len().unwrap_or(0);
+    Necessary { literals, shortest, guard: Guard::of(&hir) }
 }
 
 /// Depth is bounded by the parser's own nest limit (250).
@@ -101,7 +104,7 @@ fn alternation(parts: &[Hir]) -> Needed {
 }
 
 /// The letters of a class of few, lower-case, each once.
-fn few_letters(class: &Class) -> Option<Vec<String>> {
+pub(crate) fn few_letters(class: &Class) -> Option<Vec<String>> {
     let Class::Unicode(class) = class else { return None };
     let mut found: Vec<String> = Vec::new();
     let letters = class.iter().flat_map(|range| range.start()..=range.end());
