@@ -38,6 +38,30 @@ it('a pasted report shows what would be taken, as it is and as it was written', 
   await page.waitForFunction(() => document.querySelectorAll('tr[data-indicator]').length === 3);
 });
 
+it("what is not understood, and what contradicts, is said in the reader's language", async () => {
+  if (!(await offers(site, '/indicators'))) return notRun('indicators', 'this server does not offer them');
+  await page.getByRole('button', { name: /^Account/u }).click();
+  await page.getByRole('menuitem', { name: '日本語' }).click();
+  await page.goto(`${site.url}/indicators?dialog=import`);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('形式').selectOption('text');
+  await dialog.getByLabel('または貼り付け').fill('203.0.113\nmirror1.example.org\n');
+  await dialog.getByRole('button', { name: 'プレビュー' }).click();
+  await dialog.getByText('1 件は解釈できませんでした').click();
+  await dialog.getByText('1 行目 · 203.0.113 はハッシュ、').waitFor();
+  if (!site.live) {
+    await dialog.getByText('1 件が既知の情報と矛盾しています').click();
+    await dialog.getByText('mirror1.example.org · by hand が安全と判断している').waitFor();
+  }
+  await clean('a preview in Japanese');
+  await shot(page, 'work-import-ja');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: /^アカウント/u }).click();
+  await page.getByRole('menuitem', { name: 'English' }).click();
+  await page.getByRole('heading', { name: 'Indicators', exact: true }).waitFor();
+});
+
 it('an indicator opens beside the list, by keyboard, and says where it came from', async () => {
   if (!(await offers(site, '/indicators'))) return notRun('indicators', 'this server does not offer them');
   await page.locator('h1').click();

@@ -984,7 +984,8 @@ export interface paths {
         };
         /**
          * What changes, as server-sent events. `alert` carries an `AlertSummary`, `endpoint`
-         *     an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `resync` says that events were missed: load anew.
+         *     an `Endpoint`, `plan` a `Plan`, `stats` a `Stats`; `incidents` says that they are others than they were,
+         *     `resync` that events were missed: load anew.
          */
         get: operations["stream"];
         put?: never;
@@ -1625,10 +1626,18 @@ export interface components {
         };
         /** @description Something a reader left out or decided. */
         DocumentProblem: {
+            /**
+             * @description What, as a name that does not change: `form`, `too-wide`, `too-long`, `unknown`,
+             *     `document-too-large`, `no-json`, `nothing-found`, `caution`, `more-indicators`, `more-problems`,
+             *     `other`.
+             */
+            code: string;
             /** @description Where: a line, an object's id, a column. */
             place: string;
             /** @description What, and what could be done. */
             reason: string;
+            /** @description What the code speaks of, in its order. */
+            values: string[];
         };
         /** @description A document. */
         DocumentRequest: {
@@ -2314,6 +2323,10 @@ export interface components {
         };
         /** @description A value of a document that people should look at twice. */
         IndicatorConflict: {
+            /** @description Who says otherwise, or what to be careful of. */
+            by: string | null;
+            /** @description Why, as a name that does not change: `known-good`, `believed-bad`, `caution`, `other`. */
+            code: string;
             /** @description Its kind. */
             kind: string;
             /** @description The value. */

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use metsuke_event::Timestamp;
+use metsuke_intel::observe::Said;
 use metsuke_intel::problem::Weight;
 use metsuke_intel::{Action, Kind, Matcher, Problem, Set, read};
 
@@ -10,6 +11,10 @@ use metsuke_intel::{Action, Kind, Matcher, Problem, Set, read};
 const SAMPLE: usize = 50;
 /// Conflicts shown.
 const CONFLICTS: usize = 200;
+
+/// Codes of conflicts.
+const KNOWN_GOOD: &str = "known-good";
+const BELIEVED_BAD: &str = "believed-bad";
 
 /// One value of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,10 @@ pub struct Conflict {
     pub kind: Kind,
     /// Why.
     pub why: String,
+    /// Why, as a name that does not change: `known-good`, `believed-bad`, `caution`.
+    pub code: &'static str,
+    /// Who says otherwise, or what to be careful of.
+    pub by: Option<String>,
 }
 
 /// What a document would bring.
@@ -101,22 +110,26 @@ pub(crate) fn preview(
         let same = said.iter().any(|said| said.kind == one.kind && *said.indicator == *one.value);
         preview.known += u64::from(same);
         preview.new += u64::from(!same);
-        let mut conflict = |why: String| {
+        let mut conflict = |code, by: Option<&Said>, end: &str| {
             if preview.conflicts.len() < CONFLICTS {
                 let value = one.value.to_string();
-                preview.conflicts.push(Conflict { value, kind: one.kind, why });
+                let by = by.map(|said| said.context.source.to_string());
+                let who = by.as_deref().unwrap_or("another source");
+                let why = format!(
+                    "{} by {who}: {end}",
+                    if code == KNOWN_GOOD { "known good" } else { "believed bad" }
+                );
+                preview.conflicts.push(Conflict { value, kind: one.kind, why, code, by });
             }
         };
         if action == Action::Allow {
             let by = said.iter().find(|said| said.context.action == Action::Allow);
             if one.context.action != Action::Allow {
-                let by = by.map_or("another source", |said| &said.context.source);
-                conflict(format!("known good by {by}: it will not be told"));
+                conflict(KNOWN_GOOD, by, "it will not be told");
                 preview.allowed += 1;
             }
         } else if one.context.action == Action::Allow {
-            let by = said.first().map_or("another source", |said| &said.context.source);
-            conflict(format!("believed bad by {by}: that will no longer be told"));
+            conflict(BELIEVED_BAD, said.first(), "that will no longer be told");
         }
     }
     caution(&mut preview);
@@ -129,15 +142,14 @@ fn caution(preview: &mut Preview) {
         let Some(value) = note.reason.split('`').nth(1) else { continue };
         let Ok((kind, value)) = read::guess(value) else { continue };
         if preview.conflicts.len() < CONFLICTS {
-            preview.conflicts.push(Conflict { value, kind, why: note.reason.clone() });
+            let by = note.values.get(1).cloned();
+            let why = note.reason.clone();
+            preview.conflicts.push(Conflict { value, kind, why, code: note.code, by });
         }
     }
 }
 
-fn said_of_network(
-    matcher: &Matcher<'_>,
-    network: &str,
-) -> Option<(Action, Vec<metsuke_intel::observe::Said>)> {
+fn said_of_network(matcher: &Matcher<'_>, network: &str) -> Option<(Action, Vec<Said>)> {
     let first = network.split('/').next()?;
     let kind = if first.contains(':') { Kind::Ipv6 } else { Kind::Ipv4 };
     matcher.said(kind, first)

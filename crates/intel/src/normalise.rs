@@ -61,6 +61,18 @@ pub enum Refusal {
     Unknown(String),
 }
 
+impl Refusal {
+    /// A name of the reason that does not change.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Form { .. } => "form",
+            Self::TooWide { .. } => "too-wide",
+            Self::TooLong(_) => "too-long",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 /// Letters of a value that are shown in a refusal.
 const SHOWN: usize = 80;
 

@@ -10,7 +10,7 @@ use metsuke_event::{Text, Timestamp};
 
 use crate::indicator::{Action, Context, Indicator, Kind, Severity};
 use crate::normalise::{Refusal, shown};
-use crate::problem::{Problem, Weight};
+use crate::problem::{Problem, Reason, Weight};
 
 mod csv;
 mod expression;
@@ -181,23 +181,25 @@ impl<'a> Gathered<'a> {
                 "the document has {} bytes, {MAX_DOCUMENT_BYTES} are read; split it",
                 bytes.len()
             );
-            self.refuse("document", reason);
+            let values = [bytes.len(), MAX_DOCUMENT_BYTES];
+            self.refuse("document", Reason::new("document-too-large", &values, reason));
             return None;
         }
         Some(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
     }
 
-    pub(crate) fn refuse(&mut self, place: impl Into<String>, reason: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, place: impl Into<String>, reason: impl Into<Reason>) {
         self.problem(place.into(), reason.into(), Weight::Refused);
     }
 
-    pub(crate) fn note(&mut self, place: impl Into<String>, reason: impl Into<String>) {
+    pub(crate) fn note(&mut self, place: impl Into<String>, reason: impl Into<Reason>) {
         self.problem(place.into(), reason.into(), Weight::Note);
     }
 
-    fn problem(&mut self, place: String, reason: String, weight: Weight) {
+    fn problem(&mut self, place: String, reason: Reason, weight: Weight) {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem { place, reason, weight });
+            let Reason { code, values, text } = reason;
+            self.problems.push(Problem { place, reason: text, code, values, weight });
         } else {
             self.untold += 1;
         }
@@ -221,7 +223,7 @@ impl<'a> Gathered<'a> {
     ) {
         match value {
             Ok((kind, value)) => self.keep(kind, value.into(), said),
-            Err(refusal) => self.refuse(place, refusal.to_string()),
+            Err(refusal) => self.refuse(place, refusal),
         }
     }
 
@@ -276,21 +278,27 @@ impl<'a> Gathered<'a> {
     }
 
     pub(crate) fn finish(mut self) -> (Vec<Indicator>, Vec<Problem>) {
-        let mut last = |reason: String| {
+        let mut last = |code, values: &[usize], text: String| {
+            let Reason { code, values, text } = Reason::new(code, values, text);
+            let place = "document".to_owned();
             self.problems.push(Problem {
-                place: "document".to_owned(),
-                reason,
+                place,
+                reason: text,
+                code,
+                values,
                 weight: Weight::Refused,
             });
         };
         if self.more > 0 {
-            last(format!(
+            let text = format!(
                 "{} more indicators: {MAX_INDICATORS} of one document are kept; split it",
                 self.more
-            ));
+            );
+            last("more-indicators", &[self.more, MAX_INDICATORS], text);
         }
         if self.untold > 0 {
-            last(format!("{} more problems are not told one by one", self.untold));
+            let text = format!("{} more problems are not told one by one", self.untold);
+            last("more-problems", &[self.untold], text);
         }
         (self.indicators, self.problems)
     }

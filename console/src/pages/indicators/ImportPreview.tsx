@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import type { IndicatorPreview } from '../../api/types';
 import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';
+import { visible } from '../../lib/safeText';
 
 export function ImportPreview({ preview }: { preview: IndicatorPreview }) {
   const { t, i18n } = useTranslation();
@@ -36,14 +37,14 @@ export function ImportPreview({ preview }: { preview: IndicatorPreview }) {
       {preview.conflicts.length > 0 && (
         <details className="warn">
           <summary>{t('indicators/conflicts', { count: preview.conflicts.length })}</summary>
-          <ul>{preview.conflicts.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.value} /></span> · <SafeText text={one.why} /></li>)}</ul>
+          <ul>{preview.conflicts.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.value} /></span> · <Said code={one.code} values={[one.value, one.by ?? '']} text={one.why} /></li>)}</ul>
         </details>
       )}
       <Refused refused={preview.refused} />
       {preview.notes && preview.notes.length > 0 && (
         <details>
           <summary>{t('indicators/notes', { count: preview.notes.length })}</summary>
-          <ul>{preview.notes.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.place} /></span> · <SafeText text={one.reason} /></li>)}</ul>
+          <Problems of={preview.notes} />
         </details>
       )}
     </section>
@@ -56,7 +57,29 @@ export function Refused({ refused }: { refused: IndicatorPreview['refused'] }) {
   return (
     <details className="warn">
       <summary>{t('indicators/refused', { count: refused.length })}</summary>
-      <ul>{refused.map((one, index) => <li key={index}><span className="mono"><SafeText text={one.place} /></span> · <SafeText text={one.reason} /></li>)}</ul>
+      <Problems of={refused} />
     </details>
   );
+}
+
+function Problems({ of }: { of: IndicatorPreview['refused'] }) {
+  return <ul>{of.map((one, index) => <li key={index}><Place place={one.place} /> · <Said code={one.code} values={one.values} text={one.reason} /></li>)}</ul>;
+}
+
+/** Lines and bytes are said in the reader's language; ids of objects are what they are. */
+function Place({ place }: { place: string }) {
+  const { t } = useTranslation();
+  const [, unit, number] = /^(line|byte) (\d+)$/u.exec(place) ?? [];
+  if (unit) return <>{t(`indicators/place/${unit}`, { number })}</>;
+  return place === 'document' ? <>{t('indicators/place/document')}</> : <span className="mono"><SafeText text={place} /></span>;
+}
+
+/** What the server has to say, by its code; its own words stay at hand, and stand alone where there is no code. */
+function Said({ code, values, text }: { code: string; values: string[]; text: string }) {
+  const { t, i18n } = useTranslation();
+  const key = `indicators/said/${code}`;
+  if (!i18n.exists(key)) return <SafeText text={text} />;
+  const [first = '', second = ''] = values.map((value) => visible(value));
+  const named = code === 'form' ? t([`indicators/kindIs/${second}`, second]) : code === 'caution' ? t([`indicators/cautionIs/${second}`, second]) : second;
+  return <span title={visible(text)}>{t(key, { first, second: named })}</span>;
 }

@@ -57,7 +57,7 @@ function Steps({ steps, stopped }: { steps: Moment[]; stopped: Moment | undefine
           <th className="w-stamp">{t('search/time')}</th>
           <th className="w-host">{t('alerts/host')}</th>
           <th>{t('detections/col/name')}</th>
-          <th className="w-layer">{t('detections/col/layer')}</th>
+          <th className="w-layer recording__wide">{t('detections/col/layer')}</th>
           <th className="w-process">{t('search/process')}</th>
         </tr>
       </thead>
@@ -67,10 +67,10 @@ function Steps({ steps, stopped }: { steps: Moment[]; stopped: Moment | undefine
             <td><Stamp time={one.time} /></td>
             <td><Val field="device.hostname" value={one.host} /></td>
             <td title={one.title}>
-              <SeverityMark level={one.level} /> <Link to="/detections/$id" params={{ id: one.detection }}><SafeText text={one.title} /></Link>
-              {same(one, stopped) && <span className="chip chip--after">{t('recordings/stoppedHere')}</span>}
+              <SeverityMark level={one.level} /> {same(one, stopped) && <span className="chip gap">{t('recordings/stoppedHere')}</span>}
+              <Link to="/detections/$id" params={{ id: one.detection }}><SafeText text={one.title} /></Link>
             </td>
-            <td>{t(`layer/${one.layer}`)}</td>
+            <td className="recording__wide">{t(`layer/${one.layer}`)}</td>
             <td><Val field="process.cmd_line" value={one.process?.command_line ?? one.process?.executable} /></td>
           </tr>
         ))}

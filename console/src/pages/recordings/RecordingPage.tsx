@@ -65,7 +65,7 @@ function Head({ one, may }: Props) {
         <h1 className="ellipsis"><SafeText text={one.name} /></h1>
         <span className="chip">{t([`recordings/stateIs/${one.state}`, one.state])}</span>
         <span className="spacer" />
-        {host && <Link className="iconbtn iconbtn--line" to="/alerts" search={{ view: 'incidents', host } as never}>{t('recordings/incident')}</Link>}
+        {report && host && <Link className="iconbtn iconbtn--line" to="/alerts" search={{ view: 'incidents', host } as never}>{t('recordings/incident')}</Link>}
         {may === 'change' && <Button variant="default" onClick={() => setAsking('open')}>{t('recordings/delete')}</Button>}
       </div>
       <div className="alerthead__facts muted">

@@ -126,6 +126,8 @@ async fn preview_indicators(
         value: one.value,
         kind: one.kind.name().to_owned(),
         why: one.why,
+        code: one.code.to_owned(),
+        by: one.by,
     });
     Ok(Json(IndicatorPreview {
         format: preview.format.to_owned(),

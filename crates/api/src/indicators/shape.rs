@@ -280,13 +280,24 @@ pub struct DocumentProblem {
     pub place: String,
     /// What, and what could be done.
     pub reason: String,
+    /// What, as a name that does not change: `form`, `too-wide`, `too-long`, `unknown`,
+    /// `document-too-large`, `no-json`, `nothing-found`, `caution`, `more-indicators`, `more-problems`,
+    /// `other`.
+    pub code: String,
+    /// What the code speaks of, in its order.
+    pub values: Vec<String>,
 }
 
 /// Problems of one weight.
 pub(super) fn problems(all: &[Said], weight: Weight) -> Vec<DocumentProblem> {
     let some = all.iter().filter(|one| one.weight == weight);
-    some.map(|one| DocumentProblem { place: one.place.clone(), reason: one.reason.clone() })
-        .collect()
+    some.map(|one| DocumentProblem {
+        place: one.place.clone(),
+        reason: one.reason.clone(),
+        code: one.code.to_owned(),
+        values: one.values.clone(),
+    })
+    .collect()
 }
 
 /// A value of a document that people should look at twice.
@@ -298,6 +309,10 @@ pub struct IndicatorConflict {
     pub kind: String,
     /// Why.
     pub why: String,
+    /// Why, as a name that does not change: `known-good`, `believed-bad`, `caution`, `other`.
+    pub code: String,
+    /// Who says otherwise, or what to be careful of.
+    pub by: Option<String>,
 }
 
 /// A value of a document.

@@ -112,6 +112,8 @@ async fn what_ran_and_what_only_lies_there_is_found_when_its_hash_comes() {
     assert_eq!((&preview["format"], &preview["total"]), (&json!("stix"), &json!(3)), "{preview}");
     assert_eq!((&preview["new"], &preview["known"]), (&json!(2), &json!(1)));
     assert_eq!((&preview["allowed"], &preview["conflicts"][0]["value"]), (&json!(1), &json!(good)));
+    assert_eq!(preview["conflicts"][0]["code"], "known-good", "a name, for other languages");
+    assert!(preview["conflicts"][0]["by"].is_string(), "{preview}");
     let path = "/api/v1/indicators/import?source=feed&list=block&document=june";
     let import = post(&world, &ann, path, &bundle).await;
     assert_eq!(import.status, StatusCode::OK, "{}", import.text);
@@ -160,7 +162,9 @@ async fn indicators_are_changed_and_removed_and_that_is_logged() {
         sample.iter().any(|one| one["defanged_from"] == "hxxps://evil[.]example/gate"),
         "{preview}"
     );
-    assert_eq!(preview["conflicts"][0]["value"], "10.1.2.3", "a private address");
+    let conflict = &preview["conflicts"][0];
+    assert_eq!(conflict["value"], "10.1.2.3", "a private address");
+    assert_eq!((&conflict["code"], &conflict["by"]), (&json!("caution"), &json!("private")));
 
     let path = "/api/v1/indicators/import?format=text&source=feed&expires=2020-01-01T00:00:00Z";
     let import = post(&world, &ann, path, "a.example\nno value\nb.example\n").await.json();
@@ -168,6 +172,8 @@ async fn indicators_are_changed_and_removed_and_that_is_logged() {
         (&import["imported"], &import["refused"][0]["place"]),
         (&json!(2), &json!("line 2"))
     );
+    let refused = &import["refused"][0];
+    assert_eq!((&refused["code"], &refused["values"]), (&json!("unknown"), &json!(["no value"])));
     let retro = looked(&world, &ann, &import).await;
     assert_eq!(retro["looked_from"], Value::Null, "what has expired is not looked for");
     let expired = world.get(&ann, "/api/v1/indicators?state=expired&kind=domain").await.json();

@@ -5,7 +5,7 @@
 
 use super::{Gathered, Origin, Said, guess, time};
 use crate::indicator::{Action, Indicator, Kind, Severity};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reason};
 
 /// Rows that are looked at to guess the columns.
 const LOOKED_AT: usize = 50;
@@ -78,7 +78,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
         }
     }
     if gathered.count() == 0 {
-        gathered.refuse("document", "holds no row with an indicator");
+        gathered.refuse("document", Reason::nothing_found("holds no row with an indicator"));
     }
     gathered.finish()
 }

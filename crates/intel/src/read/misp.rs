@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Gathered, Origin, Said, Tally, time};
 use crate::indicator::{Indicator, Kind, Severity};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reason};
 
 /// Reads MISP JSON; the object of each indicator is the attribute's uuid.
 pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
@@ -16,7 +16,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
     let document: Value = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {
-            gathered.refuse("document", format!("is no JSON: {error}"));
+            gathered.refuse("document", Reason::no_json(&error));
             return gathered.finish();
         }
     };
@@ -24,7 +24,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
     let found = part(&document, &mut gathered, &mut tally)
         + part(&document["response"], &mut gathered, &mut tally);
     if found == 0 {
-        gathered.refuse("document", "holds neither `Event` nor `Attribute`");
+        gathered.refuse("document", Reason::nothing_found("holds neither `Event` nor `Attribute`"));
     }
     tally.tell(&mut gathered, "attributes");
     gathered.finish()

@@ -12,7 +12,7 @@ use super::expression::{Expression, Wanted};
 use super::{Gathered, Origin, Said, time};
 use crate::indicator::{Indicator, Kind};
 use crate::normalise::shown;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reason};
 
 /// Deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
@@ -55,7 +55,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
         }
     }
     if state.items == 0 {
-        gathered.refuse("document", "holds no IndicatorItem");
+        gathered.refuse("document", Reason::nothing_found("holds no IndicatorItem"));
     }
     if !state.open.is_empty() {
         gathered.refuse("document", "ends in the midst of an element; what is whole was read");

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{Gathered, Origin, Said};
 use crate::indicator::{Indicator, Kind};
 use crate::normalise::{self, MAX_VALUE_BYTES};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reason};
 use crate::refang::refang;
 
 mod friends;
@@ -48,8 +48,9 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
         let mut said = Said { object: Some(place.as_str().into()), ..Said::default() };
         if let Some(caution) = finding.caution {
             said.label(caution);
-            let reason = format!("`{}` is {caution}: look twice", finding.value);
-            gathered.note(&place, reason);
+            let text = format!("`{}` is {caution}: look twice", finding.value);
+            let values = [finding.value.as_str(), caution];
+            gathered.note(&place, Reason::new("caution", &values, text));
         }
         gathered.took(&place, Ok((finding.kind, finding.value)), &said);
     }

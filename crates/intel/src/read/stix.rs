@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Gathered, Origin, Said, Tally, stix_pattern, time};
 use crate::indicator::{Indicator, Severity};
-use crate::problem::Problem;
+use crate::problem::{Problem, Reason};
 
 /// Reads the indicators of a bundle; the object of each is its STIX id.
 pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
@@ -16,7 +16,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
     let document: Value = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {
-            gathered.refuse("document", format!("is no JSON: {error}"));
+            gathered.refuse("document", Reason::no_json(&error));
             return gathered.finish();
         }
     };
@@ -41,7 +41,7 @@ pub fn read(bytes: &[u8], origin: &Origin) -> (Vec<Indicator>, Vec<Problem>) {
         }
     }
     if !any {
-        gathered.refuse("document", "holds no object of type `indicator`");
+        gathered.refuse("document", Reason::nothing_found("holds no object of type `indicator`"));
     }
     tally.tell(&mut gathered, "objects");
     gathered.finish()
