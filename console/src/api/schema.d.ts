@@ -213,6 +213,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detections/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Imports documents of others, as a list; with `preview` it says what that would do. What does not
+         *     compile, or has the id of another's detection, is left out and named with the reason and place.
+         */
+        post: operations["import_detections"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detections/import/zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same for a zip: its `.yml` and `.yaml` files are the documents. */
+        post: operations["import_detections_zip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/detections/{id}": {
         parameters: {
             query?: never;
@@ -458,6 +495,23 @@ export interface paths {
         /** The groups of endpoints. */
         get: operations["list_groups"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says what the hosts of a group are worth. It weighs in scores at once. */
+        put: operations["set_importance"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1359,6 +1413,7 @@ export interface components {
             events: number;
             /** @description The first hits, at most twenty. */
             examples: components["schemas"]["Hit"][];
+            first: components["schemas"]["Time"] | null;
             /** @description From when. */
             from: components["schemas"]["Time"];
             /**
@@ -1372,9 +1427,11 @@ export interface components {
             id: string;
             /** @description Why it is not the whole; null when it is. */
             incomplete: string | null;
+            last: components["schemas"]["Time"] | null;
             /**
              * Format: double
-             * @description Hits per host and day, over the endpoints that had activities.
+             * @description Hits per host and day, over the endpoints that had activities and the time from the first of
+             *     them to the last, of an hour at least.
              */
             noise_per_host_day: number;
             /** @description Hits by day; days without are left out. */
@@ -1878,6 +1935,8 @@ export interface components {
         ExceptionPreview: {
             /** @description Alerts it would have touched, at most twenty. */
             alerts_touched: components["schemas"]["TouchedAlert"][];
+            /** @description Whether that is so much that it has to be confirmed. */
+            broad: boolean;
             /** @description False when there are more hits than were looked at, or some activity is no longer there. */
             complete: boolean;
             /** @description Some of them, at most twenty. */
@@ -1900,6 +1959,11 @@ export interface components {
             per_day: components["schemas"]["DayTally"][];
             /** @description What is wrong with it; then nothing was looked at. */
             problems: components["schemas"]["TextProblem"][];
+            /**
+             * Format: double
+             * @description Of an exception that names no detection, the share of recent activities that meet it, 0 to 1.
+             */
+            share: number | null;
             /** @description Until when. */
             to: components["schemas"]["Time"];
         };
@@ -1922,11 +1986,13 @@ export interface components {
         ExceptionRequest: {
             /** @description What the activity must be like, as a selection of Sigma; empty: whatever. */
             condition?: string;
+            /** @description That it is meant, although it names no detection and meets much of all that happens. */
+            confirmed?: boolean;
             /** @description Detections it is about; empty: every one. */
             detections?: string[];
             /** @description Endpoints it holds on. */
             endpoints?: string[];
-            /** @description From when on it hides nothing more, RFC 3339. */
+            /** @description From when on it hides nothing more, RFC 3339; at most a year ahead. */
             expires: string;
             /** @description Groups it holds for. */
             groups?: string[];
@@ -2028,6 +2094,11 @@ export interface components {
              * @description How many endpoints are in it.
              */
             endpoints: number;
+            /**
+             * Format: double
+             * @description What its hosts are worth: points of models are multiplied by it.
+             */
+            importance: number;
             /** @description Its name. */
             name: string;
         };
@@ -2189,6 +2260,62 @@ export interface components {
             count: number;
             /** @description Start of the hour. */
             time: components["schemas"]["Time"];
+        };
+        /** @description What came of an import, or would. */
+        ImportAnswer: {
+            /** @description Whether it was only a preview. */
+            preview: boolean;
+            /** @description Left out. */
+            refused: components["schemas"]["ImportRefusal"][];
+            /** @description Taken over. */
+            taken: components["schemas"]["ImportTaken"][];
+        };
+        /** @description A document of others. */
+        ImportDocument: {
+            /** @description Where it stands in its collection. */
+            path: string;
+            /** @description Its text, YAML. */
+            text: string;
+        };
+        /** @description A document that is left out. */
+        ImportRefusal: {
+            /** @description Where it stands in its collection. */
+            path: string;
+            /** @description Why, and where in it. */
+            problem: components["schemas"]["TextProblem"];
+        };
+        /** @description Imports documents of others. */
+        ImportRequest: {
+            /** @description Who wrote those whose text does not say. */
+            author?: string | null;
+            /** @description The documents. */
+            documents: components["schemas"]["ImportDocument"][];
+            /** @description Under which licence those are given whose text does not say. */
+            licence?: string | null;
+            /** @description Only say what would come of it. */
+            preview?: boolean;
+        };
+        /** @description A document that is taken over. */
+        ImportTaken: {
+            /** @description Who wrote it. */
+            author: string | null;
+            detection: components["schemas"]["DetectionRef"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Under which licence. */
+            licence: string | null;
+            /** @description Where it stands in its collection. */
+            path: string;
+            /** @description Whether it takes the place of one that was imported before. */
+            replaces: boolean;
+        };
+        /** @description Says what the hosts of a group are worth. */
+        ImportanceRequest: {
+            /**
+             * Format: double
+             * @description 0.25 to 4; 1 is what hosts are worth that no group says anything of.
+             */
+            importance: number;
         };
         /** @description One incident in a list. */
         Incident: components["schemas"]["IncidentCore"] & {
@@ -3851,6 +3978,14 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
                 headers: {
@@ -4010,6 +4145,157 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_detections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_detections_zip: {
+        parameters: {
+            query?: {
+                /** @description Who wrote documents whose text does not say. */
+                author?: string;
+                /** @description Under which licence documents are given whose text does not say. */
+                licence?: string;
+                /** @description Only say what would come of it. */
+                preview?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4855,6 +5141,22 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `disk_full`: nothing can be changed until there is room */
             507: {
                 headers: {
@@ -4896,6 +5198,14 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4985,6 +5295,71 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_importance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportanceRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full`: nothing can be changed until there is room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

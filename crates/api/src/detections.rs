@@ -1,5 +1,6 @@
 //! Detections: the catalogue with how each does, documents of one's own, tuning.
 
+mod import;
 mod shape;
 
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::auth::{Account, Admin};
 use crate::body::Body;
 use crate::problem::Problem;
 
+pub use import::{
+    ImportAnswer, ImportDocument, ImportQuery, ImportRefusal, ImportRequest, ImportTaken,
+};
 pub(crate) use shape::problems;
 pub use shape::{
     CheckAnswer, DayHits, Detection, DetectionCost, DetectionDetail, DetectionList,
@@ -73,7 +77,7 @@ async fn get_detection(
         document: known.text.clone(),
         per_day: days.into_iter().map(DayHits::from).collect(),
         tests: known.samples.iter().map(DetectionTest::from).collect(),
-        cost: DetectionCost { nanos_per_event: None, share: None },
+        cost: app.status.cost(&id).into(),
     }))
 }
 
@@ -91,7 +95,7 @@ fn meta<'f>(force: &'f InForce, id: &str) -> Result<&'f Meta, Problem> {
 /// Judges a document as if it were put, without putting it.
 #[utoipa::path(post, path = "/api/v1/detections/check", operation_id = "check_detection", tag = "detections",
     request_body = DocumentRequest,
-    responses((status = 200, body = CheckAnswer), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 200, body = CheckAnswer), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
 async fn check_detection(
     State(app): State<App>,
     _account: Account,
@@ -100,7 +104,7 @@ async fn check_detection(
     if request.text.len() > DOCUMENT_MAX {
         return Err(Problem::invalid(format!("a document has at most {DOCUMENT_MAX} bytes")));
     }
-    let checked = app.library.check(request.text).await.map_err(ChangeError::from)?;
+    let checked = app.library.check(request.text).await?;
     Ok(Json(CheckAnswer {
         ok: checked.faults.iter().all(|fault| fault.severity == Severity::Warning),
         problems: problems(checked.faults),
@@ -188,6 +192,9 @@ impl From<ChangeError> for Problem {
             refused @ (ChangeError::Invalid(_) | ChangeError::Refused(_)) => {
                 Self::invalid(refused.to_string())
             }
+            busy @ ChangeError::Busy => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", busy.to_string())
+            }
             ChangeError::Content(metsuke_control::ContentError::Catalog(error)) => error.into(),
             ChangeError::Content(error) => Self::internal("the content", &error),
         }
@@ -202,4 +209,5 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_detections))
         .routes(routes!(tune_detection))
         .merge(documents.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
+        .merge(import::routes())
 }

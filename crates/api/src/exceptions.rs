@@ -4,8 +4,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use metsuke_catalog::ExceptionRecord;
 use metsuke_catalog::clock::now;
+use metsuke_catalog::{DayCount, ExceptionRecord};
+use metsuke_control::trials::Breadth;
 use metsuke_event::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,6 +27,8 @@ use crate::techniques::{Hit, hit};
 const DAYS: u16 = 14;
 /// Days that a preview looks back when nothing is said.
 const PREVIEW_DAYS: i64 = 7;
+/// Longest that an exception holds: then somebody says again why, or it is gone.
+const MAX_DAYS: i64 = 366;
 /// Longest title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
 /// Most detections, groups or endpoints one exception names.
@@ -119,8 +122,11 @@ pub struct ExceptionRequest {
     pub condition: String,
     /// Why.
     pub reason: String,
-    /// From when on it hides nothing more, RFC 3339.
+    /// From when on it hides nothing more, RFC 3339; at most a year ahead.
     pub expires: String,
+    /// That it is meant, although it names no detection and meets much of all that happens.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// Asks what an exception would have hidden.
@@ -158,7 +164,7 @@ pub struct TouchedAlert {
 }
 
 /// What an exception would have hidden.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ExceptionPreview {
     /// What is wrong with it; then nothing was looked at.
     pub problems: Vec<TextProblem>,
@@ -180,6 +186,10 @@ pub struct ExceptionPreview {
     pub to: Time,
     /// False when there are more hits than were looked at, or some activity is no longer there.
     pub complete: bool,
+    /// Of an exception that names no detection, the share of recent activities that meet it, 0 to 1.
+    pub share: Option<f64>,
+    /// Whether that is so much that it has to be confirmed.
+    pub broad: bool,
 }
 
 /// By host, most first.
@@ -205,11 +215,20 @@ pub(crate) fn by_day<'c>(
     counts.into_iter().map(tally).collect()
 }
 
-async fn shape(app: &App, record: ExceptionRecord) -> Result<Exception, Problem> {
-    let now = now();
-    let days = app.catalog.hidden_per_day(now, &record.id, DAYS).await?.into_iter();
-    let per_day = days.map(|day| DayTally { day: day.day.into(), count: day.excepted }).collect();
-    Ok(Exception {
+/// An exception, with the hits it hid by day; none when it hid none lately.
+fn shape(record: ExceptionRecord, now: Timestamp, days: Option<Vec<DayCount>>) -> Exception {
+    let days = days.unwrap_or_else(|| {
+        let ago = |days: u16| now.plus_nanos(-i64::from(days) * paging::DAY_NANOS);
+        let begin = |time: Timestamp| {
+            let day = time.as_nanos().div_euclid(paging::DAY_NANOS);
+            Timestamp::from_nanos(day * paging::DAY_NANOS)
+        };
+        let empty = |days: u16| DayCount { day: begin(ago(days)), ..DayCount::default() };
+        (0..DAYS).rev().map(empty).collect()
+    });
+    let tally = |day: DayCount| DayTally { day: day.day.into(), count: day.excepted };
+    let per_day = days.into_iter().map(tally).collect();
+    Exception {
         id: record.id,
         title: record.title,
         detections: record.detections,
@@ -222,7 +241,7 @@ async fn shape(app: &App, record: ExceptionRecord) -> Result<Exception, Problem>
         expires: record.expires.into(),
         expired: record.expires <= now,
         hidden: HiddenHits { total: record.hidden, last: record.last.map(Time), per_day },
-    })
+    }
 }
 
 /// The exceptions, expired ones too.
@@ -232,17 +251,20 @@ async fn list_exceptions(
     State(app): State<App>,
     _account: Account,
 ) -> Result<Json<ExceptionList>, Problem> {
-    let mut items = Vec::new();
-    for record in app.catalog.exceptions().await? {
-        items.push(shape(&app, record).await?);
-    }
-    Ok(Json(ExceptionList { items }))
+    let now = now();
+    let mut days = app.catalog.hidden_by_exception(now, DAYS).await?;
+    let records = app.catalog.exceptions().await?.into_iter();
+    let items = records.map(|record| {
+        let days = days.remove(&record.id);
+        shape(record, now, days)
+    });
+    Ok(Json(ExceptionList { items: items.collect() }))
 }
 
 /// What an exception would have hidden of the hits that are stored.
 #[utoipa::path(post, path = "/api/v1/exceptions/preview", operation_id = "preview_exception", tag = "exceptions",
     request_body = ExceptionPreviewRequest,
-    responses((status = 200, body = ExceptionPreview), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 200, body = ExceptionPreview), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
 async fn preview_exception(
     State(app): State<App>,
     account: Account,
@@ -260,7 +282,9 @@ async fn preview_exception(
         condition: request.condition,
         reason: String::new(),
         expires: String::new(),
+        confirmed: false,
     };
+    // Whatever it is, it lies behind all that is looked at.
     let never = Timestamp::from_nanos(i64::MAX);
     let record = record(scope, account.name(), never)?;
     let preview = app.trials.preview(&record, (range.from, range.to)).await?;
@@ -282,6 +306,8 @@ async fn preview_exception(
         from: range.from.into(),
         to: range.to.into(),
         complete: preview.complete,
+        share: preview.breadth.map(|breadth| breadth.share()),
+        broad: preview.breadth.is_some_and(|breadth| breadth.is_broad()),
     }))
 }
 
@@ -306,8 +332,8 @@ fn record(
         id: hex::encode(rand::random::<[u8; 8]>()),
         title: request.title.trim().to_owned(),
         endpoints: request.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?,
-        detections: request.detections,
-        groups: request.groups,
+        detections: once(request.detections),
+        groups: once(request.groups),
         condition: request.condition,
         reason: request.reason,
         owner: owner.to_owned(),
@@ -318,10 +344,35 @@ fn record(
     })
 }
 
+/// Each name once, as they come.
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut known = std::collections::HashSet::new();
+    names.into_iter().filter(|name| known.insert(name.clone())).collect()
+}
+
+/// Refuses an exception that meets much of all that happens, unless it is said to be meant.
+async fn meant(app: &App, record: &ExceptionRecord, confirmed: bool) -> Result<(), Problem> {
+    if confirmed || !app.library.judge(record).is_empty() {
+        return Ok(());
+    }
+    let _turn = app.library.turn().await?;
+    let Some(breadth) = app.trials.breadth(record).await?.filter(Breadth::is_broad) else {
+        return Ok(());
+    };
+    let which =
+        if breadth.made_up { "made-up activities that differ" } else { "recent activities" };
+    let why = format!(
+        "it names no detection, and {} of {} {which} meet it: nearly everything would be hidden. Name \
+         detections, narrow the condition, or send `confirmed: true` when it is meant",
+        breadth.met, breadth.of
+    );
+    Err(Problem::new(StatusCode::CONFLICT, "too_broad", why))
+}
+
 /// Makes an exception; it is in force at once, here and on sensors.
 #[utoipa::path(post, path = "/api/v1/exceptions", operation_id = "create_exception", tag = "exceptions",
     request_body = ExceptionRequest,
-    responses((status = 201, body = Exception), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 201, body = Exception), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 async fn create_exception(
     State(app): State<App>,
     Admin(account): Admin,
@@ -338,9 +389,15 @@ async fn create_exception(
     if expires <= now() {
         return Err(Problem::invalid("`expires` lies in the past; give a time to come"));
     }
+    if expires > now().plus_nanos(MAX_DAYS * paging::DAY_NANOS) {
+        let why = format!("`expires` is at most {MAX_DAYS} days ahead; renew the exception then");
+        return Err(Problem::invalid(why));
+    }
+    let confirmed = request.confirmed;
     let record = record(request, account.name(), expires)?;
+    meant(&app, &record, confirmed).await?;
     app.library.except(record.clone()).await?;
-    Ok((StatusCode::CREATED, Json(shape(&app, record).await?)))
+    Ok((StatusCode::CREATED, Json(shape(record, now(), None))))
 }
 
 /// Removes an exception: what it hid from now on strikes again. The audit log keeps what it said.

@@ -17,16 +17,18 @@ use crate::body::{self, Body};
 use crate::problem::Problem;
 
 /// A group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Group {
     /// Its name.
     pub name: String,
     /// How many endpoints are in it.
     pub endpoints: u64,
+    /// What its hosts are worth: points of models are multiplied by it.
+    pub importance: f64,
 }
 
 /// The groups.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct GroupList {
     /// By name; `default` holds every endpoint that was not put into another.
     pub items: Vec<Group>,
@@ -37,6 +39,13 @@ pub struct GroupList {
 pub struct GroupRequest {
     /// The group's name: letters, digits, `.`, `_` and `-`.
     pub name: String,
+}
+
+/// Says what the hosts of a group are worth.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+pub struct ImportanceRequest {
+    /// 0.25 to 4; 1 is what hosts are worth that no group says anything of.
+    pub importance: f64,
 }
 
 /// The groups of endpoints.
@@ -54,7 +63,10 @@ async fn list_groups(
     for endpoint in app.catalog.endpoints().await?.into_iter().filter(live) {
         *groups.entry(force.group_of(endpoint.id).to_owned()).or_default() += 1;
     }
-    let items = groups.into_iter().map(|(name, endpoints)| Group { name, endpoints });
+    let items = groups.into_iter().map(|(name, endpoints)| {
+        let importance = force.importance.get(&name).copied().unwrap_or(1.0);
+        Group { name, endpoints, importance }
+    });
     Ok(Json(GroupList { items: items.collect() }))
 }
 
@@ -73,6 +85,23 @@ async fn set_group(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Says what the hosts of a group are worth. It weighs in scores at once.
+#[utoipa::path(put, path = "/api/v1/groups/{name}/importance", operation_id = "set_importance", tag = "endpoints",
+    params(("name" = String, Path, description = "The group's name")), request_body = ImportanceRequest,
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn set_importance(
+    State(app): State<App>,
+    Admin(account): Admin,
+    Path(name): Path<String>,
+    Body(request): Body<ImportanceRequest>,
+) -> Result<StatusCode, Problem> {
+    app.library.set_importance(account.name(), &name, request.importance).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_groups)).routes(routes!(set_group))
+    OpenApiRouter::new()
+        .routes(routes!(list_groups))
+        .routes(routes!(set_group))
+        .routes(routes!(set_importance))
 }

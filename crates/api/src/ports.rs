@@ -255,6 +255,13 @@ pub trait Status: Send + Sync + 'static {
     /// What the console shows.
     fn stats(&self) -> Stats;
 
+    /// What a detection costs: CPU time per activity in nanoseconds, and its share of what all cost;
+    /// `None` where it was not measured.
+    fn cost(&self, detection: &str) -> Option<(f64, f64)> {
+        let _ = detection;
+        None
+    }
+
     /// Every counter: name without prefix, help, value.
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)>;
 }

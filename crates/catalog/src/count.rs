@@ -66,6 +66,15 @@ const fn hour(time: Timestamp) -> i64 {
     time.as_nanos().div_euclid(HOUR_NANOS)
 }
 
+/// The days from `first` to `last`, without a hit.
+fn empty_days(first: i64, last: i64) -> Vec<DayCount> {
+    let day = |day: i64| DayCount {
+        day: Timestamp::from_nanos(day * DAY_HOURS * HOUR_NANOS),
+        ..DayCount::default()
+    };
+    (first..=last).map(day).collect()
+}
+
 fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
@@ -285,14 +294,36 @@ impl Catalog {
         self.per_day(now, hit_count::Column::Detection.eq(detection), days).await
     }
 
-    /// Hits that `exception` hid, as [`Catalog::hits_per_day`].
-    pub async fn hidden_per_day(
+    /// Hits that each exception hid on each of the last `days` (UTC) until `now`, oldest first, by the
+    /// exception's id; one that hid nothing is left out.
+    pub async fn hidden_by_exception(
         &self,
         now: Timestamp,
-        exception: &str,
         days: u16,
-    ) -> Result<Vec<DayCount>> {
-        self.per_day(now, hit_count::Column::Excepted.eq(exception), days).await
+    ) -> Result<HashMap<String, Vec<DayCount>>> {
+        let today = hour(now).div_euclid(DAY_HOURS);
+        let first = today - i64::from(days) + 1;
+        let rows: Vec<(i64, String, i64)> = hit_count::Entity::find()
+            .filter(hit_count::Column::Excepted.ne(""))
+            .filter(hit_count::Column::Hour.gte(first * DAY_HOURS))
+            .select_only()
+            .columns([
+                hit_count::Column::Hour,
+                hit_count::Column::Excepted,
+                hit_count::Column::Hits,
+            ])
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .map_err(database("count hits"))?;
+        let mut counts: HashMap<String, Vec<DayCount>> = HashMap::new();
+        for (hour, exception, hits) in rows {
+            let of = counts.entry(exception).or_insert_with(|| empty_days(first, today));
+            let place = usize::try_from(hour.div_euclid(DAY_HOURS) - first).ok();
+            let Some(day) = place.and_then(|place| of.get_mut(place)) else { continue };
+            day.excepted += count(hits);
+        }
+        Ok(counts)
     }
 
     async fn per_day(&self, now: Timestamp, which: Expr, days: u16) -> Result<Vec<DayCount>> {
@@ -311,11 +342,7 @@ impl Catalog {
             .all(&self.read)
             .await
             .map_err(database("count hits"))?;
-        let day = |day: i64| DayCount {
-            day: Timestamp::from_nanos(day * DAY_HOURS * HOUR_NANOS),
-            ..DayCount::default()
-        };
-        let mut counts: Vec<DayCount> = (first..=today).map(day).collect();
+        let mut counts = empty_days(first, today);
         for (hour, excepted, hits) in rows {
             let place = usize::try_from(hour.div_euclid(DAY_HOURS) - first).ok();
             // A clock that is ahead strikes tomorrow; that day has its own turn.

@@ -50,6 +50,8 @@ pub struct Detected {
     /// Hits on activities seen before, of sequences that waited for what did not come: the watermark
     /// may have passed them, and does not hold them back.
     pub late: Vec<Hit>,
+    /// What exceptions kept from models, counted for the exception and the model, and not stored.
+    pub withheld: Vec<Hit>,
     /// Alerts, new or grown, with the names they speak of.
     pub alerts: Vec<(Alert, AlertContext)>,
     /// Watermarks to move forward.
@@ -63,6 +65,7 @@ impl Detected {
     pub const fn is_empty(&self) -> bool {
         self.hits.is_empty()
             && self.late.is_empty()
+            && self.withheld.is_empty()
             && self.alerts.is_empty()
             && self.watermarks.is_empty()
             && self.sightings.is_empty()
@@ -254,6 +257,7 @@ impl Catalog {
         let recorded = crate::recording::among(&tx, hits.iter().map(|hit| hit.event.endpoint));
         let recorded = recorded.await?;
         crate::hit::insert(&tx, &hits, |endpoint| !recorded.contains(&endpoint)).await?;
+        crate::count::count_hits(&tx, &unseen(&tx, found.withheld).await?).await?;
         let mut changed = Vec::new();
         for alert in found.alerts {
             if let Some(record) = store_alert(&tx, now, alert).await? {

@@ -10,10 +10,13 @@ use sea_orm::{EntityTrait, QueryOrder, Set};
 use crate::audit::{Deed, append};
 use crate::hit::read_level;
 use crate::schema::content::{endpoint_group, tuning};
-use crate::{Catalog, CatalogError, Change, Result, database, from_text};
+use crate::schema::setting;
+use crate::{Catalog, CatalogError, Change, Result, database, from_json, from_text, to_json};
 
 /// The group of endpoints that were not put into one.
 pub const DEFAULT_GROUP: &str = "default";
+/// The setting that says what hosts of groups are worth, as JSON.
+const IMPORTANCE: &str = "importance_of_groups";
 /// Longest name of a group, in bytes.
 const MAX_GROUP_BYTES: usize = 64;
 
@@ -120,6 +123,37 @@ impl Catalog {
             .into_iter()
             .map(|row| Ok((from_text("group", &row.endpoint)?, row.name)))
             .collect()
+    }
+
+    /// What hosts are worth, by group.
+    pub async fn importance(&self) -> Result<BTreeMap<String, f64>> {
+        let text = self.setting(IMPORTANCE).await?;
+        text.map_or(Ok(BTreeMap::new()), |text| from_json("importance", &text))
+    }
+
+    /// Stores what hosts are worth, of which `actor` changed that of one group.
+    pub async fn set_importance(
+        &self,
+        now: Timestamp,
+        actor: &str,
+        (group, importance): (&str, f64),
+        all: &BTreeMap<String, f64>,
+    ) -> Result<()> {
+        let value = to_json("importance", all)?;
+        let tx = self.begin().await?;
+        let row = setting::ActiveModel { name: Set(IMPORTANCE.to_owned()), value: Set(value) };
+        let replace = OnConflict::column(setting::Column::Name)
+            .update_column(setting::Column::Value)
+            .to_owned();
+        setting::Entity::insert(row)
+            .on_conflict(replace)
+            .exec_without_returning(&tx)
+            .await
+            .map_err(database("store a group"))?;
+        let detail = format!("importance {importance}");
+        let deed = Deed { actor, action: "group.importance", target: group, detail: &detail };
+        append(&tx, now, deed).await?;
+        tx.commit().await.map_err(database("commit"))
     }
 
     /// Puts `endpoint` into the group `name`.

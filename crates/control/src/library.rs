@@ -14,6 +14,7 @@ mod import;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use metsuke_catalog::{
     Catalog, CatalogError, DocumentRecord, ExceptionRecord, Findings, TuningRecord,
@@ -21,7 +22,7 @@ use metsuke_catalog::{
 use metsuke_event::EndpointId;
 use metsuke_event::finding::Level;
 use metsuke_link::limits::BUNDLE_DECOMPRESSED_MAX;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::content::{ContentError, numbered};
@@ -35,6 +36,12 @@ pub use import::{Import, Imported, Intent, Left, Taken};
 pub const DOCUMENT_MAX: usize = metsuke_detect::bounds::DOCUMENT_BYTES;
 /// Most bytes of documents, half of what a bundle may have: JSON makes text longer.
 const BYTES_MAX: usize = BUNDLE_DECOMPRESSED_MAX / 2;
+
+/// Checks, previews and back-tests at once: each compiles the whole content or keeps an engine, and
+/// what is live needs the processor too.
+pub const TRIALS_AT_ONCE: usize = 3;
+/// How long one waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(2);
 
 /// Why the content was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +58,12 @@ pub enum ChangeError {
     /// It, or others with it, would not compile.
     #[error("{}", told(.0))]
     Refused(Vec<Fault>),
+    /// As much is tried as may be at once.
+    #[error(
+        "{TRIALS_AT_ONCE} checks, previews or back-tests are under way; wait until one has ended, or \
+         cancel a back-test, and try again"
+    )]
+    Busy,
     /// It could not be made ready.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -129,6 +142,7 @@ pub struct Library {
     shared: Arc<Shared>,
     /// Changes under way: they go on when whoever asked for them no longer waits.
     tasks: TaskTracker,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -154,6 +168,7 @@ struct Said {
     exceptions: Vec<ExceptionRecord>,
     groups: BTreeMap<EndpointId, String>,
     findings: HashMap<String, Findings>,
+    importance: BTreeMap<String, f64>,
 }
 
 impl Said {
@@ -163,6 +178,7 @@ impl Said {
             exceptions: catalog.exceptions().await?,
             groups: catalog.groups().await?,
             findings: catalog.findings().await?,
+            importance: catalog.importance().await?,
         })
     }
 }
@@ -190,7 +206,8 @@ impl Library {
         let (feed, _) = watch::channel(Arc::new(force));
         let changing = tokio::sync::Mutex::default();
         let shared = Arc::new(Shared { catalog, shipped, changing, feed });
-        Ok(Self { shared, tasks: TaskTracker::new() })
+        let turns = Arc::new(Semaphore::new(TRIALS_AT_ONCE));
+        Ok(Self { shared, tasks: TaskTracker::new(), turns })
     }
 
     /// What is in force now.
@@ -217,11 +234,29 @@ impl Library {
         self.tasks.spawn(change).await.map_err(ContentError::from)?
     }
 
+    /// A turn to try content, held while it is tried.
+    ///
+    /// # Errors
+    /// [`ChangeError::Busy`] when none is free for a while.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, ChangeError> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        match tokio::time::timeout(TURN_WAIT, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(ChangeError::Busy),
+        }
+    }
+
     /// Judges `text` as if it were put, without putting it.
     ///
     /// # Errors
-    /// When compiling breaks down.
-    pub async fn check(&self, text: String) -> Result<Checked, ContentError> {
+    /// When too much is tried already, or compiling breaks down.
+    pub async fn check(&self, text: String) -> Result<Checked, ChangeError> {
+        let _turn = self.turn().await?;
+        Ok(self.checked(text).await?)
+    }
+
+    /// [`Library::check`] for who has a turn.
+    pub(crate) async fn checked(&self, text: String) -> Result<Checked, ContentError> {
         let (force, shipped) = (self.in_force(), Arc::clone(&self.shared.shipped));
         Ok(tokio::task::spawn_blocking(move || check::check(&force, &shipped, text)).await?)
     }
@@ -247,6 +282,7 @@ impl Library {
         documents: Vec<Import>,
         intent: Intent,
     ) -> Result<Imported, ChangeError> {
+        let _turn = self.turn().await?;
         let (shared, actor) = (Arc::clone(&self.shared), actor.to_owned());
         self.whole(async move { shared.import(&actor, documents, intent).await }).await
     }
@@ -281,6 +317,20 @@ impl Library {
     ) -> Result<(), ChangeError> {
         let (shared, actor, name) = (Arc::clone(&self.shared), actor.to_owned(), name.to_owned());
         self.whole(async move { shared.set_group(&actor, endpoint, &name).await }).await
+    }
+
+    /// Says what the hosts of a group are worth: points of models are multiplied by it.
+    ///
+    /// # Errors
+    /// When there is no such group, or the worth is none.
+    pub async fn set_importance(
+        &self,
+        actor: &str,
+        group: &str,
+        importance: f64,
+    ) -> Result<(), ChangeError> {
+        let (shared, actor, group) = (Arc::clone(&self.shared), actor.to_owned(), group.to_owned());
+        self.whole(async move { shared.set_importance(&actor, &group, importance).await }).await
     }
 
     /// Adds an exception.

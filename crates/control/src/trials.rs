@@ -5,6 +5,7 @@
 //! detection of what is live is behind.
 
 mod backtest;
+mod breadth;
 mod preview;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metsuke_catalog::Catalog;
+use metsuke_catalog::clock::now;
 use metsuke_event::{Event, EventId, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +23,7 @@ use crate::library::{ChangeError, Library};
 use backtest::Job;
 
 pub use backtest::{Backtest, BacktestState};
+pub use breadth::Breadth;
 pub use preview::{Preview, TouchedAlert};
 
 /// Most activities of one back-test: minutes of work.
@@ -118,6 +121,7 @@ impl Trials {
         range: (Timestamp, Timestamp),
         actor: &str,
     ) -> Result<String, ChangeError> {
+        let turn = self.library.turn().await?;
         let content = backtest::content(&self.library, tried).await?;
         let recorded = self.catalog.recorded_endpoints().await?;
         let job = Arc::new(Job::new(range, actor, self.stop.child_token()));
@@ -133,8 +137,16 @@ impl Trials {
             jobs.drain(..over);
         }
         let id = job.id.clone();
+        // Nothing is tried that the audit log does not know of.
+        if let Err(error) = self.catalog.audit(now(), actor, "backtest.begin", (&id, "")).await {
+            self.cancel(&id);
+            return Err(error.into());
+        }
         let history = Arc::clone(&self.history);
-        self.tasks.spawn(async move { job.run(content, history, recorded).await });
+        self.tasks.spawn(async move {
+            job.run(content, history, recorded).await;
+            drop(turn);
+        });
         Ok(id)
     }
 

@@ -285,6 +285,32 @@ async fn imported_documents_come_in_as_far_as_they_compile() {
 }
 
 #[tokio::test]
+async fn what_hosts_of_a_group_are_worth_weighs_in_scores() {
+    let world = world().await;
+    let model =
+        "title: m\nid: m\nlevel: low\nmodel: {timespan: 1h, threshold: 1, weights: {low: 10}}";
+    world.library.put("ann", "m", model.to_owned()).await.unwrap();
+    let score = || {
+        let force = world.library.in_force();
+        let mut engine = Engine::new(std::sync::Arc::clone(&force.rules));
+        engine.lay(std::sync::Arc::clone(&force.overlay));
+        let mut event = world.exec(1, "/bin/sh");
+        std::sync::Arc::make_mut(&mut event.process).storyline = Some("one".into());
+        engine.observe(&event).alerts[0].score
+    };
+    let plain = score();
+    world.library.set_group("ann", world.endpoint, "servers").await.unwrap();
+    world.library.set_importance("ann", "servers", 2.0).await.unwrap();
+    assert_eq!(score(), plain * 2);
+    let again = open(&world.catalog).await.in_force();
+    assert_eq!(again.importance["servers"], 2.0, "it is kept");
+    for (group, importance) in [("servers", 5.0), ("servers", f64::NAN), ("default", 2.0)] {
+        let refused = world.library.set_importance("ann", group, importance).await;
+        assert!(matches!(refused, Err(ChangeError::Invalid(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_two_say_at_once_is_joined() {
     let world = world().await;
     let change = || TuningChange {

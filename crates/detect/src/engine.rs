@@ -35,6 +35,9 @@ pub struct Findings {
     pub hits: Vec<Hit>,
     /// Alerts that came to be or grew (same id, higher revision).
     pub alerts: Vec<Alert>,
+    /// What an exception kept from a model: the model, the activity, and the exception in `excepted`.
+    /// What struck is among the hits all the same.
+    pub withheld: Vec<Hit>,
 }
 
 /// What an engine counted since it was made.
@@ -251,6 +254,7 @@ impl Engine {
         self.counters.alerts += alerts.len() as u64;
         findings.hits.extend(strikes.into_iter().map(|strike| strike.hit));
         findings.alerts.extend(alerts);
+        findings.withheld = std::mem::take(&mut self.laid.withheld);
         findings
     }
 

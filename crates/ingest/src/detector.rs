@@ -4,8 +4,8 @@ mod state;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
@@ -39,6 +39,12 @@ const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// At least so many times what writing one took lies between two: 2 % of the time at most.
 const CHECKPOINT_REST: u32 = 50;
 
+/// About one activity of so many is measured: reading the clock around each filter that is asked
+/// makes that one a few times as dear.
+const MEASURED_OF: u32 = 256;
+/// How often what was measured is made known.
+const PROFILE_EVERY: Duration = Duration::from_secs(30);
+
 /// Why detection stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectorError {
@@ -67,6 +73,8 @@ pub struct Detector {
     state: Option<Box<State>>,
     content: watch::Receiver<Arc<InForce>>,
     checkpoints: Option<Checkpoints>,
+    /// When what was measured is made known next.
+    profile_due: Instant,
     catalog: Catalog,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -90,6 +98,7 @@ impl Detector {
         let mut content = library.follow();
         let force = Arc::clone(&content.borrow_and_update());
         let mut engine = Engine::new(Arc::clone(&force.rules));
+        engine.measure(thread_nanos, MEASURED_OF, None);
         engine.lay(Arc::clone(&force.overlay));
         let state = Box::new(State {
             engine,
@@ -98,7 +107,8 @@ impl Detector {
             watch: Watch::default(),
             lull: Lull::default(),
         });
-        Self { state: Some(state), content, checkpoints: None, catalog, metrics, stop }
+        let (state, checkpoints, profile_due) = (Some(state), None, Instant::now());
+        Self { state, content, checkpoints, profile_due, catalog, metrics, stop }
     }
 
     /// Keeps checkpoints in the file `path`, and goes on there after a restart.
@@ -160,6 +170,7 @@ impl Detector {
             if queue.is_empty() {
                 self.wait().await?;
             }
+            self.tell_costs();
             if self.checkpoints.as_ref().is_some_and(|kept| Instant::now() >= kept.due) {
                 self.checkpoint().await?;
             }
@@ -235,6 +246,7 @@ impl Detector {
             return Ok(());
         }
         marks.retain(|boot, _| stored.contains_key(boot));
+        engine.measure(thread_nanos, MEASURED_OF, None);
         engine.lay(Arc::clone(&self.content.borrow().overlay));
         tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
         let (watch, lull) =
@@ -289,6 +301,16 @@ impl Detector {
         self.store(found).await
     }
 
+    /// Makes known what detections cost, now and then.
+    fn tell_costs(&mut self) {
+        if Instant::now() < self.profile_due {
+            return;
+        }
+        self.profile_due = Instant::now() + PROFILE_EVERY;
+        let profile = self.state.as_ref().and_then(|state| state.engine.profile());
+        *self.metrics.profile.lock().unwrap_or_else(PoisonError::into_inner) = profile;
+    }
+
     /// Stores what strikes because time went by, when it is time to look.
     async fn wait(&mut self) -> Result<(), DetectorError> {
         let Some(state) = &mut self.state else { return Err(DetectorError::Stopped) };
@@ -333,6 +355,13 @@ impl Detector {
             }
         }
     }
+}
+
+/// CPU time of this thread.
+fn thread_nanos() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use detector::{Detector, DetectorError};
 pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};
 pub use lull::Ticks;
-pub use metrics::Metrics;
+pub use metrics::{DetectionCost, Metrics};
 pub use recordings::{Engines, RecordingError, Recordings, Slice, Taken};
 pub use refusal::{Refusal, Refusals};
 pub use replay::replay;

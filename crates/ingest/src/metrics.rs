@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use metsuke_detect::{Counters, Evicted};
+use metsuke_detect::{Counters, Evicted, Profile};
 use metsuke_event::EndpointId;
 use metsuke_link::message::Evictions;
 
@@ -17,6 +17,8 @@ const MAX_STEP: u64 = 1_000_000_000;
 /// The counters. All only grow, but for those called gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    /// What detections cost, as last measured.
+    pub(crate) profile: Mutex<Option<Profile>>,
     /// Activities stored.
     pub events: AtomicU64,
     /// Activities that came again and were passed over.
@@ -112,7 +114,31 @@ fn bounded(step: Evictions) -> Evictions {
     }
 }
 
+/// What one detection costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DetectionCost {
+    /// CPU time per activity, in nanoseconds.
+    pub nanos_per_event: f64,
+    /// Its share of what filters, rules and models cost together, 0 to 1.
+    pub share: f64,
+}
+
 impl Metrics {
+    /// What detection `id` costs; `None` where it was not measured: a model, for these are measured
+    /// together, or before anything came.
+    #[expect(clippy::cast_precision_loss, reason = "a rate and a share for people")]
+    pub fn cost(&self, id: &str) -> Option<DetectionCost> {
+        let held = self.profile.lock().unwrap_or_else(PoisonError::into_inner);
+        let profile = held.as_ref().filter(|profile| profile.measured > 0)?;
+        let cost = profile.costs.iter().find(|cost| cost.detection.id == id)?;
+        let each: u64 = profile.costs.iter().map(|cost| cost.nanos).sum();
+        let all = each + profile.shared_nanos + profile.models_nanos;
+        Some(DetectionCost {
+            nanos_per_event: cost.nanos as f64 / profile.measured as f64,
+            share: cost.nanos as f64 / all.max(1) as f64,
+        })
+    }
+
     /// Adds what an enrolled sensor let go since it said so last, at most [`MAX_STEP`] of each kind.
     /// What it says counts from its own start, which may lie between. What it says first is where
     /// the count begins and adds nothing, for the server may have been started anew and have counted

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use metsuke_catalog::{Catalog, HitFilter, TuningRecord};
+use metsuke_catalog::{Catalog, ExceptionRecord, HitFilter, TuningRecord};
 use metsuke_control::Library;
 use metsuke_control::library::Shipped;
 use metsuke_event::activity::ProcessActivity;
@@ -17,6 +17,14 @@ use metsuke_ingest::{Detector, HighWater, Metrics, Store, StoreError, replay};
 use tokio_util::sync::CancellationToken;
 
 const BOOT: BootId = BootId::from_u128(1);
+/// Adds a model.
+const MODEL: &str = "
+---
+title: What it did
+id: model
+level: low
+model: {timespan: 1h, threshold: 1}
+";
 /// Longer than what is read again without a checkpoint.
 const LONG: u64 = 21_000;
 
@@ -112,7 +120,8 @@ impl World {
 
     async fn start(&self) -> Server {
         let catalog = Catalog::open(&self.folder.path().join("catalog.db")).await.unwrap();
-        let shipped = Shipped { path: "a.yml".into(), text: CONTENT.into(), ..Shipped::default() };
+        let text = format!("{CONTENT}{MODEL}");
+        let shipped = Shipped { path: "a.yml".into(), text, ..Shipped::default() };
         let library = Library::open(catalog.clone(), vec![shipped]).await.unwrap();
         let metrics: Arc<Metrics> = Arc::default();
         let stop = CancellationToken::new();
@@ -143,7 +152,8 @@ impl World {
         }
         let now = Timestamp::from_millis(1_790_000_100_000);
         for (id, stats) in catalog.detection_stats(now).await.unwrap() {
-            assert_eq!(counts.get(&id), Some(&stats.hits_7d), "{id} is counted as it is stored");
+            let stored = counts.get(&id).copied().unwrap_or_default();
+            assert_eq!(stored, stats.hits_7d, "{id} is counted as it is stored");
         }
         catalog.close().await;
         counts
@@ -193,6 +203,52 @@ async fn after_a_crash_what_came_since_the_checkpoint_is_seen_again_and_counted_
     world.disk.append(more(LONG + 5)).await.unwrap();
     world.start().await.catalog.close().await;
     assert_eq!(world.hits().await, counts([("shell", 8), ("three", 1)]));
+}
+
+#[tokio::test]
+async fn what_an_exception_keeps_from_a_model_is_counted_once() {
+    let world = World::new();
+    let server = world.start().await;
+    let time = |seconds: i64| Timestamp::from_millis(1_790_000_000_000 + seconds * 1_000);
+    let exception = ExceptionRecord {
+        id: "e1".into(),
+        title: "t".into(),
+        detections: vec!["model".into()],
+        groups: Vec::new(),
+        endpoints: Vec::new(),
+        condition: "Image: /bin/sh".into(),
+        reason: "r".into(),
+        owner: "ann".into(),
+        created: time(0),
+        expires: time(1_000_000),
+        hidden: 0,
+        last: None,
+    };
+    server.library.except(exception).await.unwrap();
+    let other = event(7, 2, "/usr/bin/sh");
+    world.see(server, vec![event(7, 1, "/bin/sh"), other, event(7, 3, "/bin/sh")]).await;
+    // Also when all of it is read again.
+    std::fs::remove_file(world.state()).unwrap();
+    let server = world.start().await;
+    // The rule over three shells struck at the third: one activity, kept from the model once.
+    let kept = server.catalog.exceptions().await.unwrap().remove(0);
+    assert_eq!((kept.hidden, kept.last), (2, Some(event(7, 3, "").time)));
+    let stats = server.catalog.detection_stats(time(60)).await.unwrap();
+    assert_eq!((stats["model"].excepted_7d, stats["shell"].hits_7d), (2, 3));
+    let days = server.catalog.hidden_by_exception(time(60), 2).await.unwrap();
+    assert_eq!(days["e1"].iter().map(|day| day.excepted).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[tokio::test]
+async fn what_a_detection_costs_is_measured() {
+    let world = World::new();
+    let server = world.start().await;
+    let metrics = Arc::clone(&server.metrics);
+    assert_eq!(metrics.cost("shell"), None);
+    world.see(server, vec![event(7, 1, "/bin/sh"), event(7, 2, "/bin/sh")]).await;
+    let cost = metrics.cost("shell").expect("measured");
+    assert!(cost.nanos_per_event > 0.0 && 0.0 < cost.share && cost.share <= 1.0, "{cost:?}");
+    assert_eq!(metrics.cost("no such detection"), None);
 }
 
 #[tokio::test]

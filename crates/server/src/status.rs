@@ -61,6 +61,10 @@ impl Status for ServerStatus {
         }
     }
 
+    fn cost(&self, detection: &str) -> Option<(f64, f64)> {
+        self.metrics.cost(detection).map(|cost| (cost.nanos_per_event, cost.share))
+    }
+
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
         let mut list = self.metrics.list();
         list.extend(self.indicators.counters());

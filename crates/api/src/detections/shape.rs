@@ -172,6 +172,13 @@ pub struct DetectionCost {
     pub share: Option<f64>,
 }
 
+impl From<Option<(f64, f64)>> for DetectionCost {
+    fn from(cost: Option<(f64, f64)>) -> Self {
+        let (nanos_per_event, share) = cost.unzip();
+        Self { nanos_per_event, share }
+    }
+}
+
 /// One detection, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DetectionDetail {

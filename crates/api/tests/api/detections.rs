@@ -131,14 +131,99 @@ async fn tuning_holds_everywhere_or_for_a_group_and_needs_a_reason() {
     let moved = send(&world, &browser, ("PUT", &endpoint), json!({ "name": "servers" })).await;
     assert_eq!(moved.status, StatusCode::NO_CONTENT, "{}", moved.text);
     let groups = world.get(&browser, "/api/v1/groups").await.json();
-    let expected =
-        json!([{ "name": "default", "endpoints": 0 }, { "name": "servers", "endpoints": 1 }]);
+    let expected = json!([
+        { "name": "default", "endpoints": 0, "importance": 1.0 },
+        { "name": "servers", "endpoints": 1, "importance": 1.0 },
+    ]);
     assert_eq!(groups["items"], expected);
     let nameless = send(&world, &browser, ("PUT", &endpoint), json!({ "name": "" })).await;
     nameless.problem(StatusCode::BAD_REQUEST, "invalid");
     let gone = ("PUT", "/api/v1/detections/gone/tuning");
     let reply = send(&world, &browser, gone, json!({ "group": null, "reason": "r" })).await;
     reply.problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+#[tokio::test]
+async fn a_collection_is_imported_as_far_as_it_compiles_after_a_preview() {
+    let world = World::new().await;
+    let browser = world.sign_in("admin").await;
+    let other = OWN.replace("id: mine/1", "id: theirs") + "author: A. N.\n";
+    let wrong = other.replace("theirs", "wrong").replace("endswith", "sideways");
+    let mut request = json!({
+        "documents": [
+            { "path": "rules/a.yml", "text": other },
+            { "path": "rules/b.yml", "text": wrong },
+            { "path": "rules/c.yml", "text": OWN.replace("id: mine/1", "id: filter-1") },
+        ],
+        "licence": "DRL 1.1",
+        "preview": true,
+    });
+    let import = ("POST", "/api/v1/detections/import");
+    let before = world.library.in_force();
+    let preview = send(&world, &browser, import, request.clone()).await.json();
+    assert!(std::sync::Arc::ptr_eq(&before, &world.library.in_force()), "nothing is changed");
+    request["preview"] = json!(false);
+    let done = send(&world, &browser, import, request.clone()).await.json();
+    assert_eq!((&done["taken"], &done["refused"]), (&preview["taken"], &preview["refused"]));
+    let taken = &done["taken"][0];
+    assert_eq!((&taken["id"], &taken["path"]), (&json!("theirs"), &json!("rules/a.yml")), "{done}");
+    assert_eq!((&taken["author"], &taken["licence"]), (&json!("A. N."), &json!("DRL 1.1")));
+    let places: Vec<_> =
+        done["refused"].as_array().unwrap().iter().map(|one| &one["path"]).collect();
+    assert_eq!(places, ["rules/c.yml", "rules/b.yml"], "{done}");
+    let problem = &done["refused"][1]["problem"];
+    assert!(problem["message"].as_str().unwrap().contains("sideways"), "{problem}");
+    assert!(problem["line"].as_u64() > Some(1), "{problem}");
+    let detail = world.get(&browser, "/api/v1/detections/theirs").await.json();
+    assert_eq!((&detail["origin"], &detail["licence"]), (&json!("imported"), &json!("DRL 1.1")));
+    request["documents"] = json!([]);
+    send(&world, &browser, import, request).await.problem(StatusCode::BAD_REQUEST, "invalid");
+
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for (path, text) in
+        [("rules/a.yaml", other.replace("theirs", "zipped")), ("LICENSE", "x".into())]
+    {
+        zip.start_file(path, options).unwrap();
+        std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+    }
+    let bytes = zip.finish().unwrap().into_inner();
+    let zipped = async |bytes: Vec<u8>| {
+        let path = "/api/v1/detections/import/zip?licence=MIT";
+        let mut request = browser.request("POST", path, &Value::Null);
+        request.headers_mut().insert("content-type", "application/zip".parse().unwrap());
+        *request.body_mut() = axum::body::Body::from(bytes);
+        world.send(request).await
+    };
+    let done = zipped(bytes.clone()).await.json();
+    assert_eq!(
+        (&done["taken"][0]["id"], &done["taken"][0]["licence"]),
+        (&json!("zipped"), &json!("MIT"))
+    );
+    assert_eq!(done["refused"], json!([]));
+    let cut = bytes[..bytes.len() / 2].to_vec();
+    zipped(cut).await.problem(StatusCode::BAD_REQUEST, "invalid");
+}
+
+#[tokio::test]
+async fn a_groups_importance_is_said_and_shown() {
+    let world = World::new().await;
+    let browser = world.sign_in("admin").await;
+    let path = "/api/v1/groups/servers/importance";
+    let say = async |importance: f64| {
+        send(&world, &browser, ("PUT", path), json!({ "importance": importance })).await
+    };
+    say(2.0).await.problem(StatusCode::NOT_FOUND, "not_found");
+    world.library.set_group("admin", world.endpoint, "servers").await.unwrap();
+    for wrong in [0.0, -1.0, 100.0] {
+        say(wrong).await.problem(StatusCode::BAD_REQUEST, "invalid");
+    }
+    assert_eq!(say(2.0).await.status, StatusCode::NO_CONTENT);
+    let groups = world.get(&browser, "/api/v1/groups").await.json();
+    let worth =
+        |group: usize| (&groups["items"][group]["name"], &groups["items"][group]["importance"]);
+    assert_eq!(worth(0), (&json!("default"), &json!(1.0)));
+    assert_eq!(worth(1), (&json!("servers"), &json!(2.0)));
 }
 
 #[tokio::test]
@@ -158,6 +243,8 @@ async fn analysts_change_nothing_of_what_is_detected() {
         (("PUT", group.as_str()), json!({ "name": "servers" })),
         (("POST", "/api/v1/exceptions"), exception),
         (("DELETE", "/api/v1/exceptions/e1"), Value::Null),
+        (("PUT", "/api/v1/groups/servers/importance"), json!({ "importance": 2.0 })),
+        (("POST", "/api/v1/detections/import"), json!({ "documents": [], "preview": true })),
     ] {
         send(&world, &browser, place, body).await.problem(StatusCode::FORBIDDEN, "role");
     }

@@ -48,6 +48,102 @@ async fn ended(world: &World, browser: &Browser, id: &Value) -> Value {
     tokio::time::timeout(Duration::from_secs(60), told).await.expect("it ends")
 }
 
+/// A time to come.
+fn in_days(days: i64) -> String {
+    now().plus_nanos(days * 86_400_000_000_000).to_string()
+}
+
+#[tokio::test]
+async fn what_an_exception_hides_from_a_model_is_previewed() {
+    let world = World::new().await;
+    let browser = world.sign_in("admin").await;
+    world.raise(7, 80).await;
+    let preview = async |condition: &str| {
+        let scope = json!({ "detections": ["model-1"], "condition": condition });
+        world.send(browser.request("POST", "/api/v1/exceptions/preview", &scope)).await.json()
+    };
+    let told = preview("").await;
+    assert_eq!((&told["hits_hidden"], &told["hits_looked_at"]), (&json!(2), &json!(2)), "{told}");
+    let touched = &told["alerts_touched"][0];
+    assert_eq!((&touched["score_before"], &touched["score_after"]), (&json!(80), &json!(0)));
+    assert_eq!((&told["hosts"][0]["count"], &told["share"]), (&json!(2), &Value::Null));
+    let told = preview("CommandLine: something else").await;
+    assert_eq!((&told["hits_hidden"], &told["hits_looked_at"]), (&json!(0), &json!(2)), "{told}");
+    assert_eq!(told["alerts_touched"], json!([]));
+}
+
+#[tokio::test]
+async fn an_exception_that_meets_nearly_everything_has_to_be_meant() {
+    let world = World::new().await;
+    let browser = world.sign_in("admin").await;
+    let scope = |condition: &str| json!({ "detections": [], "condition": condition });
+    let preview = async |condition: &str| {
+        let request = browser.request("POST", "/api/v1/exceptions/preview", &scope(condition));
+        let told = world.send(request).await.json();
+        (told["share"].clone(), told["broad"].clone())
+    };
+    let make = async |condition: &str, confirmed: bool| {
+        let mut request = scope(condition);
+        for (field, value) in [("title", "t"), ("reason", "r"), ("expires", &in_days(1))] {
+            request[field] = json!(value);
+        }
+        request["confirmed"] = json!(confirmed);
+        world.send(browser.request("POST", "/api/v1/exceptions", &request)).await
+    };
+    // Without history.
+    assert_eq!(preview("Image: '*'").await, (json!(1.0), json!(true)));
+    assert_eq!(preview("Image|contains: '/'").await, (json!(1.0), json!(true)));
+    assert_eq!(preview("Image: /bin/sh").await, (json!(0.0), json!(false)));
+    make("Image: '*'", false).await.problem(StatusCode::CONFLICT, "too_broad");
+    assert!(world.library.in_force().exceptions.is_empty());
+    // With it: a server where nearly all there is comes from one program.
+    let mut events: Vec<Event> = (1..=200).map(|seq| exec(world.endpoint, seq)).collect();
+    for (event, number) in events.iter_mut().zip(0..) {
+        let mut process = (*event.process).clone();
+        process.exe = Some(if number % 4 == 0 { "/bin/rare" } else { "/bin/often" }.into());
+        event.process = Arc::new(process);
+        // Oldest first, within each of the hours that are looked at.
+        event.time = now().plus_nanos(-60_000_000_000 - (200 - number) * 1_000_000);
+    }
+    *world.memory.events.lock().unwrap() = events;
+    world.memory.pages_of(100);
+    assert_eq!(preview("Image: /bin/often").await, (json!(0.75), json!(true)));
+    assert_eq!(preview("Image: /bin/sh").await, (json!(0.0), json!(false)));
+    let refused = make("Image: /bin/often", false).await;
+    let problem = refused.problem(StatusCode::CONFLICT, "too_broad");
+    assert!(problem["detail"].as_str().unwrap().contains("75 of 100"), "{problem}");
+    assert_eq!(make("Image: /bin/sh", false).await.status, StatusCode::CREATED);
+    assert_eq!(make("Image: /bin/often", true).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn no_more_is_tried_than_may_be_at_once() {
+    let world = World::new().await;
+    let browser = world.sign_in("ann").await;
+    let mut turns = Vec::new();
+    for _ in 0..metsuke_control::library::TRIALS_AT_ONCE {
+        turns.push(world.library.turn().await.unwrap());
+    }
+    let check = json!({ "text": "title: t" });
+    let preview = json!({ "detections": ["filter-1"] });
+    let backtest = json!({ "id": "filter-1", "from": "2026-01-01T00:00:00Z",
+        "to": "2026-01-02T00:00:00Z" });
+    let asked = [
+        ("/api/v1/detections/check", check),
+        ("/api/v1/exceptions/preview", preview),
+        ("/api/v1/backtests", backtest),
+    ];
+    for (path, body) in &asked {
+        let answer = world.send(browser.request("POST", path, body)).await;
+        answer.problem(StatusCode::SERVICE_UNAVAILABLE, "busy");
+    }
+    turns.pop();
+    for (path, body) in &asked {
+        let answer = world.send(browser.request("POST", path, body)).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() {
     let world = World::new().await;
@@ -63,8 +159,13 @@ async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() 
     assert_eq!((&told["hits_hidden"], &told["hits_looked_at"]), (&json!(1), &json!(4)), "{told}");
     assert_eq!((&told["complete"], &told["hosts"][0]["host"]), (&json!(true), &json!("h1")));
     assert_eq!(told["examples"].as_array().unwrap().len(), 1);
+    scope["detections"] = json!(["filter-1", "filter-1"]);
+    assert_eq!(preview(&scope).await["hits_looked_at"], 4, "said twice, it is the same");
+    scope["detections"] = json!(["filter-1"]);
     scope["groups"] = json!(["elsewhere"]);
-    assert_eq!(preview(&scope).await["hits_hidden"], 0);
+    assert!(preview(&scope).await["problems"][0]["message"].to_string().contains("elsewhere"));
+    scope["groups"] = json!(["default"]);
+    assert_eq!(preview(&scope).await["hits_hidden"], 1);
     scope["groups"] = json!([]);
     scope["condition"] = json!("CommandLine|sideways: x");
     let told = preview(&scope).await;
@@ -72,7 +173,7 @@ async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() 
 
     let mut request = json!({
         "title": "The nightly run", "detections": ["filter-1"], "groups": [], "endpoints": [],
-        "condition": "CommandLine: run 4", "reason": "known", "expires": "2099-01-01T00:00:00Z",
+        "condition": "CommandLine: run 4", "reason": "known", "expires": in_days(30),
     });
     let post = async |request: &Value| {
         world.send(browser.request("POST", "/api/v1/exceptions", request)).await
@@ -85,7 +186,12 @@ async fn a_preview_hides_what_the_engine_would_hide_and_the_exception_is_kept() 
         (&json!("admin"), &json!(false), &json!(0))
     );
     assert_eq!(world.library.in_force().exceptions.len(), 1, "in force at once");
-    for (field, value) in [("reason", ""), ("title", " "), ("expires", "2001-01-01T00:00:00Z")] {
+    for (field, value) in [
+        ("reason", ""),
+        ("title", " "),
+        ("expires", "2001-01-01T00:00:00Z"),
+        ("expires", &in_days(400)),
+    ] {
         let good = std::mem::replace(&mut request[field], json!(value));
         post(&request).await.problem(StatusCode::BAD_REQUEST, "invalid");
         request[field] = good;
@@ -129,6 +235,9 @@ async fn a_back_test_finds_the_hits_that_the_stream_found() {
     };
     assert_eq!(events(&told["examples"]), events(&stored["items"]), "the very same");
     assert_eq!(told["hosts"][0]["count"], found);
+    // Ten activities of one host within a second; an hour is the least.
+    assert_eq!(told["noise_per_host_day"], json!(24.0 * found as f64), "{told}");
+    assert!(told["first"].as_str() < told["last"].as_str(), "{told}");
 
     let text = "title: t\nid: tried\nlevel: low\nlogsource: {product: linux}\ndetection:\n  s:\n    \
                 Image|endswith: /true\n  condition: s\n";
@@ -137,6 +246,10 @@ async fn a_back_test_finds_the_hits_that_the_stream_found() {
     assert_eq!(told["hits"], 10 - found, "of a document that is not in force");
     assert!(world.library.in_force().meta("tried").is_none(), "nothing is changed");
     begin(json!({ "id": "gone" })).await.problem(StatusCode::NOT_FOUND, "not_found");
+    let on_indicators = "title: t\nid: i\nlevel: low\nindicator-match: {}\n";
+    let refused = begin(json!({ "text": on_indicators })).await;
+    let problem = refused.problem(StatusCode::BAD_REQUEST, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("sightings"), "{problem}");
     begin(json!({ "text": "title: t" })).await.problem(StatusCode::BAD_REQUEST, "invalid");
     begin(json!({})).await.problem(StatusCode::BAD_REQUEST, "invalid");
     let path = format!("/api/v1/backtests/{}", begun["id"].as_str().unwrap());

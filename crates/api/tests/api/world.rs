@@ -42,6 +42,7 @@ pub struct Memory {
     pub events: Mutex<Vec<Event>>,
     pub loss: Mutex<Vec<LossInterval>>,
     pub truncated: Mutex<bool>,
+    page: Mutex<Option<usize>>,
 }
 
 #[async_trait]
@@ -121,7 +122,7 @@ impl History for Memory {
 
 #[async_trait]
 impl Past for Memory {
-    /// Three at a time.
+    /// Three at a time, when nothing else is said.
     async fn page(
         &self,
         (from, to): (Timestamp, Timestamp),
@@ -130,7 +131,7 @@ impl Past for Memory {
         let events = self.events.lock().unwrap().clone().into_iter();
         let events: Vec<Event> = events.filter(|one| from <= one.time && one.time < to).collect();
         let begin: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
-        let end = events.len().min(begin + 3);
+        let end = events.len().min(begin + (*self.page.lock().unwrap()).unwrap_or(3));
         let next = (end < events.len()).then(|| end.to_string());
         Ok(HistoryPage { events: events[begin..end].to_vec(), next, complete: true })
     }
@@ -142,6 +143,13 @@ impl Past for Memory {
 
     fn is_busy(&self) -> bool {
         false
+    }
+}
+
+impl Memory {
+    /// Gives so many activities at a time.
+    pub fn pages_of(&self, count: usize) {
+        *self.page.lock().unwrap() = Some(count);
     }
 }
 
@@ -393,10 +401,8 @@ impl World {
         };
         let found = Detected {
             hits: events[1..].iter().map(hit).collect(),
-            late: Vec::new(),
             alerts: vec![(alert, context)],
-            watermarks: Vec::new(),
-            sightings: Vec::new(),
+            ..Detected::default()
         };
         *self.memory.events.lock().unwrap() = events;
         self.catalog.store_detected(now(), found).await.unwrap();

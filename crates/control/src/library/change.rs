@@ -125,6 +125,40 @@ impl Shared {
         Ok(self.take_over(next).await?)
     }
 
+    pub(super) async fn set_importance(
+        &self,
+        actor: &str,
+        group: &str,
+        importance: f64,
+    ) -> Result<(), ChangeError> {
+        let (least, most) = metsuke_detect::bounds::IMPORTANCE;
+        if !(least..=most).contains(&importance) {
+            let why = format!(
+                "`importance` is {least} to {most}; 1 is what hosts are worth that no \
+                               group says anything of"
+            );
+            return Err(ChangeError::Invalid(why));
+        }
+        let _changing = self.changing.lock().await;
+        let force = self.in_force();
+        let mut said = Said::load(&self.catalog).await?;
+        if group == DEFAULT_GROUP {
+            let why = format!(
+                "hosts of `{group}` are worth 1; put those that are worth another into \
+                               a group of their own"
+            );
+            return Err(ChangeError::Invalid(why));
+        }
+        if !is_group(&said, group) {
+            return Err(ChangeError::NotFound("group"));
+        }
+        said.importance.insert(group.to_owned(), importance);
+        let importances = said.importance.clone();
+        let next = sound(&force, force::laid(&force, said).await?, &[])?;
+        self.catalog.set_importance(now(), actor, (group, importance), &importances).await?;
+        Ok(self.take_over(next).await?)
+    }
+
     pub(super) async fn except(&self, record: ExceptionRecord) -> Result<(), ChangeError> {
         let _changing = self.changing.lock().await;
         let force = self.in_force();

@@ -96,6 +96,8 @@ pub struct InForce {
     pub serial: u64,
     /// What people found alerts to be, by detection.
     pub findings: HashMap<String, Findings>,
+    /// What hosts are worth, by group; 1 when not said.
+    pub importance: BTreeMap<String, f64>,
     compiled: Arc<Compiled>,
 }
 
@@ -141,6 +143,11 @@ impl InForce {
     /// The site's documents.
     pub(super) fn own_documents(&self) -> &[DocumentRecord] {
         &self.compiled.records
+    }
+
+    /// What findings and importance make scores of.
+    pub(crate) const fn weights(&self) -> (&HashMap<String, Findings>, &BTreeMap<String, f64>) {
+        (&self.findings, &self.importance)
     }
 
     /// Ids of what was compiled from the document at `path`.
@@ -225,7 +232,7 @@ impl InForce {
 pub(crate) fn overlay(
     (tunings, exceptions): (&[TuningRecord], &[ExceptionRecord]),
     groups: &BTreeMap<EndpointId, String>,
-    findings: &HashMap<String, Findings>,
+    (findings, importance): (&HashMap<String, Findings>, &BTreeMap<String, f64>),
 ) -> (Arc<Overlay>, Vec<Refused>) {
     let tuning = |record: &TuningRecord| Tuning {
         detection: record.detection.clone(),
@@ -233,6 +240,8 @@ pub(crate) fn overlay(
         enabled: record.enabled,
         level: record.level,
     };
+    let worth = |(id, name): (&EndpointId, &String)| Some((*id, *importance.get(name)?));
+    let importance = groups.iter().filter_map(worth).collect();
     let groups: HashMap<EndpointId, BTreeSet<String>> =
         groups.iter().map(|(id, name)| (*id, BTreeSet::from([name.clone()]))).collect();
     Overlay::compile(metsuke_detect::Site {
@@ -240,7 +249,9 @@ pub(crate) fn overlay(
         tunings: tunings.iter().map(tuning).collect(),
         groups,
         findings: findings.iter().map(judged).collect(),
-        ..metsuke_detect::Site::default()
+        importance,
+        // Conditions of the server's exceptions are written out.
+        placeholders: BTreeMap::new(),
     })
 }
 
@@ -289,8 +300,8 @@ pub(super) async fn laid(force: &InForce, said: Said) -> Result<InForce, Content
 }
 
 fn lay(compiled: Arc<Compiled>, said: Said) -> InForce {
-    let Said { tunings, exceptions, groups, findings } = said;
-    let (overlay, wrong) = overlay((&tunings, &exceptions), &groups, &findings);
+    let Said { tunings, exceptions, groups, findings, importance } = said;
+    let (overlay, wrong) = overlay((&tunings, &exceptions), &groups, (&findings, &importance));
     InForce {
         rules: Arc::clone(&compiled.rules),
         overlay,
@@ -300,6 +311,7 @@ fn lay(compiled: Arc<Compiled>, said: Said) -> InForce {
         exceptions,
         groups,
         findings,
+        importance,
         version: String::new(),
         serial: 0,
         compiled,

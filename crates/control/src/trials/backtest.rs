@@ -50,6 +50,8 @@ pub struct Backtest {
     pub progress: f64,
     /// When the activities happened: from, and before.
     pub range: (Timestamp, Timestamp),
+    /// When the first activity that was read happened, and the last.
+    pub read: Option<(Timestamp, Timestamp)>,
     /// Activities read.
     pub events: u64,
     /// Hits; of a model its alerts.
@@ -71,10 +73,12 @@ pub struct Backtest {
 }
 
 impl Backtest {
-    /// Hits per host and day, over the endpoints that had activities.
+    /// Hits per host and day, over the endpoints that had activities and the time from the first of
+    /// them to the last, of an hour at least.
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     pub fn noise_per_host_day(&self) -> f64 {
-        let days = self.range.1.nanos_since(self.range.0) as f64 / DAY_NANOS as f64;
+        let (first, last) = self.read.unwrap_or(self.range);
+        let days = last.nanos_since(first) as f64 / DAY_NANOS as f64;
         let host_days = self.endpoints.max(1) as f64 * days.max(1.0 / 24.0);
         self.hits as f64 / host_days
     }
@@ -92,11 +96,13 @@ pub(super) async fn content(library: &Library, tried: Tried) -> Result<Content, 
     let force = library.in_force();
     let (rules, ids) = match tried {
         Tried::Id(id) => {
-            force.meta(&id).ok_or(ChangeError::NotFound("detection"))?;
+            let known = force.known(&id).ok_or(ChangeError::NotFound("detection"))?;
+            no_indicators(&known.text)?;
             (Arc::clone(&force.rules), HashSet::from([id]))
         }
         Tried::Text(text) => {
-            let checked = library.check(text.clone()).await?;
+            no_indicators(&text)?;
+            let checked = library.checked(text.clone()).await?;
             let Some(detection) = checked.detection else {
                 return Err(ChangeError::Refused(checked.faults));
             };
@@ -119,10 +125,22 @@ pub(super) async fn content(library: &Library, tried: Tried) -> Result<Content, 
         tuning.enabled = None;
     }
     let (overlay, _) =
-        crate::library::overlay((&tunings, &force.exceptions), &force.groups, &force.findings);
+        crate::library::overlay((&tunings, &force.exceptions), &force.groups, force.weights());
     let mut engine = Engine::new(rules);
     engine.lay(overlay);
     Ok(Content { engine, ids })
+}
+
+/// Refuses a document on indicators: history is not met with them here, and 0 hits would say nothing.
+fn no_indicators(text: &str) -> Result<(), ChangeError> {
+    if text.lines().any(|line| line.starts_with("indicator-match:")) {
+        return Err(ChangeError::Invalid(
+            "a document on indicators is not back-tested: history is looked through for each indicator \
+             as it comes in, and its sightings say where and when it was met earliest"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// A back-test and its result.
@@ -150,6 +168,7 @@ impl Job {
             error: None,
             progress: 0.0,
             range,
+            read: None,
             events: 0,
             hits: 0,
             alerts: 0,
@@ -287,6 +306,10 @@ impl Job {
         seen.endpoints.extend(events.iter().map(|event| event.id.endpoint));
         let mut told = self.lock();
         told.events += events.len() as u64;
+        for time in events.iter().map(|event| event.time) {
+            let (first, last) = told.read.unwrap_or((time, time));
+            told.read = Some((first.min(time), last.max(time)));
+        }
         told.endpoints = seen.endpoints.len() as u64;
         for Findings { hits, alerts, .. } in found {
             for hit in hits {
@@ -302,10 +325,15 @@ impl Job {
                 let of_model = content.ids.contains(&alert.detection.id);
                 let stands =
                     alert.highlights.iter().any(|step| content.ids.contains(&step.detection.id));
-                if !(of_model || stands)
-                    || seen.alerts.len() >= ALERTS_MAX
-                    || !seen.alerts.insert(alert.id)
-                {
+                if !(of_model || stands) {
+                    continue;
+                }
+                if seen.alerts.len() >= ALERTS_MAX {
+                    let why = "it found as many alerts as are told apart; try a shorter range";
+                    told.incomplete.get_or_insert_with(|| why.to_owned());
+                    continue;
+                }
+                if !seen.alerts.insert(alert.id) {
                     continue;
                 }
                 told.alerts += 1;

@@ -1,17 +1,17 @@
 //! What an exception would have hidden: the engine's own judgement over stored hits and their
 //! activities.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use metsuke_catalog::{
     AlertFilter, AlertOrder, CatalogError, ExceptionRecord, HitFilter, HitRecord,
 };
 use metsuke_detect::Engine;
-use metsuke_event::finding::{Alert, Hit};
+use metsuke_event::finding::{Alert, Highlight, Hit, Layer};
 use metsuke_event::{AlertId, EndpointId, EventId, Timestamp};
 
-use super::{EXAMPLES, Trials};
+use super::{Breadth, EXAMPLES, Trials};
 use crate::library::{ChangeError, Fault};
 
 /// Most hits looked at, the newest: each costs a look into the store.
@@ -34,6 +34,13 @@ pub struct TouchedAlert {
     pub after: u8,
 }
 
+impl TouchedAlert {
+    fn of(alert: &Alert, after: u8) -> Self {
+        let title = alert.detection.title.clone();
+        Self { id: alert.id, title, before: alert.score, after }
+    }
+}
+
 /// What an exception would have hidden.
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
@@ -53,6 +60,36 @@ pub struct Preview {
     pub examples: Vec<Hit>,
     /// False when there are more hits than were looked at, or some activity is no longer there.
     pub complete: bool,
+    /// How much of what happens meets it, where it names no detection.
+    pub breadth: Option<Breadth>,
+}
+
+impl Preview {
+    /// A step of an alert that a model would not have weighed.
+    fn add_step(&mut self, alert: &Alert, step: &Highlight) {
+        let count = u64::from(step.count);
+        self.hidden += count;
+        *self.hosts.entry(alert.endpoint).or_default() += count;
+        let day = step.time.as_nanos().div_euclid(DAY_NANOS) * DAY_NANOS;
+        *self.per_day.entry(Timestamp::from_nanos(day)).or_default() += count;
+        let Some(event) = step.events.last().filter(|_| self.examples.len() < EXAMPLES) else {
+            return;
+        };
+        self.examples.push(Hit {
+            detection: step.detection.clone(),
+            event: *event,
+            time: step.time,
+            process: step.process.clone(),
+            storyline: alert.storyline.clone(),
+            matched: step.matched.clone(),
+            excepted: None,
+        });
+    }
+}
+
+/// What a step is known by: its detection and the last activity it stands on.
+fn last(step: &Highlight) -> Option<(String, EventId)> {
+    Some((step.detection.id.clone(), *step.events.last()?))
 }
 
 impl Trials {
@@ -71,7 +108,8 @@ impl Trials {
         }
         let force = self.library.in_force();
         let one = std::slice::from_ref(record);
-        let (overlay, _) = crate::library::overlay((&[], one), &force.groups, &force.findings);
+        let _turn = self.library.turn().await?;
+        let (overlay, _) = crate::library::overlay((&[], one), &force.groups, force.weights());
         let mut engine = Engine::new(Arc::clone(&force.rules));
         engine.lay(overlay);
         let (hits, mut complete) = self.hits(record, range).await?;
@@ -97,6 +135,8 @@ impl Trials {
         }
         preview.complete = complete;
         preview.alerts = self.touched(&preview.hosts, &hidden).await?;
+        self.of_models(record, range, &mut engine, &mut preview).await?;
+        preview.breadth = self.breadth(record).await?;
         Ok(preview)
     }
 
@@ -112,7 +152,9 @@ impl Trials {
             range: Some(range),
             ..HitFilter::default()
         };
-        let mut wanted: Vec<Option<String>> = record.detections.iter().cloned().map(Some).collect();
+        // Said twice, it is about the same hits.
+        let names: BTreeSet<&String> = record.detections.iter().collect();
+        let mut wanted: Vec<Option<String>> = names.into_iter().cloned().map(Some).collect();
         if wanted.is_empty() {
             wanted.push(None);
         }
@@ -125,6 +167,63 @@ impl Trials {
         let complete = hits.len() <= most;
         hits.truncate(most);
         Ok((hits, complete))
+    }
+
+    /// Adds what the models that `record` names would not have weighed: the steps of their alerts in
+    /// `range` that meet it, as far as their activities are still there.
+    async fn of_models(
+        &self,
+        record: &ExceptionRecord,
+        range: (Timestamp, Timestamp),
+        engine: &mut Engine,
+        preview: &mut Preview,
+    ) -> Result<(), ChangeError> {
+        let force = self.library.in_force();
+        let names: BTreeSet<&String> = record.detections.iter().collect();
+        let is_model =
+            |id: &&String| force.meta(id).is_some_and(|meta| meta.detection.layer == Layer::Model);
+        for id in names.into_iter().filter(is_model) {
+            let filter = AlertFilter { detection: Some(id.clone()), ..AlertFilter::default() };
+            let place = (None, ALERTS_LOOKED_AT);
+            let alerts = self.catalog.alerts(&filter, AlertOrder::Score, place).await?;
+            preview.complete &= alerts.total <= ALERTS_LOOKED_AT;
+            for alert in alerts.items.iter().map(|record| &record.alert) {
+                if alert.detection.id != *id || alert.last < range.0 || alert.first >= range.1 {
+                    continue;
+                }
+                let mut hidden = HashSet::new();
+                for step in &alert.highlights {
+                    preview.looked_at += u64::from(step.count);
+                    match self.meets(step, id, engine).await? {
+                        None => preview.complete = false,
+                        Some(false) => {}
+                        Some(true) => {
+                            hidden.extend(last(step));
+                            preview.add_step(alert, step);
+                        }
+                    }
+                }
+                let after = score_without(alert, &hidden);
+                let room = preview.alerts.len() < ALERTS_TOLD;
+                if let Some(after) = after.filter(|_| room) {
+                    preview.alerts.push(TouchedAlert::of(alert, after));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the activity of a step meets the exception that `engine` has, for the model `id`;
+    /// `None` when it is no longer there.
+    async fn meets(
+        &self,
+        step: &Highlight,
+        id: &str,
+        engine: &mut Engine,
+    ) -> Result<Option<bool>, ChangeError> {
+        let Some(first) = step.events.first() else { return Ok(None) };
+        let event = self.history.event(*first, step.time).await.map_err(ChangeError::Invalid)?;
+        Ok(event.map(|event| engine.exception_for(&event, id).is_some()))
     }
 
     /// Alerts on `hosts` that stand on what would be hidden.
@@ -140,12 +239,7 @@ impl Trials {
             let alerts = self.catalog.alerts(&filter, AlertOrder::Score, place).await?;
             touched.extend(alerts.items.iter().filter_map(|record| {
                 let after = score_without(&record.alert, hidden)?;
-                Some(TouchedAlert {
-                    id: record.alert.id,
-                    title: record.alert.detection.title.clone(),
-                    before: record.alert.score,
-                    after,
-                })
+                Some(TouchedAlert::of(&record.alert, after))
             }));
         }
         touched.truncate(ALERTS_TOLD);
@@ -156,10 +250,7 @@ impl Trials {
 /// The score without the parts of detections all of whose steps would be hidden; `None` when no step
 /// would be.
 fn score_without(alert: &Alert, hidden: &HashSet<(String, EventId)>) -> Option<u8> {
-    let is_hidden = |step: &metsuke_event::finding::Highlight| {
-        let last = step.events.last();
-        last.is_some_and(|event| hidden.contains(&(step.detection.id.clone(), *event)))
-    };
+    let is_hidden = |step: &Highlight| last(step).is_some_and(|step| hidden.contains(&step));
     if !alert.highlights.iter().any(is_hidden) {
         return None;
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use metsuke_event::finding::Alert;
+use metsuke_event::finding::{Alert, Hit};
 use metsuke_event::{EndpointId, Event, TenantId, Timestamp};
 
 use super::{Engine, Strike};
@@ -159,6 +159,9 @@ impl Engine {
             if let Some(id) = self.laid.hides(&rules, event, hits + model, strike.filter) {
                 self.laid.count(&id);
                 withheld.push(model);
+                let detection = rules.models[model].detection.clone();
+                let hit = Hit { detection, excepted: Some(id), ..strike.hit.clone() };
+                self.laid.withheld.push(Hit { matched: Vec::new(), ..hit });
             }
         }
         withheld

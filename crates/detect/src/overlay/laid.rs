@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use metsuke_event::finding::Level;
+use metsuke_event::finding::{Hit, Level};
 use metsuke_event::{EndpointId, Event, field};
 
 use super::{Closeness, Compiled, Overlay, compiled};
@@ -48,6 +48,8 @@ pub(crate) struct Laid {
     begun: bool,
     /// By exception id how many hits it hid.
     pub(crate) hidden: BTreeMap<String, u64>,
+    /// What exceptions kept from models at the activity at hand.
+    pub(crate) withheld: Vec<Hit>,
 }
 
 impl Laid {

@@ -81,6 +81,7 @@ impl State {
             findings.hits.into_iter().partition(|hit| Some(hit.event) == at);
         found.hits.extend(hits);
         found.late.extend(late);
+        found.withheld.extend(findings.withheld);
         for alert in findings.alerts {
             let context = self.names.context(&alert);
             // Only the last version within a chunk is stored.

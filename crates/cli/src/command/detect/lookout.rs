@@ -183,16 +183,16 @@ impl Lookout {
     /// What waited for something not to come, as far as the records go.
     fn close(&mut self) -> io::Result<()> {
         let Some(last) = self.last else { return Ok(()) };
-        let Findings { hits, alerts } = self.engine.close(last);
+        let Findings { hits, alerts, .. } = self.engine.close(last);
         for hit in hits {
             let Some(found) = self.awaited.get(&hit.event).cloned() else { continue };
-            self.found(hit.event, &found, Findings { hits: vec![hit], alerts: Vec::new() })?;
+            self.found(hit.event, &found, Findings { hits: vec![hit], ..Findings::default() })?;
         }
         for alert in alerts {
             let last = alert.highlights.iter().flat_map(|step| step.events.last());
             let found = last.filter_map(|id| self.awaited.get(id)).next_back().cloned();
             let Some(found) = found else { continue };
-            let findings = Findings { hits: Vec::new(), alerts: vec![alert] };
+            let findings = Findings { alerts: vec![alert], ..Findings::default() };
             self.found(EventId::default(), &found, findings)?;
         }
         Ok(())
