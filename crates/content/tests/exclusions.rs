@@ -145,7 +145,7 @@ fn firm(field: &str, modifiers: &str, value: &str) -> bool {
     match modifiers {
         "re" if program => alternatives(value)
             .iter()
-            .all(|one| one.strip_prefix('^').is_some_and(|path| below_roots(path))),
+            .all(|one| one.strip_prefix('^').is_some_and(below_roots)),
         "re" if matches!(field, "TargetFilename" | "CurrentDirectory") => {
             alternatives(value).iter().all(|one| one.starts_with("^/"))
         }
