@@ -165,3 +165,45 @@ it('a value of an alert is excepted when one has seen what that hides', async ()
   await made.waitFor({ state: 'detached' });
   await clean('exceptions');
 });
+
+it('a set of rules is previewed with what is refused, and imported', async () => {
+  if (!(await offers(site, '/detections/import'))) return notRun('import of rules', 'this server does not offer it');
+  await page.goto(`${site.url}/detections?dialog=import`);
+  const dialog = page.getByRole('dialog');
+  const file = (name, content) => ({ name, mimeType: 'application/yaml', buffer: Buffer.from(content) });
+  await dialog.getByLabel('Choose a zip archive or documents…').setInputFiles([file('drill.yml', text('endswith')), file('broken.yml', text('endswiht'))]);
+  await dialog.getByLabel('Licence').fill('DRL 1.1');
+  await dialog.getByRole('button', { name: 'Preview' }).click();
+  await dialog.getByText('1 document would be taken').waitFor();
+  await dialog.getByText('1 is refused').click();
+  await dialog.getByText('broken.yml').first().waitFor();
+  await dialog.getByText(/^line \d+, column \d+$/u).first().waitFor();
+  await clean('a preview of rules');
+  await shot(page, 'work-import-rules');
+  await dialog.getByRole('button', { name: 'Import 1' }).click();
+  await dialog.getByText('1 document was taken').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await page.goto(`${site.url}/detections/${OWN.id}`);
+  await page.getByText('DRL 1.1').waitFor();
+  await page.getByText('Imported', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Delete…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.waitForURL('**/detections');
+});
+
+it('an exception of everything asks whether that is meant', async () => {
+  if (site.live) return notRun('an exception of everything', 'it would hide what the server has');
+  await page.goto(`${site.url}/exceptions?make=yes`);
+  const form = page.locator('.excepting__form');
+  await form.getByRole('button', { name: 'Preview' }).click();
+  await form.getByText('100% of recent activities meet it.').waitFor();
+  await form.getByLabel('Title').fill('everything');
+  await form.getByLabel('Reason').fill('a drill');
+  await form.getByRole('button', { name: 'Make the exception' }).click();
+  await form.getByText('a person must say that it is meant').waitFor();
+  await clean('a broad exception');
+  await shot(page, 'work-exception-broad');
+  await form.getByLabel('So much is meant to be hidden').check();
+  await form.getByRole('button', { name: 'Make the exception' }).click();
+  await page.locator('.exception', { hasText: 'a drill' }).waitFor();
+});

@@ -18,6 +18,8 @@ import type {
   ExceptionRequest,
   ExceptionScope,
   GroupList,
+  RuleDocument,
+  RuleImport,
   TuningChange,
 } from './types';
 
@@ -65,6 +67,22 @@ export function useDeleteDetection() {
   return useMutation<void, Problem, string>({
     mutationFn: (id) => call('DELETE', `/detections/${part(id)}`),
     onSuccess: touched,
+  });
+}
+
+/** What a set of rules comes in: an archive, or its documents. */
+export type RuleFiles = { zip: Blob; documents?: undefined } | { zip?: undefined; documents: RuleDocument[] };
+
+export function useImportRules() {
+  const touched = useTouched();
+  return useMutation<RuleImport, Problem, RuleFiles & { author?: string; licence?: string; preview: boolean }>({
+    mutationFn: ({ zip, documents, ...terms }) =>
+      zip
+        ? call('POST', '/detections/import/zip', { raw: zip, query: { ...terms, preview: String(terms.preview) } })
+        : call('POST', '/detections/import', { body: { documents, ...terms } }),
+    onSuccess: (answer) => {
+      if (!answer.preview) touched();
+    },
   });
 }
 

@@ -58,6 +58,7 @@ function Result({ job }: { job: Backtest }) {
         <strong>{t(`backtest/state/${job.state}`)}</strong>
         {job.state === 'running' && <><span className="backtest__bar"><Meter value={job.progress} max={1} /></span><span>{percent}</span></>}
         <span className="muted"><Stamp time={job.from} /> – <Stamp time={job.to} /></span>
+        {job.first && job.last && <span className="muted">{t('backtest/read')} <Stamp time={job.first} /> – <Stamp time={job.last} /></span>}
         <span className="muted">{t('backtest/seconds', { took: millis(job.seconds * 1000) })}</span>
       </div>
       {job.error && <p className="failed" role="alert"><SafeText text={job.error} /></p>}

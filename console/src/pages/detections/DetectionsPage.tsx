@@ -15,6 +15,7 @@ import { count } from '../../lib/format';
 import { useUrl } from '../../lib/url';
 import type { UrlState } from '../../lib/url';
 import { DetectionRows } from './DetectionRows';
+import { ImportRules } from './ImportRules';
 
 const FACETS = ['layer', 'level', 'state', 'origin', 'tactic'] as const;
 type FacetName = (typeof FACETS)[number];
@@ -97,9 +98,11 @@ export function DetectionsPage() {
         )}
         <span className="spacer" />
         <span className="muted hint">{t('detections/keys')}</span>
+        <Button variant="default" onClick={() => change({ dialog: 'import' })}>{t('rules/open')}</Button>
         <Button onClick={() => void navigate({ to: '/detections/new' })}>{t('detections/new')}</Button>
       </div>
       <Ready answer={answer}>{(data) => <Body data={data} field={field} />}</Ready>
+      <ImportRules state={url['dialog'] === 'import' ? 'open' : 'closed'} onClose={() => change({ dialog: undefined })} />
     </div>
   );
 }

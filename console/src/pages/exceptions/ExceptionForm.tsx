@@ -16,7 +16,7 @@ import { Stamp } from '../../components/Time';
 import { toast } from '../../components/toast';
 import { SafeText } from '../../components/Val';
 import { count } from '../../lib/format';
-import { visible } from '../../lib/safeText';
+import { told } from '../../lib/told';
 import { useUrl } from '../../lib/url';
 import { Hosts } from '../detections/BacktestPanel';
 
@@ -40,16 +40,21 @@ export function ExceptionForm({ onDone }: { onDone: () => void }) {
   const [title, setTitle] = useState('');
   const [reason, setReason] = useState('');
   const [days, setDays] = useState(30);
+  /** Whether a person said that so much is meant. */
+  const [meant, setMeant] = useState<'yes' | 'no'>('no');
   const preview = useExceptionPreview(asked);
   const seen = asked !== undefined && JSON.stringify(asked) === JSON.stringify(scope) && preview.data !== undefined;
   const fine = seen && !preview.data.problems.some((one) => one.severity === 'error');
-  const change = (patch: Partial<ExceptionScope>) => setScope({ ...scope, ...patch });
+  const change = (patch: Partial<ExceptionScope>) => {
+    setScope({ ...scope, ...patch });
+    setMeant('no');
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!fine) return setAsked(scope);
     if (title.trim() === '' || reason.trim() === '') return;
     add.mutate(
-      { ...scope, title: title.trim(), reason: reason.trim(), expires: new Date(Date.now() + days * DAY_MS).toISOString() },
+      { ...scope, title: title.trim(), reason: reason.trim(), expires: new Date(Date.now() + days * DAY_MS).toISOString(), confirmed: meant === 'yes' },
       {
         onSuccess: () => {
           toast(t('exceptions/made'));
@@ -72,7 +77,7 @@ export function ExceptionForm({ onDone }: { onDone: () => void }) {
           <Button type="button" variant="default" loading={preview.isFetching} onClick={() => setAsked(scope)}>{t('exceptions/preview')}</Button>
           {!seen && <span className="muted">{t('exceptions/previewFirst')}</span>}
         </div>
-        {preview.error && <p className="failed" role="alert">{visible(preview.error.message)}</p>}
+        {preview.error && <p className="failed" role="alert">{told(preview.error)}</p>}
         {seen && <Preview preview={preview.data} />}
         <TextInput label={t('exceptions/name')} maxLength={TEXT_MAX} required value={title} onChange={(event) => setTitle(event.currentTarget.value)} />
         <Textarea label={t('response/reason')} description={t('response/reasonHint')} maxLength={TEXT_MAX} required value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
@@ -83,7 +88,13 @@ export function ExceptionForm({ onDone }: { onDone: () => void }) {
           data={DAYS.map((value) => ({ value: String(value), label: t('exceptions/inDays', { count: value }) }))}
         />
         {scope.detections.length === 0 && <p className="warn">{t('exceptions/everyWarn')}</p>}
-        {add.error && <p className="failed" role="alert">{visible(add.error.message)}</p>}
+        {add.error && <p className="failed" role="alert">{told(add.error)}</p>}
+        {((seen && preview.data.broad) || add.error?.code === 'too_broad') && (
+          <label className="warn row">
+            <input type="checkbox" checked={meant === 'yes'} onChange={() => setMeant(meant === 'yes' ? 'no' : 'yes')} />
+            {t('exceptions/broadMeant')}
+          </label>
+        )}
         <div className="row">
           <span className="spacer" />
           <Button variant="default" onClick={onDone}>{t('response/cancel')}</Button>
@@ -144,6 +155,7 @@ function Preview({ preview }: { preview: ExceptionPreview }) {
     <section className="preview" aria-label={t('exceptions/would')} role="status">
       <p><strong>{t('exceptions/wouldHide', { hidden: number(preview.hits_hidden), all: number(preview.hits_looked_at) })}</strong></p>
       <p className="muted"><Stamp time={preview.from} /> – <Stamp time={preview.to} /></p>
+      {preview.share !== null && <p className={preview.broad ? 'warn' : 'muted'}>{t('exceptions/share', { share: preview.share.toLocaleString(i18n.language, { style: 'percent', maximumFractionDigits: 1 }) })}</p>}
       {!preview.complete && <p className="warn">{t('exceptions/incomplete')}</p>}
       {preview.hits_hidden > 0 && (
         <>
