@@ -78,7 +78,7 @@ function Place({ place }: { place: string }) {
 function Said({ code, values, text }: { code: string; values: string[]; text: string }) {
   const { t, i18n } = useTranslation();
   const key = `indicators/said/${code}`;
-  if (!i18n.exists(key)) return <SafeText text={text} />;
+  if (!i18n.exists(key) || values.includes('')) return <SafeText text={text} />;
   const [first = '', second = ''] = values.map((value) => visible(value));
   const named = code === 'form' ? t([`indicators/kindIs/${second}`, second]) : code === 'caution' ? t([`indicators/cautionIs/${second}`, second]) : second;
   return <span title={visible(text)}>{t(key, { first, second: named })}</span>;
