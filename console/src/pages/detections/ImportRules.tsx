@@ -63,11 +63,13 @@ function Form({ onClose }: { onClose: () => void }) {
     <form className="stack" onSubmit={(event) => void submit(event)}>
       {!take.data && (
         <>
-          <label className="filepick">
-            <input type="file" multiple accept=".zip,.yml,.yaml" className="sr-only" aria-label={t('rules/files')} onChange={pick} />
-            <span className="filepick__button" aria-hidden="true">{t('rules/files')}</span>
-            <span className="ellipsis muted">{files.length === 0 ? t('indicators/noFile') : <SafeText text={files.map((file) => file.name).join(', ')} />}</span>
-          </label>
+          <div className="row">
+            <label className="filepick">
+              <input type="file" multiple accept=".zip,.yml,.yaml" className="sr-only" aria-label={t('rules/files')} onChange={pick} />
+              <span className="filepick__button" aria-hidden="true">{t('rules/files')}</span>
+              <span className="ellipsis muted">{files.length === 0 ? t('indicators/noFile') : <SafeText text={files.map((file) => file.name).join(', ')} />}</span>
+            </label>
+          </div>
           <div className="terms">
             <TextInput label={t('detections/licence')} description={t('rules/said')} maxLength={TEXT_MAX} value={licence} onChange={(event) => { setLicence(event.currentTarget.value); changed(); }} />
             <TextInput label={t('detections/author')} description={t('rules/said')} maxLength={TEXT_MAX} value={author} onChange={(event) => { setAuthor(event.currentTarget.value); changed(); }} />
@@ -112,7 +114,7 @@ function Answer({ answer }: { answer: RuleImport }) {
       {answer.taken.length > 0 && (
         <div className="preview__scroll" tabIndex={0} role="group" aria-label={t('detections/title')}>
           <table className="table">
-            <thead><tr><th>{t('detections/col/name')}</th><th>{t('rules/path')}</th><th className="w-stamp">{t('detections/author')}</th><th className="w-source">{t('detections/licence')}</th></tr></thead>
+            <thead><tr><th>{t('detections/col/name')}</th><th>{t('rules/path')}</th><th className="w-source">{t('detections/author')}</th><th className="w-source">{t('detections/licence')}</th></tr></thead>
             <tbody>
               {answer.taken.slice(0, SHOWN).map((one) => (
                 <tr key={one.path}>

@@ -88,12 +88,14 @@ export function ExceptionForm({ onDone }: { onDone: () => void }) {
           data={DAYS.map((value) => ({ value: String(value), label: t('exceptions/inDays', { count: value }) }))}
         />
         {scope.detections.length === 0 && <p className="warn">{t('exceptions/everyWarn')}</p>}
-        {add.error && <p className="failed" role="alert">{told(add.error)}</p>}
+        {add.error && <p className="failed flat" role="alert">{told(add.error)}</p>}
         {((seen && preview.data.broad) || add.error?.code === 'too_broad') && (
-          <label className="warn row">
-            <input type="checkbox" checked={meant === 'yes'} onChange={() => setMeant(meant === 'yes' ? 'no' : 'yes')} />
-            {t('exceptions/broadMeant')}
-          </label>
+          <div className="warn">
+            <label className="row">
+              <input type="checkbox" checked={meant === 'yes'} onChange={() => setMeant(meant === 'yes' ? 'no' : 'yes')} />
+              {t('exceptions/broadMeant')}
+            </label>
+          </div>
         )}
         <div className="row">
           <span className="spacer" />
