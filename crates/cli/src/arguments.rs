@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 pub(crate) mod detect;
+pub(crate) mod detections;
 pub(crate) mod evidence;
 pub(crate) mod indicators;
 pub(crate) mod replay;
@@ -61,6 +62,12 @@ pub(crate) enum Command {
     /// Detection content.
     #[command(subcommand)]
     Rules(Rules),
+    /// The server's detections: switched, tuned, put, tried over its history.
+    #[command(subcommand)]
+    Detections(detections::Detections),
+    /// The server's exceptions: what is collected and not alerted for.
+    #[command(subcommand)]
+    Exceptions(detections::Exceptions),
     /// Run detections over files of events, here, without a server.
     Detect(detect::Detect),
     /// Replay recordings of an incident: what would have been detected, and what stopped.

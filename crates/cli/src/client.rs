@@ -66,6 +66,10 @@ impl Client {
         self.read(self.signed(self.agent.post(self.at(path))).send_json(body))
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.read(self.signed(self.agent.put(self.at(path))).send_json(body))
+    }
+
     /// Sends bytes that are no JSON document of their own.
     pub(crate) fn post_bytes(&self, path: &str, kind: &str, body: &[u8]) -> Result<Value, Failure> {
         let request = self.signed(self.agent.post(self.at(path))).header("Content-Type", kind);
@@ -242,8 +246,7 @@ pub(crate) mod tests {
                 let mut text = String::new();
                 let mut buffer = [0; 4096];
                 // A question without a body ends with its head, one with a body with `}`.
-                while !(text.ends_with('}')
-                    || !text.starts_with("POST") && text.ends_with("\r\n\r\n"))
+                while !(text.ends_with('}') || !text.starts_with('P') && text.ends_with("\r\n\r\n"))
                 {
                     let read = stream.read(&mut buffer).expect("reads");
                     text.push_str(&String::from_utf8_lossy(&buffer[..read]));

@@ -2,7 +2,9 @@
 
 mod alert;
 mod detect;
+mod detections;
 mod endpoint;
+mod exceptions;
 mod file;
 mod indicators;
 mod login;
@@ -46,6 +48,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rules(rules) => rules::run(arguments, rules),
         Command::Detect(one) => detect::run(arguments, one),
+        Command::Detections(one) => detections::run(arguments, &Client::of(arguments)?, one),
+        Command::Exceptions(one) => exceptions::run(arguments, &Client::of(arguments)?, one),
         Command::Replay(one) => replay::run(arguments, one),
         Command::Indicators(one) => indicators::run(arguments, one),
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
