@@ -8,6 +8,7 @@
 mod credit;
 mod page;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use metsuke_detect::{Engine, RuleSet};
-use metsuke_event::finding::{DetectionRef, Level};
+use metsuke_event::finding::{Alert, DetectionRef, Level};
 use metsuke_event::{Event, Timestamp};
 use metsuke_incident::course::Stops;
 use saphyr::{LoadableYamlNode as _, Yaml};
@@ -203,6 +204,7 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
         trouble: None,
     };
     let mut engine = Engine::new(Arc::clone(rules));
+    let mut raised = BTreeSet::new();
     for (number, event) in (1..).zip(told) {
         let mut event = event.clone();
         event.id.seq = number;
@@ -210,9 +212,10 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
         let at = credit.step(&event);
         let since_first = between(credit.begun(0), event.time);
         let hits = findings.hits.iter().map(|hit| &hit.detection);
-        let mut found = hits.chain(findings.alerts.iter().map(|alert| &alert.detection));
-        if let Some(first) = found.find(|one| stops(rules, one) > Stops::Nothing) {
-            outcome.stopped.get_or_insert_with(|| (first.clone(), at, since_first));
+        let struck: Vec<&DetectionRef> =
+            hits.chain(findings.alerts.iter().flat_map(Alert::models)).collect();
+        if let Some(first) = struck.iter().find(|one| stops(rules, one) > Stops::Nothing) {
+            outcome.stopped.get_or_insert_with(|| ((*first).clone(), at, since_first));
         }
         let Some(seen) = outcome.seen.get_mut(at) else { continue };
         for hit in findings.hits {
@@ -224,7 +227,8 @@ fn judge(rules: &Arc<RuleSet>, scenario: &Scenario, told: &[Event]) -> Outcome {
             }
         }
         for alert in findings.alerts {
-            if !outcome.alerts.iter().any(|(one, ..)| one.id == alert.detection.id) {
+            // What leads an alert may change; it is one still.
+            if raised.insert(alert.id) {
                 outcome.alerts.push((alert.detection, at, since_first));
             }
         }

@@ -176,7 +176,8 @@ pub(crate) async fn note_live_alert(tx: &impl ConnectionTrait, record: &AlertRec
 pub(crate) async fn note_alert(tx: &impl ConnectionTrait, record: &AlertRecord) -> Result<()> {
     let alert = &record.alert;
     let steps = alert.highlights.iter().map(|step| step.detection.id.as_str());
-    let detections: BTreeSet<&str> = steps.chain([alert.detection.id.as_str()]).collect();
+    let detections: BTreeSet<&str> =
+        steps.chain(alert.models().map(|model| model.id.as_str())).collect();
     let rows = detections.into_iter().map(|detection| alert_detection::ActiveModel {
         alert: Set(alert.id.to_string()),
         detection: Set(detection.to_owned()),

@@ -63,6 +63,7 @@ fn alert(steps: usize, score: u8) -> (Alert, AlertContext) {
         id: AlertId::from_u128(1),
         revision: 1,
         detection: detection("model-1", Layer::Model, Level::High),
+        also: Vec::new(),
         endpoint: EndpointId::from_u128(7),
         storyline: "s".to_owned(),
         score,

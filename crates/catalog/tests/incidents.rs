@@ -33,6 +33,7 @@ async fn raise(catalog: &Catalog, number: u128, domain: &str) {
             techniques: Vec::new(),
             tactics: vec![format!("tactic-{number}")],
         },
+        also: Vec::new(),
         endpoint: EndpointId::from_u128(number),
         storyline: format!("s{number}"),
         score: 50 + u8::try_from(number).unwrap(),

@@ -62,6 +62,7 @@ fn alert(step: &Hit) -> (Alert, AlertContext) {
         id: AlertId::from_u128(9),
         revision: 1,
         detection: DetectionRef { layer: Layer::Model, ..detection("m") },
+        also: Vec::new(),
         endpoint: step.event.endpoint,
         storyline: "s".to_owned(),
         score: 50,

@@ -109,6 +109,14 @@ fn samples_are_run_like_tests() {
     let end = "4 passed, 0 failed of 4 samples of 3 detections; 1 without a sample that fires, 0 refused\n";
     assert!(shown.ends_with(end), "{shown}");
 
+    // What nothing shows is told, and fails when that is asked for.
+    assert!(shown.contains("untested  two: no sample in fires/ makes it strike\n"), "{shown}");
+    assert_eq!(check(&["rules", "test", "--strict", "."], &files).status.code(), Some(1));
+    let mut shown_all = files.to_vec();
+    shown_all.push(("a/two/fires/it.json", &second));
+    let output = check(&["rules", "test", "--strict", "."], &shown_all);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+
     let mut wrong = files.to_vec();
     wrong[1].1 = &second;
     wrong[2].1 = &first;

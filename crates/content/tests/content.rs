@@ -80,7 +80,7 @@ fn struck(path: &Path) -> BTreeMap<String, Level> {
         for alert in findings.alerts {
             let total: f64 = alert.parts.iter().map(|part| part.points).sum();
             assert!((f64::from(alert.score) - total.min(99.0)).abs() < 0.51, "parts add up");
-            found.insert(alert.detection.id, alert.detection.level);
+            found.extend(alert.models().map(|one| (one.id.clone(), one.level)));
         }
     }
     found

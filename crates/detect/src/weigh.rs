@@ -1,19 +1,22 @@
 //! The model layer: hits on one storyline weighed together, the score kept in its parts.
 //!
 //! A storyline's highlights are held once; each model weighs those it counts. A detection gives
-//! its points once, however often it strikes: repetition is shown, not scored. Invariant: at most
+//! its points once, however often it strikes: repetition is shown, not scored. Models that stand on
+//! the same highlights share an alert (`standing`). Invariant: at most
 //! [`bounds::STORYLINES`] storylines and [`bounds::HIGHLIGHTS`] highlights of each; storylines
 //! that are dropped are counted.
 
 mod factor;
 mod model;
+mod standing;
+mod storyline;
 mod suppress;
+mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use metsuke_event::finding::{Alert, Highlight, Hit, Level};
-use metsuke_event::{AlertId, EndpointId, EventId, TenantId, Timestamp};
-use sha2::{Digest, Sha256};
+use metsuke_event::{EndpointId, EventId, TenantId, Timestamp};
 
 use crate::bounds;
 use crate::overlay::Tuned;
@@ -23,7 +26,10 @@ use crate::yaml::{SEED, mix};
 pub use factor::Judged;
 pub(crate) use factor::{Factor, Factors};
 pub(crate) use model::Model;
+pub(crate) use standing::Standing;
+pub(crate) use storyline::Storyline;
 pub(crate) use suppress::{Like, Raised, Suppressed};
+use verdict::{Asked, Verdict};
 
 /// A hit on its way into the models.
 pub(crate) struct Found {
@@ -93,20 +99,14 @@ pub(crate) struct Said<'s> {
     pub(crate) factors: &'s mut dyn FnMut(&BTreeSet<usize>) -> Factors,
 }
 
-/// What struck on one storyline.
-#[derive(Debug, Default)]
-pub(crate) struct Storyline {
-    pub(crate) held: Vec<Held>,
-    /// Revision of the alert of each model that has one.
-    pub(crate) revisions: BTreeMap<usize, u32>,
-    /// Per model how many storylines like this one its alert stands for.
-    pub(crate) stands_for: BTreeMap<usize, u32>,
-    /// Models by which another storyline's alert stands for this one.
-    pub(crate) suppressed: BTreeSet<usize>,
-    pub(crate) newest: Timestamp,
-}
+pub(crate) type StorylineKey = (TenantId, EndpointId, String);
 
-type StorylineKey = (TenantId, EndpointId, String);
+/// Whose alert is raised.
+enum Stand {
+    Own,
+    /// Another storyline's stands for it; that one, when it is to be told.
+    ByOther(Option<StorylineKey>),
+}
 
 /// The state of all models.
 #[derive(Debug, Default)]
@@ -137,72 +137,78 @@ impl Weigher {
         let storyline = self.storylines.entry(key.clone()).or_default();
         let grown: Vec<Grown> =
             found.into_iter().filter_map(|found| storyline.hold(rules, found)).collect();
-        let mut alerts = Vec::new();
-        let mut factors = None;
-        for (index, model) in rules.weighings.iter().enumerate() {
-            let tuned = site.tuned.get(index).copied().unwrap_or_default();
-            let counts = |(detection, level, withheld): &Grown| {
-                model.counts(*detection, *level) && !withheld.contains(&index)
-            };
-            if tuned.off || !grown.iter().any(counts) {
-                continue;
+        let counts = |index: usize| {
+            !site.tuned.get(index).is_some_and(|tuned| tuned.off)
+                && grown.iter().any(|(detection, level, withheld)| {
+                    rules.weighings[index].counts(*detection, *level) && !withheld.contains(&index)
+                })
+        };
+        let touched: Vec<usize> = (0..rules.weighings.len()).filter(|one| counts(*one)).collect();
+        if touched.is_empty() {
+            return Vec::new();
+        }
+        let factors = (site.factors)(&storyline.detections());
+        let asked = Asked { rules, tuned: site.tuned, factors: &factors };
+        let (mut moved, mut others) = (BTreeSet::new(), Vec::new());
+        for index in touched {
+            let Some(storyline) = self.storylines.get(&key) else { continue };
+            let Some(verdict) = storyline.judge(&asked, index) else { continue };
+            match (!storyline.has(index)).then(|| self.other(&asked, &key, (&verdict, time))) {
+                Some(Stand::ByOther(other)) => others.extend(other.map(|other| (other, index))),
+                Some(Stand::Own) | None => {
+                    moved.insert(index);
+                }
             }
-            let Some(storyline) = self.storylines.get_mut(&key) else { continue };
-            let factors = factors.get_or_insert_with(|| (site.factors)(&storyline.detections()));
-            let alert = storyline.weigh(rules, index, &key, factors);
-            let alert =
-                alert.and_then(|alert| self.once(rules, index, (alert, time), site.factors));
-            alerts.extend(alert.map(|mut alert| {
-                alert.detection.level = tuned.level.unwrap_or(alert.detection.level);
-                alert
-            }));
+        }
+        let mut alerts = Vec::new();
+        if let Some(storyline) = self.storylines.get_mut(&key) {
+            alerts = storyline.alerts(&asked, &key, &moved);
+        }
+        for (other, index) in others {
+            let Some(storyline) = self.storylines.get_mut(&other) else { continue };
+            let factors = (site.factors)(&storyline.detections());
+            let asked = Asked { rules, tuned: site.tuned, factors: &factors };
+            alerts.extend(storyline.alerts(&asked, &other, &[index].into()));
         }
         alerts
     }
 
-    /// `alert` itself, or, where the model asks to alert once and another storyline's alert stands
-    /// for it, perhaps that one, grown.
-    fn once(
+    /// Whose alert is to stand for a storyline that a model is about to raise one on: its own, or,
+    /// where the model asks to alert once, that of another, which grows when it is to be told.
+    fn other(
         &mut self,
-        rules: &RuleSet,
-        index: usize,
-        (alert, time): (Alert, Timestamp),
-        factors: &mut dyn FnMut(&BTreeSet<usize>) -> Factors,
-    ) -> Option<Alert> {
-        let Some(nanos) = rules.weighings[index].suppress_nanos.filter(|_| alert.revision == 1)
-        else {
-            return Some(alert);
-        };
-        let ids: BTreeSet<&str> =
-            alert.highlights.iter().map(|one| one.detection.id.as_str()).collect();
+        asked: &Asked<'_>,
+        key: &StorylineKey,
+        (verdict, time): (&Verdict, Timestamp),
+    ) -> Stand {
+        let index = verdict.model;
+        let Some(nanos) = asked.rules.weighings[index].suppress_nanos else { return Stand::Own };
+        let Some(own) = self.storylines.get(key) else { return Stand::Own };
+        let ids: BTreeSet<&str> = verdict
+            .counted
+            .iter()
+            .map(|held| own.held[*held].highlight.detection.id.as_str())
+            .collect();
         let digest = ids.iter().fold(SEED, |digest, id| mix(digest, id.as_bytes()));
-        let tenant = alert.highlights.first()?.events.first()?.tenant;
-        let like = (tenant, alert.endpoint, index, digest);
+        let like = (key.0, key.1, index, digest);
         let other = self.suppressed.stands_for(&like, time, nanos);
-        let other = other.map(|other| (tenant, alert.endpoint, other.to_owned()));
+        let other = other.map(|other| (key.0, key.1, other.to_owned()));
         let Some(other) = other.filter(|other| {
-            let held = self.storylines.get(other);
-            other.2 != alert.storyline
-                && held.is_some_and(|held| held.revisions.contains_key(&index))
+            other != key && self.storylines.get(other).is_some_and(|held| held.has(index))
         }) else {
-            self.suppressed.remember(like, time, &alert.storyline);
-            return Some(alert);
+            self.suppressed.remember(like, time, &key.2);
+            return Stand::Own;
         };
-        let own = self.storylines.get_mut(&(tenant, alert.endpoint, alert.storyline))?;
-        own.revisions.remove(&index);
-        if !own.suppressed.insert(index) {
-            return None;
+        let is_new = self.storylines.get_mut(key).is_some_and(|own| own.suppressed.insert(index));
+        if !is_new {
+            return Stand::ByOther(None);
         }
         self.suppressed.count += 1;
-        let storyline = self.storylines.get_mut(&other)?;
+        let Some(storyline) = self.storylines.get_mut(&other) else { return Stand::Own };
         let more = storyline.stands_for.entry(index).or_default();
         *more += 1;
         // As for hits: told when the count reaches a power of two.
-        if !more.is_power_of_two() {
-            return None;
-        }
-        let factors = factors(&storyline.detections());
-        storyline.weigh(rules, index, &other, &factors)
+        Stand::ByOther(more.is_power_of_two().then_some(other))
     }
 
     /// Drops the eighth of the storylines that were touched longest ago, when there are too many.
@@ -217,142 +223,4 @@ impl Weigher {
         self.storylines.retain(|_, storyline| storyline.newest > edge);
         self.evicted += (before - self.storylines.len()) as u64;
     }
-}
-
-impl Storyline {
-    /// What struck on it.
-    fn detections(&self) -> BTreeSet<usize> {
-        self.held.iter().map(|held| held.detection).collect()
-    }
-
-    /// Holds a hit; what it is when that makes an alert grow: a new highlight, or one whose
-    /// count reached a power of two.
-    fn hold(&mut self, rules: &RuleSet, found: Found) -> Option<Grown> {
-        let (time, shown) = (found.time, found.highlight.time);
-        let level = found.highlight.detection.level;
-        self.newest = self.newest.max(time);
-        if self.revisions.is_empty() {
-            self.forget(rules);
-        }
-        let same = |held: &&mut Held| {
-            held.detection == found.detection
-                && held.highlight.process == found.highlight.process
-                && held.withheld == found.withheld
-        };
-        if let Some(held) = self.held.iter_mut().find(same) {
-            if found.highlight.events.iter().all(|event| held.highlight.events.contains(event)) {
-                return None;
-            }
-            held.first = held.first.min(time);
-            held.newest = held.newest.max(time);
-            held.last = held.last.max(shown);
-            held.highlight.time = held.highlight.time.min(shown);
-            held.highlight.count = held.highlight.count.saturating_add(1);
-            held.highlight.detection.level = level;
-            for event in found.highlight.events {
-                if held.highlight.events.len() < bounds::HIGHLIGHT_EVENTS
-                    && !held.highlight.events.contains(&event)
-                {
-                    held.highlight.events.push(event);
-                }
-            }
-            let grown = (found.detection, level, found.withheld);
-            return held.highlight.count.is_power_of_two().then_some(grown);
-        }
-        if self.held.len() >= bounds::HIGHLIGHTS && !self.give_way(level) {
-            return None;
-        }
-        let place = self.held.partition_point(|held| held.first <= time);
-        let Found { detection, withheld, highlight, .. } = found;
-        let grown = (detection, level, withheld.clone());
-        let held = Held { detection, withheld, highlight, first: time, newest: time, last: shown };
-        self.held.insert(place, held);
-        Some(grown)
-    }
-
-    /// Lets the first highlight of the lowest level go, when that is below `level`: a flood of
-    /// ordinary hits keeps nothing of note out.
-    fn give_way(&mut self, level: Level) -> bool {
-        let level_of = |held: &Held| held.highlight.detection.level;
-        let lowest = (0..self.held.len()).min_by_key(|index| level_of(&self.held[*index]));
-        match lowest {
-            Some(index) if level_of(&self.held[index]) < level => {
-                self.held.remove(index);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Before there is an alert, what is older than any model looks back is let go.
-    fn forget(&mut self, rules: &RuleSet) {
-        let longest = rules.weighings.iter().map(|model| model.timespan_nanos).max().unwrap_or(0);
-        let oldest = self.newest.plus_nanos(-longest);
-        self.held.retain(|held| held.newest >= oldest);
-    }
-
-    fn weigh(
-        &mut self,
-        rules: &RuleSet,
-        index: usize,
-        key: &StorylineKey,
-        factors: &Factors,
-    ) -> Option<Alert> {
-        let model = &rules.weighings[index];
-        let had = self.revisions.get(&index).copied();
-        let oldest = self.newest.plus_nanos(-model.timespan_nanos);
-        // What an alert was raised on stays in it, whatever its age.
-        let counted: Vec<&Held> = self
-            .held
-            .iter()
-            .filter(|held| model.counts(held.detection, held.highlight.detection.level))
-            .filter(|held| !held.withheld.contains(&index))
-            .filter(|held| had.is_some() || held.newest >= oldest)
-            .collect();
-        if !model.required(&counted) {
-            return None;
-        }
-        let mut parts = model.parts(rules, &counted, (self.newest, factors));
-        if let Some(more) = self.stands_for.get(&index) {
-            parts.push(model::stands_for(*more));
-        }
-        let total: f64 = parts.iter().map(|part| part.points).sum();
-        if total < model.threshold && had.is_none() {
-            return None;
-        }
-        let revision = had.unwrap_or(0) + 1;
-        let highlights: Vec<Highlight> =
-            counted.iter().map(|held| held.highlight.clone()).collect();
-        let first = highlights.iter().map(|highlight| highlight.time).min()?;
-        let last = counted.iter().map(|held| held.last).max()?;
-        let alert = Alert {
-            id: alert_id(key, &rules.models[index].detection.id),
-            revision,
-            detection: model.detection(&rules.models[index].detection, &highlights, total),
-            endpoint: key.1,
-            storyline: key.2.clone(),
-            score: model::whole(total),
-            parts,
-            highlights,
-            first,
-            last,
-        };
-        self.revisions.insert(index, revision);
-        Some(alert)
-    }
-}
-
-/// The alert's identity: the same storyline and model give the same alert, also in a replay.
-fn alert_id(key: &StorylineKey, model: &str) -> AlertId {
-    let (tenant, endpoint, storyline) = key;
-    let mut hash = Sha256::new();
-    hash.update(tenant.0.to_be_bytes());
-    hash.update(endpoint.as_u128().to_be_bytes());
-    for part in [storyline.as_str(), model] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let high: [u8; 16] = std::array::from_fn(|index| digest[index]);
-    AlertId::from_u128(u128::from_be_bytes(high))
 }

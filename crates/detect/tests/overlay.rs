@@ -93,14 +93,21 @@ fn except(exceptions: &[Exception]) -> Site {
     Site { exceptions: exceptions.to_vec(), ..Site::default() }
 }
 
-/// What an event brings: hits as `id` or `id=exception`, alerts as `!id:score`.
+/// What an event brings: hits as `id` or `id=exception`, alerts as `!id:score` for each model.
 fn found(engine: &mut Engine, event: &Event) -> String {
     let found = engine.observe(event);
     let hits = found.hits.iter().map(|hit| match &hit.excepted {
         Some(by) => format!("{}={by}", hit.detection.id),
         None => hit.detection.id.clone(),
     });
-    let alert = |alert: &Alert| format!("!{}:{}", alert.detection.id, alert.score);
+    let alert = |alert: &Alert| {
+        let also = alert.parts.iter().filter(|part| part.label.starts_with("also: ")).map(|part| {
+            let own = part.why.split(' ').next().expect("a score");
+            format!("!{}:{own}", part.detection.as_deref().expect("a model"))
+        });
+        let led = format!("!{}:{}", alert.detection.id, alert.score);
+        std::iter::once(led).chain(also).collect::<Vec<_>>().join(" ")
+    };
     hits.chain(found.alerts.iter().map(alert)).collect::<Vec<_>>().join(" ")
 }
 
@@ -130,7 +137,7 @@ fn an_exception_of_a_model_keeps_hits_from_it_alone() {
     let mut engine = engine(except(&[exception("e", &["weighed"], "User: root")]));
     assert_eq!(found(&mut engine, &ran("a", 1, 1, "root")), "a");
     assert_eq!(found(&mut engine, &ran("b", 1, 2, "root")), "b twice !other:37");
-    assert_eq!(found(&mut engine, &ran("b", 1, 3, "ana")), "b !weighed:12 !other:37");
+    assert_eq!(found(&mut engine, &ran("b", 1, 3, "ana")), "b !other:37 !weighed:12");
     assert_eq!(engine.counters().excepted, 0, "the hits themselves are not hidden");
     assert_eq!(engine.hidden().get("e"), Some(&3));
 }
@@ -229,7 +236,7 @@ fn a_tuned_level_is_what_models_weigh() {
     assert_eq!((weighed.score, weighed.detection.level), (25, Level::Critical));
     assert_eq!(weighed.parts[0].why, "25 for level high");
     // The other model counts from medium on; as it was written, `a` is low.
-    assert_eq!(findings.alerts[1].detection.id, "other");
+    assert_eq!(weighed.also[0].id, "other");
 }
 
 #[test]
@@ -241,7 +248,7 @@ fn a_new_overlay_keeps_what_is_held() {
     assert_eq!(found(&mut engine, &ran("a", 1, 2, "root")), "a=e");
     assert_eq!(found(&mut engine, &ran("b", 1, 3, "root")), "b twice !weighed:41 !other:37");
     engine.lay(Arc::default());
-    assert_eq!(found(&mut engine, &ran("a", 1, 4, "root")), "a !weighed:41");
+    assert_eq!(found(&mut engine, &ran("a", 1, 4, "root")), "a !weighed:41 !other:37");
     assert_eq!(engine.hidden().get("e"), Some(&1), "the count goes on");
 }
 

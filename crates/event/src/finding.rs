@@ -118,12 +118,17 @@ pub struct ScorePart {
 /// version of the same alert has the same id and a higher `revision`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Identity: derived from (endpoint, storyline, model), so that a replay finds the same one.
+    /// Identity: derived from (endpoint, storyline, model that led it first), so that a replay finds
+    /// the same one.
     pub id: AlertId,
     /// Counts its versions, from 1.
     pub revision: u32,
-    /// The model.
+    /// The model; of several that stand on the same steps the one with the highest score. The level
+    /// is the highest of them.
     pub detection: DetectionRef,
+    /// The others of them, strongest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<DetectionRef>,
     /// The endpoint.
     pub endpoint: EndpointId,
     /// The storyline's root (`process.storyline`).
@@ -138,4 +143,11 @@ pub struct Alert {
     pub first: Timestamp,
     /// Time of the last highlight.
     pub last: Timestamp,
+}
+
+impl Alert {
+    /// The models it stands for, the one that leads first.
+    pub fn models(&self) -> impl Iterator<Item = &DetectionRef> {
+        std::iter::once(&self.detection).chain(&self.also)
+    }
 }

@@ -385,6 +385,7 @@ impl World {
             id: AlertId::from_u128(number),
             revision: 1,
             detection: detection("model-1", Layer::Model, Level::High),
+            also: Vec::new(),
             endpoint: self.endpoint,
             storyline: "p1".into(),
             score,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use metsuke_detect::{Engine, RuleSet};
-use metsuke_event::finding::Layer;
+use metsuke_event::finding::{Alert, Layer};
 use metsuke_event::{Event, Kind};
 
 use super::room::{Room, Script};
@@ -141,7 +141,7 @@ fn judge(rules: &Arc<RuleSet>, detection: &Detection, told: &[Event]) -> Outcome
         }
         event.time = event.time.plus_nanos(later);
         let findings = engine.observe(&event);
-        let alerts = findings.alerts.iter().map(|alert| &alert.detection);
+        let alerts = findings.alerts.iter().flat_map(Alert::models);
         let struck: Vec<_> = findings.hits.iter().map(|hit| &hit.detection).chain(alerts).collect();
         let met = struck.iter().any(|one| one.id == detection.id);
         if outcome.struck.is_none() && (met || detection.layer != Layer::Filter) {

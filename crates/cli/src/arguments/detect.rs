@@ -5,15 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use metsuke_intake::Format as Intake;
 
+/// Which detections.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("content").required(true).multiple(true)))]
-pub(crate) struct Detect {
+#[group(required = true, multiple = true)]
+pub(crate) struct Content {
     /// Detections: folders (at any depth) or files, `.yml` and `.yaml`.
-    #[arg(long, num_args = 1.., value_name = "DIR", group = "content")]
+    #[arg(long, num_args = 1.., value_name = "DIR")]
     pub(crate) rules: Vec<PathBuf>,
     /// Also the detections that ship with the product.
-    #[arg(long, group = "content")]
+    #[arg(long)]
     pub(crate) shipped: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Detect {
+    #[command(flatten)]
+    pub(crate) content: Content,
     /// What to look through: files, folders (at any depth), zips of files.
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     pub(crate) input: Vec<PathBuf>,

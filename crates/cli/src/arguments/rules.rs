@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use crate::arguments::detect::Format;
+use crate::arguments::detect::{Content, Format};
 
 #[derive(Debug, Args)]
 pub(crate) struct Test {
@@ -15,17 +15,15 @@ pub(crate) struct Test {
     /// Also load the detections that ship, for those that stand on them.
     #[arg(long)]
     pub(crate) shipped: bool,
+    /// A detection that no sample makes strike is bad news too.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("content").required(true).multiple(true)))]
 pub(crate) struct Profile {
-    /// Detections: folders (at any depth) or files, `.yml` and `.yaml`.
-    #[arg(long, num_args = 1.., value_name = "DIR", group = "content")]
-    pub(crate) rules: Vec<PathBuf>,
-    /// Also the detections that ship with the product.
-    #[arg(long, group = "content")]
-    pub(crate) shipped: bool,
+    #[command(flatten)]
+    pub(crate) content: Content,
     /// What to measure them on: files, folders (at any depth), zips of files.
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     pub(crate) input: Vec<PathBuf>,

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments, detect: &Detect) -> Result<ExitCode, Fa
     let json = arguments.json || detect.output == Output::Json;
     let span = (time(detect.since.as_deref())?, time(detect.until.as_deref())?);
     let clock = Clock::start();
-    let content = content::load(&detect.rules, detect.shipped)?;
+    let content = content::load(&detect.content.rules, detect.content.shipped)?;
     let files = Files::below(&detect.input)?;
     let mut summary = Summary::of(&content, clock);
     let writer = Writer::new(json);

@@ -322,7 +322,7 @@ impl Job {
                 }
             }
             for alert in alerts {
-                let of_model = content.ids.contains(&alert.detection.id);
+                let of_model = alert.models().any(|model| content.ids.contains(&model.id));
                 let stands =
                     alert.highlights.iter().any(|step| content.ids.contains(&step.detection.id));
                 if !(of_model || stands) {

@@ -102,7 +102,12 @@ fn weighed(names: &Names<'_>, old: Weigher, restored: &mut Restored) -> Weigher 
     for (key, storyline) in old.storylines {
         let mut moved = Storyline { newest: storyline.newest, ..Storyline::default() };
         let numbered = |(number, value)| Some((model(number)?, value));
-        moved.revisions = storyline.revisions.into_iter().filter_map(numbered).collect();
+        for mut alert in storyline.standing {
+            alert.models = alert.models.into_iter().filter_map(model).collect();
+            if !alert.models.is_empty() {
+                moved.standing.push(alert);
+            }
+        }
         moved.stands_for = storyline.stands_for.into_iter().filter_map(numbered).collect();
         moved.suppressed = storyline.suppressed.into_iter().filter_map(model).collect();
         for mut held in storyline.held {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use metsuke_event::finding::{Highlight, Level, Matched};
-use metsuke_event::{EndpointId, TenantId};
+use metsuke_event::{AlertId, EndpointId, TenantId};
 
 use super::{Names, Restored, read_event, read_time, write_event, write_time};
 use crate::bounds;
 use crate::codec::{Damaged, Reader, Writer};
-use crate::weigh::{Held, Like, Raised, Storyline, Suppressed, Weigher};
+use crate::weigh::{Held, Like, Raised, Standing, Storyline, Suppressed, Weigher};
 
 /// Levels by their number.
 pub(super) const LEVELS: [Level; 5] =
@@ -23,10 +23,14 @@ pub(super) fn write(out: &mut Writer, weigher: &Weigher) {
         out.number(endpoint.as_u128());
         out.text(name);
         write_time(out, storyline.newest);
-        out.count(storyline.revisions.len());
-        for (model, revision) in &storyline.revisions {
-            out.count(*model);
-            out.number(u128::from(*revision));
+        out.count(storyline.standing.len());
+        for alert in &storyline.standing {
+            out.number(alert.id.as_u128());
+            out.number(u128::from(alert.revision));
+            out.count(alert.models.len());
+            for model in &alert.models {
+                out.count(*model);
+            }
         }
         out.count(storyline.stands_for.len());
         for (model, more) in &storyline.stands_for {
@@ -91,7 +95,7 @@ pub(super) fn read(
         let tenant = TenantId(input.number()?);
         let key = (tenant, EndpointId::from_u128(input.number()?), input.text()?);
         let newest = read_time(input)?;
-        let revisions = read_models(input, names)?;
+        let standing = read_standing(input, names)?;
         let stands_for = read_models(input, names)?;
         let mut suppressed = BTreeSet::new();
         for _ in 0..input.count(names.models.len())? {
@@ -105,12 +109,29 @@ pub(super) fn read(
             }
         }
         restored.taken += held.len() as u64;
-        let storyline = Storyline { held, revisions, stands_for, suppressed, newest };
+        let storyline = Storyline { held, standing, stands_for, suppressed, newest };
         storylines.insert(key, storyline);
     }
     let raised = read_raised(input, names)?;
     let suppressed = Suppressed { raised, ..Suppressed::default() };
     Ok(Weigher { storylines, suppressed, ..Weigher::default() })
+}
+
+/// Alerts; those none of whose models is there any more are left.
+fn read_standing(input: &mut Reader<'_>, names: &Names<'_>) -> Result<Vec<Standing>, Damaged> {
+    let mut found = Vec::new();
+    for _ in 0..input.count(names.models.len())? {
+        let id = AlertId::from_u128(input.number()?);
+        let revision = input.number()?;
+        let mut models = BTreeSet::new();
+        for _ in 0..input.count(names.models.len())? {
+            models.extend(*names.models.get(input.number::<usize>()?).ok_or(Damaged)?);
+        }
+        if !models.is_empty() {
+            found.push(Standing { id, revision, models });
+        }
+    }
+    Ok(found)
 }
 
 /// Numbers of models; those of models that are gone are left.

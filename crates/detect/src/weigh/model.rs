@@ -121,6 +121,17 @@ impl Model {
             || self.meeting(detection, level).next().is_some()
     }
 
+    /// Whether `held` gives points.
+    pub(super) fn gives_points(&self, held: &Held) -> bool {
+        let points = self.points_of(held.detection, held.highlight.detection.level);
+        points.is_some_and(|(points, _)| points > 0.0)
+    }
+
+    /// How many detections it may count.
+    pub(super) fn counted_detections(&self) -> usize {
+        self.points.iter().flatten().count()
+    }
+
     /// Points of a hit of `detection` that struck with `level`, and why.
     fn points_of(&self, detection: usize, level: Level) -> Option<(f64, String)> {
         match self.points[detection]? {
@@ -275,7 +286,7 @@ impl Model {
     pub(super) fn detection(
         &self,
         own: &DetectionRef,
-        highlights: &[Highlight],
+        highlights: &[&Highlight],
         total: f64,
     ) -> DetectionRef {
         let gather = |of: fn(&DetectionRef) -> &Vec<String>| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, Detected, RecordingRecord};
 use metsuke_detect::{Engine, Findings};
-use metsuke_event::finding::{DetectionRef, Level};
+use metsuke_event::finding::{Alert, DetectionRef, Level};
 use metsuke_event::logsource::kept;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
 use metsuke_incident::course::{Course, Report, Stops};
@@ -207,7 +207,7 @@ impl Computing {
                 self.course.hit(event, hit, self.stops(&hit.detection));
             }
             for alert in &findings.alerts {
-                self.course.alert(event, alert, self.stops(&alert.detection));
+                self.course.alert(event, alert, self.stops_of(alert));
             }
             self.found(findings, &mut found);
         }
@@ -223,7 +223,7 @@ impl Computing {
             self.course.late_hit(hit, self.stops(&hit.detection));
         }
         for alert in &findings.alerts {
-            self.course.late_alert(alert, self.stops(&alert.detection));
+            self.course.late_alert(alert, self.stops_of(alert));
         }
         self.found(findings, &mut found);
         found
@@ -236,6 +236,11 @@ impl Computing {
             found.alerts.retain(|(known, _)| known.id != alert.id);
             found.alerts.push((alert, context));
         }
+    }
+
+    /// What any of the models would have stopped: one that yields calls for what it calls for.
+    fn stops_of(&self, alert: &Alert) -> Stops {
+        alert.models().map(|model| self.stops(model)).max().unwrap_or(Stops::Nothing)
     }
 
     fn stops(&self, detection: &DetectionRef) -> Stops {

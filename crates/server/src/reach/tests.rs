@@ -80,6 +80,7 @@ impl World {
                     techniques: Vec::new(),
                     tactics: Vec::new(),
                 },
+                also: Vec::new(),
                 endpoint: *endpoint,
                 storyline: format!("s{number}"),
                 score: 60,

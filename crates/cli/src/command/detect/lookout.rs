@@ -99,7 +99,7 @@ impl Lookout {
         let findings = self.last.map(|last| self.engine.close(last)).unwrap_or_default();
         let mut struck = self.struck.unwrap_or_default();
         struck.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
-        struck.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
+        struck.extend(findings.alerts.iter().flat_map(Alert::models).map(|one| one.id.clone()));
         struck
     }
 
@@ -237,7 +237,7 @@ impl Sink for Lookout {
         }
         if let Some(struck) = &mut self.struck {
             struck.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
-            struck.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
+            struck.extend(findings.alerts.iter().flat_map(Alert::models).map(|one| one.id.clone()));
             return Ok(());
         }
         let found = Found::of(path, &record);

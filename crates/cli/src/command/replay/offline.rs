@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use metsuke_detect::{Engine, RuleSet};
-use metsuke_event::finding::{DetectionRef, Level};
+use metsuke_event::finding::{Alert, DetectionRef, Level};
 use metsuke_event::{BootId, EndpointId, Text, Timestamp};
 use metsuke_incident::course::{Course, Stops};
 use metsuke_intake::Record;
@@ -121,7 +121,7 @@ impl Player {
         }
         for alert in &findings.alerts {
             self.numbers.matches += u64::from(alert.revision == 1);
-            self.course.alert(event, alert, self.stops(&alert.detection));
+            self.course.alert(event, alert, self.stops_of(alert));
         }
     }
 
@@ -135,8 +135,13 @@ impl Player {
         }
         for alert in &findings.alerts {
             self.numbers.matches += u64::from(alert.revision == 1);
-            self.course.late_alert(alert, self.stops(&alert.detection));
+            self.course.late_alert(alert, self.stops_of(alert));
         }
+    }
+
+    /// What any of the models would have stopped: one that yields calls for what it calls for.
+    fn stops_of(&self, alert: &Alert) -> Stops {
+        alert.models().map(|model| self.stops(model)).max().unwrap_or(Stops::Nothing)
     }
 
     fn stops(&self, detection: &DetectionRef) -> Stops {

@@ -20,7 +20,7 @@ use crate::output::{self, clean};
 
 pub(super) fn run(arguments: &Arguments, profile: &Profile) -> Result<ExitCode, Failure> {
     let clock = Clock::start();
-    let content = content::load(&profile.rules, profile.shipped)?;
+    let content = content::load(&profile.content.rules, profile.content.shipped)?;
     let files = Files::below(&profile.input)?;
     let mut summary = Summary::of(&content, clock);
     let mut lookout = Lookout::silent(&content.rules);

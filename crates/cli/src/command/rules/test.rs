@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use metsuke_detect::{Engine, RuleSet};
+use metsuke_event::finding::Alert;
 use metsuke_event::{Event, Timestamp, ecs, ocsf};
 use metsuke_intake::Format;
 use serde_json::{Value as Json, json};
@@ -54,6 +55,8 @@ struct Outcome {
 struct Tested {
     folder: PathBuf,
     ids: Vec<String>,
+    /// Those of them that no sample in `fires/` made strike: what nothing shows is not passed.
+    untested: Vec<String>,
     outcomes: Vec<Outcome>,
 }
 
@@ -73,7 +76,8 @@ pub(super) fn run(arguments: &Arguments, test: &Test) -> Result<ExitCode, Failur
         folders.into_iter().map(|folder| tried(&content.rules, folder)).collect();
     let tested = tested?;
     let failed = tested.iter().flat_map(|one| &one.outcomes).filter(|one| one.wrong.is_some());
-    let good = failed.count() == 0 && content.refused.is_empty();
+    let strict = test.strict && tested.iter().any(|one| !one.untested.is_empty());
+    let good = failed.count() == 0 && content.refused.is_empty() && !strict;
     if arguments.json {
         print_json(&content, &tested)?;
     } else {
@@ -105,6 +109,7 @@ fn tried(rules: &Arc<RuleSet>, folder: PathBuf) -> Result<Tested, Failure> {
     let own = rules.all().filter(|meta| meta.path == document);
     let ids: Vec<String> = own.map(|meta| meta.detection.id.clone()).collect();
     let mut outcomes = Vec::new();
+    let mut untested = ids.clone();
     // What was refused is told of as that.
     for (kind, name) in [(Kind::Fires, "fires"), (Kind::Quiet, "quiet")] {
         if ids.is_empty() || !folder.join(name).is_dir() {
@@ -122,6 +127,9 @@ fn tried(rules: &Arc<RuleSet>, folder: PathBuf) -> Result<Tested, Failure> {
             let wrong = match struck(rules, &path) {
                 Err(why) => Some(why),
                 Ok(struck) => {
+                    if kind == Kind::Fires {
+                        untested.retain(|id| !struck.contains(id));
+                    }
                     let there = ids.iter().find(|id| struck.contains(*id));
                     match (kind, there) {
                         (Kind::Fires, None) => Some(does_not_fire(&struck)),
@@ -133,7 +141,7 @@ fn tried(rules: &Arc<RuleSet>, folder: PathBuf) -> Result<Tested, Failure> {
             outcomes.push(Outcome { kind, path, wrong });
         }
     }
-    Ok(Tested { folder, ids, outcomes })
+    Ok(Tested { folder, ids, untested, outcomes })
 }
 
 fn does_not_fire(struck: &BTreeSet<String>) -> String {
@@ -158,11 +166,11 @@ fn struck(rules: &Arc<RuleSet>, path: &Path) -> Result<BTreeSet<String>, String>
         last = last.max(event.time);
         let findings = engine.observe(event);
         found.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
-        found.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
+        found.extend(findings.alerts.iter().flat_map(Alert::models).map(|one| one.id.clone()));
     }
     let findings = engine.advance(last.plus_nanos(AFTER_NANOS));
     found.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
-    found.extend(findings.alerts.into_iter().map(|alert| alert.detection.id));
+    found.extend(findings.alerts.iter().flat_map(Alert::models).map(|one| one.id.clone()));
     Ok(found)
 }
 
@@ -209,12 +217,12 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// How many of each: passed, failed, folders without a sample that fires.
+/// How many of each: passed, failed, detections that no sample shows to fire.
 fn counts(tested: &[Tested]) -> (usize, usize, usize) {
     let all = || tested.iter().flat_map(|one| &one.outcomes);
     let failed = all().filter(|one| one.wrong.is_some()).count();
-    let untested = |one: &&Tested| !one.outcomes.iter().any(|one| one.kind == Kind::Fires);
-    (all().count() - failed, failed, tested.iter().filter(untested).count())
+    let untested = tested.iter().map(|one| one.untested.len()).sum();
+    (all().count() - failed, failed, untested)
 }
 
 fn print(content: &Content, tested: &[Tested]) -> io::Result<()> {
@@ -225,7 +233,7 @@ fn print(content: &Content, tested: &[Tested]) -> io::Result<()> {
         let verdict = match one.outcomes.iter().any(|one| one.wrong.is_some()) {
             _ if one.ids.is_empty() => "REFUSED",
             true => "FAILED",
-            false if of(Kind::Fires) == 0 => "untested",
+            false if !one.untested.is_empty() => "untested",
             false => "ok",
         };
         output::say(&format!("{verdict:<8}  {folder} ({samples})"))?;
@@ -235,6 +243,9 @@ fn print(content: &Content, tested: &[Tested]) -> io::Result<()> {
             output::say(&format!("          {} {path}: {}", name(wrong.kind), clean(why)))?;
         }
     }
+    for id in tested.iter().flat_map(|one| &one.untested) {
+        output::say(&format!("untested  {}: no sample in fires/ makes it strike", clean(id)))?;
+    }
     for (path, reason) in &content.refused {
         output::say(&format!("refused   {}: {}", clean(path), clean(reason)))?;
     }
@@ -243,7 +254,7 @@ fn print(content: &Content, tested: &[Tested]) -> io::Result<()> {
         "{passed} passed, {failed} failed of {} samples of {} detections; {untested} without a \
          sample that fires, {} refused",
         passed + failed,
-        tested.len(),
+        tested.iter().map(|one| one.ids.len()).sum::<usize>(),
         content.refused.len()
     ))
 }
@@ -262,6 +273,7 @@ fn print_json(content: &Content, tested: &[Tested]) -> io::Result<()> {
         json!({
             "folder": one.folder.display().to_string(),
             "ids": one.ids,
+            "untested": one.untested,
             "samples": one.outcomes.iter().map(sample).collect::<Vec<_>>(),
         })
     };
