@@ -37,6 +37,8 @@ enum Name {
     Search,
     /// Ten million indicators: memory, time to load, nanoseconds a look-up.
     Intel,
+    /// Ten million indicators through the catalog: taking in, memory, restart, look-ups.
+    Indicators,
 }
 
 impl Name {
@@ -49,6 +51,7 @@ impl Name {
             Self::Ingest => ("metsuke-lake", "ingest"),
             Self::Search => ("metsuke-lake", "search"),
             Self::Intel => ("metsuke-intel", "intel"),
+            Self::Indicators => ("metsuke-indicators", "catalog"),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::schema::setting;
 use crate::sighting::Place;
 use crate::{Catalog, CatalogError, Result, database, from_json, from_text, to_json};
 
+mod decided;
 mod import;
 mod source;
 

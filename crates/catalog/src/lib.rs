@@ -75,6 +75,9 @@ pub use tuning::{DEFAULT_GROUP, TuningRecord};
 const READ_CONNECTIONS: u32 = 4;
 /// How long a statement waits for another process (`metsuke-server token`) that holds the lock.
 const BUSY_TIMEOUT_MS: &str = "10000";
+/// Pages a connection may keep, in KiB below zero, as SQLite has it: indices of millions of indicators
+/// are larger than the 2 MB it has by itself. They are taken when they are needed.
+const CACHE: &str = "-16384";
 /// Password hashes computed at once: each takes 19 MiB and tens of milliseconds of a core.
 const PASSWORD_HASHES_AT_ONCE: usize = 2;
 
@@ -209,6 +212,7 @@ fn options(path: &Path, connections: u32) -> ConnectOptions {
                 .pragma("synchronous", "FULL")
                 .pragma("foreign_keys", "ON")
                 .pragma("busy_timeout", BUSY_TIMEOUT_MS)
+                .pragma("cache_size", CACHE)
         });
     options
 }

@@ -36,7 +36,7 @@ macro_rules! table {
     };
 }
 
-mod indicator;
+pub(crate) mod indicator;
 pub(crate) use indicator::{import, indicator as indicator_row, sighting};
 pub(crate) mod content;
 pub(crate) mod incident;

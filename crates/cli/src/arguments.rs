@@ -10,6 +10,7 @@ pub(crate) mod evidence;
 pub(crate) mod indicators;
 pub(crate) mod replay;
 pub(crate) mod rules;
+pub(crate) mod yara;
 
 /// Exit codes, as `--help` prints them; the same table stands in the README.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, bad news (refused rule, damaged file, failed \
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// Indicators in feeds and reports, here, without a server.
     #[command(subcommand)]
     Indicators(indicators::Indicators),
+    /// YARA rules, here, without a server.
+    #[command(subcommand)]
+    Yara(yara::Yara),
     /// Prove by exercise that every endpoint is seen: a unique harmless file is dropped, renamed,
     /// copied and run there, then searched for, then removed.
     Poc(Poc),

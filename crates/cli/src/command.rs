@@ -17,6 +17,7 @@ mod status;
 mod terminate;
 mod token;
 mod tree;
+mod yara;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Exceptions(one) => exceptions::run(arguments, &Client::of(arguments)?, one),
         Command::Replay(one) => replay::run(arguments, one),
         Command::Indicators(one) => indicators::run(arguments, one),
+        Command::Yara(one) => yara::run(arguments, one),
         Command::Poc(poc) => poc::run(arguments, &Client::of(arguments)?, poc),
         Command::Completions { shell } => {
             let mut command = Arguments::command();

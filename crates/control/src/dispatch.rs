@@ -9,7 +9,7 @@ use metsuke_catalog::{Catalog, PlanChange, PlanFilter, PlanRecord, PlanUpdate};
 use metsuke_event::id::PlanId;
 use metsuke_event::{EndpointId, Timestamp};
 use metsuke_link::limits::DOWNSTREAM_QUEUE;
-use metsuke_link::message::{self, Downstream};
+use metsuke_link::message::{self, Downstream, PackVersions};
 use metsuke_respond::{Applied, Policy, State, Update};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -34,22 +34,24 @@ const CHANGE_ATTEMPTS: usize = 5;
 /// The control plane. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     catalog: Catalog,
     content: watch::Receiver<Arc<InForce>>,
     policy: Policy,
     sessions: Mutex<HashMap<EndpointId, mpsc::Sender<Downstream>>>,
+    /// Packs of indicators that connected sensors hold.
+    pub(crate) packs: Mutex<HashMap<EndpointId, PackVersions>>,
 }
 
 impl Control {
     /// A control plane that pushes what is in force of `library`, and `policy`.
     pub fn new(catalog: Catalog, library: &Library, policy: Policy) -> Self {
-        let (sessions, content) = (Mutex::default(), library.follow());
-        Self { shared: Arc::new(Shared { catalog, content, policy, sessions }) }
+        let (sessions, packs, content) = (Mutex::default(), Mutex::default(), library.follow());
+        Self { shared: Arc::new(Shared { catalog, content, policy, sessions, packs }) }
     }
 
     /// The policy in force.
@@ -66,7 +68,7 @@ impl Control {
         self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn session(&self, endpoint: EndpointId) -> Option<mpsc::Sender<Downstream>> {
+    pub(crate) fn session(&self, endpoint: EndpointId) -> Option<mpsc::Sender<Downstream>> {
         self.sessions().get(&endpoint).cloned()
     }
 
@@ -140,6 +142,7 @@ impl Control {
     /// A session ended.
     pub fn gone(&self, endpoint: EndpointId) {
         self.sessions().remove(&endpoint);
+        self.packs().remove(&endpoint);
     }
 
     /// Notes the plan as sent, then sends it.

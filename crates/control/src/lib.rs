@@ -4,6 +4,7 @@ mod content;
 mod dispatch;
 pub mod library;
 mod noise;
+mod packs;
 mod plans;
 pub mod trials;
 

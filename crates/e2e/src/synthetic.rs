@@ -13,7 +13,7 @@ use metsuke_link::client::{Backoff, Client, Delegate, LinkState, RefusedBatch};
 use metsuke_link::codec;
 use metsuke_link::enrol::enrol;
 use metsuke_link::identity::Identity;
-use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PackVersions, PlanUpdate};
 use metsuke_link::spool::{Sequence, SharedSpool, Spool, SpoolConfig};
 use metsuke_testkit::builders::ProcessBuilder;
 use metsuke_testkit::{Api, Server};
@@ -234,6 +234,7 @@ impl Delegate for Quiet {
             addresses: Vec::new(),
             content_version: String::new(),
             policy_version: 0,
+            packs: PackVersions::default(),
         }
     }
 

@@ -8,10 +8,13 @@ mod lookout;
 mod met;
 mod order;
 mod preview;
+mod publish;
 #[cfg(test)]
 mod tests;
 mod wanted;
 mod worker;
+
+pub use metsuke_intel::Packs;
 
 pub use history::{Events, History, HistoryError, Wanted};
 pub use live::{Indicators, OpenError};

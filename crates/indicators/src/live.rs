@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, IndicatorFilter, IndicatorPatch, IndicatorRecord};
-use metsuke_intel::{Set, read};
-use tokio::sync::{Notify, mpsc, oneshot};
+use metsuke_intel::{Packs, Set, read};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::lookout::Lookout;
 use crate::order::{ChangeError, Imported, Job, NewIndicator, Order};
@@ -54,6 +54,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// Told when there is something to look back for.
     looks: Notify,
+    /// What goes down to sensors.
+    packs: watch::Sender<Arc<Packs>>,
     counters: Counters,
 }
 
@@ -80,6 +82,7 @@ impl Indicators {
             set: RwLock::default(),
             jobs,
             looks: Notify::new(),
+            packs: watch::Sender::default(),
             counters: Counters::default(),
         };
         let indicators = Self { shared: Arc::new(shared) };
@@ -97,6 +100,10 @@ impl Indicators {
 
     pub(crate) fn looks(&self) -> &Notify {
         &self.shared.looks
+    }
+
+    pub(crate) fn sender(&self) -> &watch::Sender<Arc<Packs>> {
+        &self.shared.packs
     }
 
     /// The set in force.
@@ -203,9 +210,11 @@ impl Indicators {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.shared.counters;
         let set = self.set();
+        let packs = Arc::clone(&self.shared.packs.borrow());
         vec![
             ("indicators", "Indicators looked up.", set.len() as u64),
             ("indicators_bytes", "Memory of their set.", set.memory().total() as u64),
+            ("indicators_filter_bytes", "The filter sensors get.", packs.filter.bytes.len() as u64),
             ("indicator_sightings_total", "Sightings told.", read(&counters.met)),
             (
                 "indicator_sightings_dropped_total",

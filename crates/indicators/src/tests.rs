@@ -10,9 +10,11 @@ use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, ImportRecord, Place, SightingFilter, SightingRecord};
 use metsuke_event::inventory::{Delta, Executable, Format, Item, Stage};
 use metsuke_event::{
-    Activity, EndpointId, Event, Kind as Class, Process, Timestamp, activity::ProcessActivity,
+    Activity, EndpointId, Event, Kind as Class, Process, Timestamp, Value,
+    activity::ProcessActivity, field,
 };
-use metsuke_intel::{Action, read};
+use metsuke_intel::packs::{Decided, Seen};
+use metsuke_intel::{Action, Watchlist, read};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +69,13 @@ fn ran(endpoint: u128, time: Timestamp, hash: &str) -> Event {
     event.process =
         Arc::new(Process { sha256: Some(hash.to_owned().into()), ..Process::default() });
     event
+}
+
+/// A name that was asked for.
+fn asked(name: &str) -> Event {
+    let class = (field::meta::CLASS, Value::Text("dns.query".into()));
+    let query = field::by_name("query.hostname").unwrap();
+    Event::from_fields([class, (query.id, Value::parse(query.ty, name).unwrap())]).unwrap().0
 }
 
 fn hash(n: usize) -> String {
@@ -241,6 +250,42 @@ async fn what_becomes_known_good_or_goes_while_history_is_read_is_met_no_more() 
         assert_eq!(told.sightings, 5, "three of the first day, one a day then: {told:?}");
         let later = world.sightings().await.into_iter().filter(|one| one.first > first);
         assert!(later.map(|one| one.seen).eq([hash(3), hash(3)]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sensors_get_what_holds_and_what_people_decided_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    World::with(folder.path(), Past::new(Vec::new(), 0), async |world| {
+        world.import(1..=50).await.unwrap();
+        world.allow(2).await;
+        let block = NewIndicator {
+            kind: None,
+            value: "blocked.example".to_owned(),
+            origin: read::Origin { source: "ours".into(), ..origin(Action::Block) },
+            note: None,
+            actor: "ann".to_owned(),
+        };
+        let blocked = world.indicators.add(block).await.unwrap();
+        let mut packs = world.indicators.packs();
+        let list = || {
+            let now = Arc::clone(&packs.borrow());
+            let list = Watchlist::default().with_filter(&now.filter.bytes).unwrap();
+            (list.with_decided(&now.decided.bytes).unwrap(), now)
+        };
+        let (list, first) = until(async || {
+            let (list, packs) = list();
+            list.see(&asked("www.blocked.example"), now()).blocked.then_some((list, packs))
+        })
+        .await;
+        let seen = |n| list.see(&ran(1, now(), &hash(n)), now());
+        assert!((1..=50).all(|n| seen(n) == Seen { blocked: false, perhaps: n != 2 }));
+        assert!(!seen(51).perhaps && !list.see(&asked("notblocked.example"), now()).perhaps);
+        world.indicators.remove(blocked.id, "ann").await.unwrap();
+        until(async || (packs.borrow_and_update().decided != first.decided).then_some(())).await;
+        let left: Decided = serde_json::from_slice(&packs.borrow().decided.bytes).unwrap();
+        assert!(left.entries.iter().map(|one| &one.value).eq([&hash(2)]), "{left:?}");
     })
     .await;
 }

@@ -10,13 +10,17 @@ use metsuke_catalog::clock::now;
 use metsuke_catalog::{Added, CatalogError, IndicatorRecord, NewImport};
 use metsuke_intel::{Context, Indicator, Set, read};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::history::History;
 use crate::live::Indicators;
 use crate::look;
 use crate::order::{ChangeError, Imported, Job, NewIndicator, Order};
+use crate::publish::Publisher;
 
+/// A document of more indicators than this is stored in the order of its values.
+const MANY: usize = 20_000;
 /// Indicators stored between two looks whether the server is stopping.
 const CHUNK: usize = 5_000;
 /// How long after a change the snapshot is written, unless another change comes.
@@ -31,12 +35,13 @@ pub struct Worker {
     dirty: bool,
     /// The catalog has changed and the set has not: it is not to be kept under the catalog's serial.
     stale: bool,
+    publisher: Publisher,
 }
 
 impl Worker {
     pub(crate) fn new(indicators: Indicators, jobs: mpsc::Receiver<Job>) -> Self {
         // What was made from the catalog at the start has none yet.
-        Self { indicators, jobs, dirty: true, stale: false }
+        Self { indicators, jobs, dirty: true, stale: false, publisher: Publisher::new() }
     }
 
     /// Works until `stop`; a document that is being taken breaks off then, and says so.
@@ -51,6 +56,10 @@ impl Worker {
             let job = tokio::select! {
                 () = stop.cancelled() => break,
                 job = self.jobs.recv() => job,
+                () = until(self.publisher.due()) => {
+                    self.publisher.publish(&self.indicators).await;
+                    continue;
+                }
                 () = tokio::time::sleep(SNAPSHOT_AFTER), if self.dirty => {
                     self.write_snapshot().await;
                     continue;
@@ -60,6 +69,7 @@ impl Worker {
             let Some(job) = job else { break };
             self.dirty = true;
             self.work(job, stop).await;
+            self.publisher.changed(self.indicators.set().len());
         }
         // Whoever waits hears that nothing comes.
         self.jobs.close();
@@ -113,7 +123,12 @@ impl Worker {
         let read_as = origin.clone();
         let read = tokio::task::spawn_blocking(move || {
             let format = format.unwrap_or_else(|| read::Format::guess(&bytes));
-            let (indicators, problems) = format.read(&bytes, &read_as);
+            let (mut indicators, problems) = format.read(&bytes, &read_as);
+            // Side by side in the catalog's index: in the order of most feeds, which is none, each
+            // would bring a page of its own in and out.
+            if indicators.len() > MANY {
+                indicators.sort_by(|one, other| one.value.cmp(&other.value));
+            }
             (format, indicators, problems)
         });
         let (format, indicators, problems) =
@@ -281,6 +296,14 @@ impl Worker {
             Ok(Err(error)) => tracing::warn!(%error, "the indicators' snapshot was not written"),
             Err(error) => tracing::error!(%error, "writing the indicators' snapshot broke down"),
         }
+    }
+}
+
+/// Waits until then; without end for never.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

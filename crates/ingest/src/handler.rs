@@ -171,6 +171,7 @@ impl Handler for SensorHandler {
 
     async fn hello(&self, endpoint: EndpointId, hello: Hello) -> Result<(), HandlerError> {
         tracing::info!(%endpoint, host = hello.host, version = hello.version, "sensor connected");
+        self.control.holds_packs(endpoint, hello.packs);
         let change = EndpointChange {
             host: said(hello.host),
             os: said(hello.os),
@@ -313,6 +314,8 @@ fn health(heartbeat: &Heartbeat) -> Map<String, Value> {
         "edge_hits": heartbeat.edge_hits,
         "degraded": heartbeat.degraded,
         "evictions": heartbeat.evictions,
+        "indicator_candidates": heartbeat.indicator_candidates,
+        "indicator_blocked": heartbeat.indicator_blocked,
     });
     match health {
         Value::Object(health) => health,

@@ -82,8 +82,24 @@ impl Filter {
             Kind::Ipv4 | Kind::Ipv6 => {
                 value.parse().is_ok_and(|address| self.may_hold_address(address))
             }
-            _ => Key::of(kind, value, self.seed).is_ok_and(|key| self.has(&key)),
+            Kind::Url => self.may_hold_url(value),
+            _ => self.may_hold_itself(kind, value),
         }
+    }
+
+    fn may_hold_itself(&self, kind: Kind, value: &str) -> bool {
+        Key::of(kind, value, self.seed).is_ok_and(|key| self.has(&key))
+    }
+
+    /// Whether something may be said of a URL or its host.
+    fn may_hold_url(&self, url: &str) -> bool {
+        let (begin, end) = crate::set::host_of(url);
+        let host = &url[begin..end];
+        self.may_hold_itself(Kind::Url, url)
+            || match host.trim_matches(['[', ']']).parse() {
+                Ok(address) => self.may_hold_address(address),
+                Err(_) => self.may_hold_domain(host),
+            }
     }
 
     /// Whether something may be said of a SHA-256 given as bytes.

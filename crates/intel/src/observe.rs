@@ -245,25 +245,44 @@ impl<'a> Matcher<'a> {
 
     /// What is said of a value, and the form in which it was asked for.
     fn answer<'v>(&self, kind: Kind, value: &'v str) -> (Answer<'a>, Cow<'v, str>) {
-        match kind {
-            // Their look-ups take either case, and names that are none find nothing.
-            Kind::Domain => {
-                let value = value.trim_end_matches('.');
-                (self.set.look_up_domain(value, self.now), value.into())
-            }
-            Kind::Ipv4 | Kind::Ipv6 => (self.set.look_up(kind, value, self.now), value.into()),
-            Kind::Path if is_canonical_path(value) => {
-                (self.set.look_up(kind, value, self.now), value.into())
-            }
-            kind if is_lower(value) && !matches!(kind, Kind::Url | Kind::Path | Kind::Email) => {
-                (self.set.look_up(kind, value, self.now), value.into())
-            }
-            kind => match kind.normalise(value) {
-                Ok(value) => (self.set.look_up(kind, &value, self.now), value.into()),
-                Err(_) => (Answer::default(), value.into()),
-            },
+        match canonical(kind, value) {
+            Some(value) => (self.set.look_up(kind, &value, self.now), value),
+            None => (Answer::default(), value.into()),
         }
     }
+}
+
+/// The form in which a value is asked for; `None` for what is none.
+fn canonical(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
+    match kind {
+        // Their look-ups take either case, and names that are none find nothing.
+        Kind::Domain => Some(value.trim_end_matches('.').into()),
+        Kind::Ipv4 | Kind::Ipv6 => Some(value.into()),
+        Kind::Path if is_canonical_path(value) => Some(value.into()),
+        kind if is_lower(value) && !matches!(kind, Kind::Url | Kind::Path | Kind::Email) => {
+            Some(value.into())
+        }
+        kind => kind.normalise(value).ok().map(Cow::from),
+    }
+}
+
+/// Each value in `event` that is looked at, in the form in which it is asked for, until `each` says
+/// that it is enough.
+pub fn each_in(event: &Event, each: &mut dyn FnMut(Kind, &str) -> bool) {
+    let mut enough = false;
+    let mut look = |holds, value: ValueRef<'_>| {
+        each_value(holds, value, &mut |kind, value| {
+            if !enough && let Some(value) = canonical(kind, value) {
+                enough = each(kind, &value);
+            }
+        });
+    };
+    for (id, _, holds) in BY_CLASS.get(&event.activity.kind()).into_iter().flatten() {
+        if let Some(value) = event.get(*id) {
+            look(*holds, value);
+        }
+    }
+    unmapped(&event.unmapped, &mut |_, holds, value| look(holds, value));
 }
 
 /// `asked` is the form that was looked up: places of parts are places in it.

@@ -148,6 +148,16 @@ fn now_seconds(now: Timestamp) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
+/// Where the host of a URL stands, from byte to byte, without a port.
+pub(crate) fn host_of(url: &str) -> (usize, usize) {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |at| begin + at);
+    let authority = &url[begin..end];
+    let bracket = authority.starts_with('[');
+    let port = if bracket { authority.rfind("]:").map(|at| at + 1) } else { authority.rfind(':') };
+    (begin, port.map_or(end, |at| begin + at))
+}
+
 /// What takes up memory, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -374,14 +384,9 @@ impl Set {
         if let Ok(key) = Key::of(Kind::Url, url, self.base.seed) {
             self.exactly(&key, Within::Itself, now, &mut answer);
         }
-        let begin = url.find("://").map_or(0, |at| at + 3);
-        let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |at| begin + at);
-        let authority = &url[begin..end];
-        let bracket = authority.starts_with('[');
-        let port =
-            if bracket { authority.rfind("]:").map(|at| at + 1) } else { authority.rfind(':') };
-        let end = port.map_or(end, |at| begin + at);
+        let (begin, end) = host_of(url);
         let host = &url[begin..end];
+        let bracket = host.starts_with('[');
         let bare = host.trim_matches(['[', ']']);
         let found = match bare.parse() {
             Ok(address) => self.look_up_address(address, now),

@@ -25,6 +25,11 @@ pub const BUNDLE_COMPRESSED_MAX: usize = 16 << 20;
 pub const BUNDLE_DECOMPRESSED_MAX: usize = 64 << 20;
 /// Most documents in one content bundle.
 pub const BUNDLE_DOCUMENTS_MAX: usize = 50_000;
+/// Largest part of a pack of indicators, in bytes: small beside a batch, so that acknowledgements never
+/// wait long behind one.
+pub const INDICATOR_PART_MAX: usize = 256 << 10;
+/// Most parts of one pack: 24 MiB, a filter of eleven million.
+pub const INDICATOR_PARTS_MAX: u32 = 96;
 /// Largest coverage report, in bytes.
 pub const COVERAGE_MAX: usize = 256 << 10;
 /// Largest plan, in bytes.

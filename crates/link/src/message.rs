@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use metsuke_event::coverage::Coverage;
 use metsuke_event::finding::Level;
 use metsuke_event::id::PlanId;
 use metsuke_event::{BootId, Timestamp};
 use metsuke_respond::{Outcome, Plan, Policy, Update};
 use serde::{Deserialize, Serialize};
+
+use crate::limits::{INDICATOR_PART_MAX, INDICATOR_PARTS_MAX};
 
 /// What a host says of itself when it enrols.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +52,74 @@ pub struct Hello {
     pub content_version: String,
     /// Version of the policy it follows.
     pub policy_version: u64,
+    /// Which packs of indicators it holds.
+    pub packs: PackVersions,
+}
+
+/// Which packs of indicators a sensor holds; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackVersions {
+    /// What people decided.
+    pub decided: u64,
+    /// The filter.
+    pub filter: u64,
+}
+
+impl PackVersions {
+    /// The version of one.
+    pub const fn of(&mut self, pack: PackKind) -> &mut u64 {
+        match pack {
+            PackKind::Decided => &mut self.decided,
+            PackKind::Filter => &mut self.filter,
+        }
+    }
+}
+
+/// The packs of indicators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PackKind {
+    /// What people decided: block and allow lists.
+    Decided,
+    /// The filter of everything that is bad.
+    Filter,
+}
+
+impl PackKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Decided, Self::Filter];
+}
+
+/// A part of a pack of indicators. Parts of one version come in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackPart {
+    /// Of which pack.
+    pub pack: PackKind,
+    /// Of which version.
+    pub version: u64,
+    /// Which part, from 0.
+    pub index: u32,
+    /// Of how many.
+    pub count: u32,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+impl PackPart {
+    /// How many parts `bytes` are: one at least.
+    pub fn count(bytes: &Bytes) -> u32 {
+        u32::try_from(bytes.len().div_ceil(INDICATOR_PART_MAX).max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Part `index` of a pack; `None` when there are fewer, or the pack is too large.
+    pub fn cut(pack: PackKind, version: u64, bytes: &Bytes, index: u32) -> Option<Self> {
+        let count = Self::count(bytes);
+        if index >= count || count > INDICATOR_PARTS_MAX {
+            return None;
+        }
+        let from = index as usize * INDICATOR_PART_MAX;
+        let to = (from + INDICATOR_PART_MAX).min(bytes.len());
+        Some(Self { pack, version, index, count, bytes: bytes.slice(from..to) })
+    }
 }
 
 /// A sensor's word on how it is.
@@ -83,6 +154,12 @@ pub struct Heartbeat {
     /// What bounded tables had to let go.
     #[serde(default)]
     pub evictions: Evictions,
+    /// Activities with a value that the filter of indicators perhaps holds, since the sensor started.
+    #[serde(default)]
+    pub indicator_candidates: u64,
+    /// Activities with a value on a block list, since the sensor started.
+    #[serde(default)]
+    pub indicator_blocked: u64,
 }
 
 /// How often a bounded table of the sensor let something go, since the sensor started. What went
@@ -267,4 +344,6 @@ pub enum Downstream {
     /// Withdraw a plan that has not begun. The answer is a [`PlanUpdate`] that says where the plan
     /// stands.
     Cancel(PlanId),
+    /// A part of a pack of indicators.
+    Indicators(PackPart),
 }

@@ -29,6 +29,7 @@ impl Sealed {
             Kind::Content(Signed { payload, signature })
             | Kind::Policy(Signed { payload, signature })
             | Kind::Plan(Signed { payload, signature })
+            | Kind::Indicators(Signed { payload, signature })
             | Kind::Cancel(Signed { payload, signature }) => {
                 Some(Self { signature: signature.clone(), payload: payload.clone() })
             }

@@ -23,6 +23,8 @@ pub enum Purpose {
     Plan,
     /// The withdrawal of a plan.
     Cancel,
+    /// A part of a pack of indicators, for every endpoint.
+    Indicators,
     /// Leave to remove a sensor from its host.
     Uninstall,
 }
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Policy => "policy",
             Self::Plan => "plan",
             Self::Cancel => "cancel",
+            Self::Indicators => "indicators",
             Self::Uninstall => "uninstall",
         }
     }
@@ -109,7 +112,7 @@ pub fn verify(
 
 fn covered(purpose: Purpose, endpoint: EndpointId, payload: &[u8]) -> Vec<u8> {
     let endpoint = match purpose {
-        Purpose::Content => EndpointId::default(),
+        Purpose::Content | Purpose::Indicators => EndpointId::default(),
         Purpose::Policy | Purpose::Plan | Purpose::Cancel | Purpose::Uninstall => endpoint,
     };
     let mut covered = Vec::with_capacity(HEAD.len() + 32 + payload.len());

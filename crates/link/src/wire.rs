@@ -11,9 +11,12 @@ use serde::de::DeserializeOwned;
 use crate::codec::{boot_bytes, boot_id};
 use crate::limits::{
     BUNDLE_COMPRESSED_MAX, BUNDLE_DECOMPRESSED_MAX, BUNDLE_DOCUMENTS_MAX, COVERAGE_MAX, FACT_MAX,
-    LIST_MAX, PLAN_MAX, PROTOCOL,
+    INDICATOR_PART_MAX, INDICATOR_PARTS_MAX, LIST_MAX, PLAN_MAX, PROTOCOL,
 };
-use crate::message::{Bundle, Downstream, EnrolFacts, Evictions, Heartbeat, Hello, PlanUpdate};
+use crate::message::{
+    Bundle, Downstream, EnrolFacts, Evictions, Heartbeat, Hello, PackKind, PackPart, PackVersions,
+    PlanUpdate,
+};
 use crate::proto;
 use crate::sign::{Purpose, SignatureError, SigningKey, verify};
 
@@ -96,6 +99,8 @@ impl Hello {
             addresses: self.addresses.iter().take(LIST_MAX).cloned().collect(),
             content_version: self.content_version.clone(),
             policy_version: self.policy_version,
+            decided_version: self.packs.decided,
+            filter_version: self.packs.filter,
         }
     }
 
@@ -115,6 +120,7 @@ impl Hello {
             addresses: facts("addresses", hello.addresses)?,
             content_version: fact("content_version", hello.content_version)?,
             policy_version: hello.policy_version,
+            packs: PackVersions { decided: hello.decided_version, filter: hello.filter_version },
         })
     }
 }
@@ -136,6 +142,8 @@ impl Heartbeat {
             policy_version: self.policy_version,
             degraded: self.degraded.iter().take(LIST_MAX).cloned().collect(),
             evictions: Some(self.evictions.to_proto()),
+            indicator_candidates: self.indicator_candidates,
+            indicator_blocked: self.indicator_blocked,
         }
     }
 
@@ -155,6 +163,8 @@ impl Heartbeat {
             policy_version: heartbeat.policy_version,
             degraded: facts("degraded", heartbeat.degraded)?,
             evictions: heartbeat.evictions.map(Evictions::from_proto).unwrap_or_default(),
+            indicator_candidates: heartbeat.indicator_candidates,
+            indicator_blocked: heartbeat.indicator_blocked,
         })
     }
 }
@@ -243,6 +253,9 @@ impl Downstream {
             Self::Cancel(plan) => {
                 Kind::Cancel(signed(Purpose::Cancel, plan.to_string().into_bytes()))
             }
+            Self::Indicators(part) => {
+                Kind::Indicators(signed(Purpose::Indicators, part.to_bytes()))
+            }
         })
     }
 
@@ -261,6 +274,7 @@ impl Downstream {
             Kind::Policy(signed) => (Purpose::Policy, signed),
             Kind::Plan(signed) => (Purpose::Plan, signed),
             Kind::Cancel(signed) => (Purpose::Cancel, signed),
+            Kind::Indicators(signed) => (Purpose::Indicators, signed),
             Kind::Welcome(_)
             | Kind::Ack(_)
             | Kind::Refused(_)
@@ -298,9 +312,50 @@ pub(crate) fn read(
             let id = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok());
             Downstream::Cancel(id.ok_or(WireError::Unreadable("plan"))?)
         }
+        Purpose::Indicators => Downstream::Indicators(PackPart::read(payload)?),
         // It never travels by the link.
         Purpose::Uninstall => return Err(WireError::Unreadable("order")),
     })
+}
+
+/// Bytes before those of a part: pack, version, index, count.
+const PART_HEAD: usize = 17;
+
+impl PackPart {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(PART_HEAD + self.bytes.len());
+        bytes.push(match self.pack {
+            PackKind::Decided => 0,
+            PackKind::Filter => 1,
+        });
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&self.index.to_le_bytes());
+        bytes.extend_from_slice(&self.count.to_le_bytes());
+        bytes.extend_from_slice(&self.bytes);
+        bytes
+    }
+
+    fn read(payload: &Bytes) -> Result<Self, WireError> {
+        let unreadable = || WireError::Unreadable("indicators");
+        bounded("indicators", payload.len(), PART_HEAD + INDICATOR_PART_MAX)?;
+        let head: &[u8; PART_HEAD] = payload.first_chunk().ok_or_else(unreadable)?;
+        let number = |at: usize| {
+            let part = head.get(at..at + 4).and_then(|part| part.try_into().ok());
+            part.map_or(0, u32::from_le_bytes)
+        };
+        let (index, count) = (number(9), number(13));
+        bounded("parts of indicators", count as usize, INDICATOR_PARTS_MAX as usize)?;
+        if index >= count {
+            return Err(unreadable());
+        }
+        let pack = match head[0] {
+            0 => PackKind::Decided,
+            1 => PackKind::Filter,
+            _ => return Err(unreadable()),
+        };
+        let version = u64::from(number(1)) | u64::from(number(5)) << 32;
+        Ok(Self { pack, version, index, count, bytes: payload.slice(PART_HEAD..) })
+    }
 }
 
 fn pack(bundle: &Bundle) -> Result<Vec<u8>, WireError> {
@@ -327,7 +382,9 @@ fn unpack(payload: &[u8]) -> Result<Bundle, WireError> {
 
 /// Reads `payload` as each kind of order; for the fuzz target.
 pub(crate) fn read_any(payload: &Bytes) {
-    for purpose in [Purpose::Content, Purpose::Policy, Purpose::Plan, Purpose::Cancel] {
+    let purposes =
+        [Purpose::Content, Purpose::Policy, Purpose::Plan, Purpose::Cancel, Purpose::Indicators];
+    for purpose in purposes {
         drop(read(purpose, payload, EndpointId::default()));
     }
 }
@@ -345,7 +402,7 @@ mod tests {
     use metsuke_respond::Policy;
 
     use super::{Downstream, WireError};
-    use crate::message::{Bundle, BundleDocument, Evictions, Heartbeat};
+    use crate::message::{Bundle, BundleDocument, Evictions, Heartbeat, PackKind, PackPart};
     use crate::proto::downstream::Kind;
     use crate::sign::SigningKey;
 
@@ -363,7 +420,14 @@ mod tests {
             documents: Arc::new(vec![document.clone(); 50]),
             ..Bundle::default()
         };
-        for message in [Downstream::Content(bundle), Downstream::Policy(Policy::default())] {
+        let bytes = vec![7; 300 << 10].into();
+        let part = |index| PackPart::cut(PackKind::Filter, 9 << 40, &bytes, index);
+        assert_eq!(part(2), None, "there are two");
+        for message in [
+            Downstream::Content(bundle),
+            Downstream::Policy(Policy::default()),
+            Downstream::Indicators(part(1).expect("the second")),
+        ] {
             let kind = message.to_proto(&server, endpoint).expect("within bounds");
             let read = Downstream::from_proto(kind.clone(), server.public(), endpoint);
             assert_eq!(read.expect("signed"), Some(message));
@@ -408,6 +472,8 @@ mod tests {
                 detection_storylines: 16,
                 spool: 17,
             },
+            indicator_candidates: 18,
+            indicator_blocked: 19,
             ..Heartbeat::default()
         };
         let arrived = Heartbeat::from_proto(heartbeat.to_proto()).expect("within bounds");

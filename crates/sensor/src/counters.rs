@@ -13,6 +13,9 @@ pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
     losses: Mutex<Losses>,
     pub(crate) edge_hits: AtomicU64,
+    /// Activities with a value that is perhaps an indicator, and with one on a block list.
+    pub(crate) candidates: AtomicU64,
+    pub(crate) blocked: AtomicU64,
     /// Storylines of processes not kept, or forgotten.
     pub(crate) storylines: AtomicU64,
     /// What detection here dropped, over all engines that ran.

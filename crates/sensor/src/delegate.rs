@@ -28,6 +28,7 @@ use crate::health::Note;
 use crate::inventory::Post;
 use crate::plans::{self, Plans};
 use crate::status::Status;
+use crate::watchlist::Lists;
 
 /// Notes waiting to become activities; more than that and the sensor is in deeper trouble than
 /// they could tell.
@@ -92,6 +93,8 @@ pub(crate) struct Shared {
     plans: Mutex<Plans>,
     policy: Mutex<Policy>,
     content: Mutex<Content>,
+    /// The indicators of this host.
+    pub(crate) lists: Lists,
     link: Mutex<LinkState>,
     /// Troubles that last, by part.
     troubles: Mutex<BTreeMap<&'static str, String>>,
@@ -110,6 +113,7 @@ pub(crate) struct Parts {
     pub(crate) evidence: Store,
     pub(crate) policy: Policy,
     pub(crate) content: Content,
+    pub(crate) lists: Lists,
 }
 
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +140,7 @@ impl Shared {
             plans: Mutex::new(parts.plans),
             policy: Mutex::new(parts.policy),
             content: Mutex::new(parts.content),
+            lists: parts.lists,
             link: Mutex::new(LinkState::Away("not connected yet".to_owned())),
             troubles: Mutex::default(),
             skew_ns: AtomicI64::new(0),
@@ -243,6 +248,7 @@ impl Shared {
     pub(crate) fn health(&self) -> Heartbeat {
         let now = facts::now();
         self.trouble("inventory", self.inventory.trouble());
+        self.trouble("lists", self.lists.trouble());
         self.trouble("hooks", unseen(&self.probe.hooks_off()));
         let (depth, oldest) = {
             let mut spool = self.spool.lock();
@@ -267,6 +273,8 @@ impl Shared {
             policy_version: self.policy().version,
             degraded: self.degraded(content.refused, depth.memory_bytes),
             evictions: self.evictions(),
+            indicator_candidates: count(&self.counters.candidates),
+            indicator_blocked: count(&self.counters.blocked),
         };
         let status = Status {
             pid: std::process::id(),
@@ -373,6 +381,7 @@ impl Delegate for Shared {
             addresses: facts::addresses(),
             content_version: self.content().version,
             policy_version: self.policy().version,
+            packs: self.lists.versions(),
         }
     }
 
@@ -392,6 +401,7 @@ impl Delegate for Shared {
         match order {
             Downstream::Content(bundle) => self.take_content(bundle, Some(sealed)),
             Downstream::Policy(policy) => self.take_policy(policy, Some(sealed)),
+            Downstream::Indicators(part) => self.lists.take(part, Some(sealed)),
             order => self.order(order),
         }
     }
@@ -412,6 +422,7 @@ impl Delegate for Shared {
         match order {
             Downstream::Content(bundle) => self.take_content(bundle, None),
             Downstream::Policy(policy) => self.take_policy(policy, None),
+            Downstream::Indicators(part) => self.lists.take(part, None),
             Downstream::Plan(plan) => {
                 tracing::info!(plan = %plan.id, verb = plan.verb.name(), actor = plan.actor, "a plan came");
                 self.plans().deliver(plan, facts::now());

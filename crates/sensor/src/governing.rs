@@ -60,8 +60,9 @@ impl Governing {
         }
     }
 
-    /// Whether an activity is told; counted in any case.
-    pub(crate) fn admits(&mut self, activity: &Activity) -> bool {
+    /// Whether an activity is told; counted in any case. One that would be left out is told when it is
+    /// `wanted`.
+    pub(crate) fn admits(&mut self, activity: &Activity, wanted: impl FnOnce() -> bool) -> bool {
         let kind = activity.kind();
         *self.counts.entry(kind).or_default() += 1;
         let treatment = if self.rates.is_off(kind) {
@@ -77,6 +78,7 @@ impl Governing {
                 self.sampled % SAMPLE == 1
             }
         };
+        let is_kept = is_kept || wanted();
         if !is_kept {
             self.shed.count(activity);
         }
@@ -179,7 +181,7 @@ mod tests {
     }
 
     fn admits(governing: &mut Governing, kind: Kind) -> bool {
-        governing.admits(&Activity::empty(kind))
+        governing.admits(&Activity::empty(kind), || false)
     }
 
     fn measure(governing: &mut Governing, cpu_permille: u64) -> Vec<(&'static str, Option<u64>)> {

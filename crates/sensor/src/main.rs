@@ -47,6 +47,7 @@ mod takeover;
 mod task;
 mod touches;
 mod upgrade_cmd;
+mod watchlist;
 
 #[derive(Debug, Parser)]
 #[command(name = "metsuke-sensor", version, about = "Metsuke's sensor for one endpoint")]

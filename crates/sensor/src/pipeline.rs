@@ -25,6 +25,7 @@ use crate::governing::Governing;
 use crate::health::Note;
 use crate::live::Live;
 use crate::touches::Touches;
+use crate::watchlist::Allowance;
 use crate::{facts, own};
 
 /// A batch goes out when it has so many activities …
@@ -69,6 +70,7 @@ struct Running {
     since: Option<Instant>,
     synced: Instant,
     evictions: Teller,
+    allowance: Allowance,
     /// Everything before this is in the spool.
     kept: Timestamp,
 }
@@ -92,6 +94,7 @@ impl Pipeline {
             since: None,
             synced: Instant::now(),
             evictions: Teller::default(),
+            allowance: Allowance::new(),
             kept: Timestamp::from_nanos(0),
             parts: self,
         };
@@ -145,10 +148,12 @@ impl Running {
 
     fn take_own(&mut self, events: Vec<Event>) {
         let gate = &mut self.parts.gate;
+        let (lists, now) = (self.parts.shared.lists.held(), self.parts.shared.server_now());
         let mut kept = Vec::with_capacity(events.len());
         for event in events {
             kept.extend(gate.touches.observe(&event));
-            if gate.governing.admits(&event.activity) {
+            let wanted = || lists.see(&event, now).perhaps && self.allowance.take();
+            if gate.governing.admits(&event.activity, wanted) {
                 kept.push(event);
             }
         }
@@ -205,6 +210,8 @@ impl Running {
         }
         shared.counters.events.fetch_add(events.len() as u64, Ordering::Relaxed);
         shared.inventory.observe(&events);
+        let (lists, now) = (shared.lists.held(), shared.server_now());
+        let mut urgent = false;
         for mut event in events {
             if !self.parts.gate.touches.admits(&mut event) {
                 continue;
@@ -232,11 +239,19 @@ impl Running {
             if !found.alerts.is_empty() {
                 shared.crossview.alerted();
             }
+            let seen = lists.see(&event, now);
+            add(&shared.counters.candidates, u64::from(seen.perhaps));
+            add(&shared.counters.blocked, u64::from(seen.blocked));
+            urgent |= seen.perhaps;
             self.since.get_or_insert_with(Instant::now);
             self.pending.push(event);
             if self.pending.len() >= BATCH_EVENTS {
                 self.flush();
             }
+        }
+        // The server confirms it, or not: that is not to wait.
+        if urgent {
+            self.flush();
         }
     }
 

@@ -75,6 +75,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             println!("let go       {name} {count}: {help}");
         }
     }
+    println!(
+        "indicators   {} activities asked of the server, {} met a block list",
+        health.indicator_candidates, health.indicator_blocked
+    );
     println!("lag          {} ms", health.lag_ms);
     println!("uses         {} ms CPU, {} bytes memory", health.cpu_ms, health.rss_bytes);
     for reason in &health.degraded {

@@ -17,7 +17,7 @@ use metsuke_control::trials::Trials;
 use metsuke_control::{Control, Library};
 use metsuke_detect::Engine;
 use metsuke_event::Event;
-use metsuke_indicators::{Indicators, Worker};
+use metsuke_indicators::{Indicators, Packs, Worker};
 use metsuke_ingest::{
     ArtifactFolder, Detector, DetectorError, Engines, Intake, Metrics, Recordings, SensorHandler,
     Store,
@@ -27,7 +27,7 @@ use metsuke_link::ca::Authority;
 use metsuke_link::server::{ServeError, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -196,7 +196,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<()> {
         }),
         upkeep: task(upkeep(
             (opened.catalog.clone(), opened.lake.clone()),
-            opened.control.clone(),
+            (opened.control.clone(), opened.indicators.packs()),
             (opened.artifacts.clone(), arguments.artifacts_kept()),
             stop.clone(),
         )),
@@ -296,10 +296,11 @@ async fn announce(
     Ok(file)
 }
 
-/// Expires plans, forgets old hits, old health and old artifacts, asks how common values are, until `stop`.
+/// Expires plans, sends sensors content and indicators, forgets old hits, old health and old
+/// artifacts, asks how common values are, until `stop`.
 async fn upkeep(
     (catalog, lake): (Catalog, Lake),
-    control: Control,
+    (control, packs): (Control, watch::Receiver<Arc<Packs>>),
     (artifacts, kept): (ArtifactFolder, ArtifactsKept),
     stop: CancellationToken,
 ) {
@@ -332,6 +333,7 @@ async fn upkeep(
     tokio::join!(
         control.expire_until(stop.clone()),
         control.push_until(stop.clone()),
+        control.distribute_until(packs, stop.clone()),
         prune,
         asked
     );

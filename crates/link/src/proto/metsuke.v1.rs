@@ -85,6 +85,11 @@ pub struct Hello {
     pub content_version: ::prost::alloc::string::String,
     #[prost(uint64, tag = "12")]
     pub policy_version: u64,
+    /// Versions of the packs of indicators it holds; 0 for none.
+    #[prost(uint64, tag = "13")]
+    pub decided_version: u64,
+    #[prost(uint64, tag = "14")]
+    pub filter_version: u64,
 }
 /// Activities of one boot, in order of seq.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -211,6 +216,12 @@ pub struct Heartbeat {
     pub degraded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "14")]
     pub evictions: ::core::option::Option<Evictions>,
+    /// Activities with a value that the filter of indicators perhaps holds, since the sensor started.
+    #[prost(uint64, tag = "15")]
+    pub indicator_candidates: u64,
+    /// Activities with a value on a block list, since the sensor started.
+    #[prost(uint64, tag = "16")]
+    pub indicator_blocked: u64,
 }
 /// How often a bounded table of the sensor let something go, since the sensor started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -250,7 +261,7 @@ pub struct PlanUpdate {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Downstream {
-    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22")]
+    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 21, 22")]
     pub kind: ::core::option::Option<downstream::Kind>,
 }
 /// Nested message and enum types in `Downstream`.
@@ -275,6 +286,8 @@ pub mod downstream {
         Cancel(super::Signed),
         #[prost(message, tag = "9")]
         InventorySeen(super::InventorySeen),
+        #[prost(message, tag = "10")]
+        Indicators(super::Signed),
         #[prost(message, tag = "20")]
         ArtifactWanted(super::ArtifactWanted),
         #[prost(message, tag = "21")]

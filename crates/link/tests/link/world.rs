@@ -18,7 +18,7 @@ use metsuke_link::client::{Backoff, Client, Delegate, LinkState, Outbox, Refused
 use metsuke_link::codec::encode;
 use metsuke_link::enrol::{EnrolFailure, enrol};
 use metsuke_link::inventory;
-use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PlanUpdate};
+use metsuke_link::message::{Downstream, EnrolFacts, Heartbeat, Hello, PackVersions, PlanUpdate};
 use metsuke_link::server::{Counters, EnrolError, Handler, HandlerError, ServerConfig, serve};
 use metsuke_link::spool::{SharedSpool, Spool, SpoolConfig};
 use metsuke_respond::PlanId;
@@ -363,6 +363,7 @@ impl Delegate for Seen {
             addresses: Vec::new(),
             content_version: String::new(),
             policy_version: 0,
+            packs: PackVersions::default(),
         }
     }
 

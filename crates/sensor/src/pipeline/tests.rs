@@ -113,6 +113,7 @@ fn shared_with(state: &Path, probe: Box<dyn Gauge>) -> (Arc<Shared>, Receiver<No
             overlay: Arc::default(),
             refused: 0,
         },
+        lists: crate::watchlist::Lists::load(state, &crate::watchlist::tests::identity()).0,
     });
     (Arc::new(shared), said)
 }

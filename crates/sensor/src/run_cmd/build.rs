@@ -41,6 +41,7 @@ use crate::plans::Plans;
 use crate::sentry::{self, Sentry};
 use crate::takeover::Passed;
 use crate::touches::Touches;
+use crate::watchlist::Lists;
 use crate::{facts, gate, install_cmd, own, probe_cmd, reach};
 
 /// What the process has of its own, before anything is built.
@@ -92,6 +93,7 @@ pub(super) fn sensor(
     let meter = opened.meter();
     let (content, refused_content) = Content::load(&args.state, &identity);
     let (policy, refused_policy) = load_policy(&args.state, &identity);
+    let (lists, refused_lists) = Lists::load(&args.state, &identity);
     let mut setup = setup(args, config, &identity, &opened, guard)?;
     let denying = Denying::prepare(args, config, &opened, guard)?;
     complete(&mut setup, &denying, &content);
@@ -105,8 +107,11 @@ pub(super) fn sensor(
         evidence,
         policy,
         content,
+        lists,
     }));
-    for (part, problem) in [("content", refused_content), ("policy", refused_policy)] {
+    let refused =
+        [("content", refused_content), ("policy", refused_policy), ("indicators", refused_lists)];
+    for (part, problem) in refused {
         if let Some(problem) = problem {
             say_refused(&shared, part, problem);
         }

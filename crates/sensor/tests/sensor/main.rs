@@ -9,6 +9,7 @@
 mod basics;
 mod denials;
 mod floods;
+mod indicators;
 mod install;
 mod packaged;
 mod plans;

@@ -53,6 +53,11 @@ impl Memory {
         }
     }
 
+    /// Later sessions are sent nothing of what was ordered.
+    pub(crate) fn forget_orders(&self) {
+        self.orders.lock().unwrap().clear();
+    }
+
     /// The newest state of a plan.
     pub(crate) fn newest(&self, plan: PlanId) -> Option<PlanUpdate> {
         let updates = self.updates.lock().unwrap();
