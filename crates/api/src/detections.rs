@@ -46,9 +46,11 @@ async fn list_detections(
 ) -> Result<Json<DetectionList>, Problem> {
     let force = app.library.in_force();
     let stats = app.catalog.detection_stats(now()).await?;
+    let costs = app.status.costs();
     let items = force.rules.all().map(|meta| {
-        let stats = stats.get(&meta.detection.id).copied().unwrap_or_default();
-        shape::item(&force, meta, &stats)
+        let id = &meta.detection.id;
+        let stats = stats.get(id).copied().unwrap_or_default();
+        shape::item(&force, meta, &stats, costs.get(id).copied())
     });
     let items = items.collect();
     let refused = force.refused.iter().map(|document| RefusedDocument {
@@ -77,7 +79,6 @@ async fn get_detection(
         document: known.text.clone(),
         per_day: days.into_iter().map(DayHits::from).collect(),
         tests: known.samples.iter().map(DetectionTest::from).collect(),
-        cost: app.status.cost(&id).into(),
     }))
 }
 
@@ -85,7 +86,7 @@ async fn item(app: &App, force: &Arc<InForce>, id: &str) -> Result<Detection, Pr
     let meta = meta(force, id)?;
     let stats = app.catalog.detection_stats(now()).await?;
     let stats: DetectionStats = stats.get(id).copied().unwrap_or_default();
-    Ok(shape::item(force, meta, &stats))
+    Ok(shape::item(force, meta, &stats, app.status.costs().get(id).copied()))
 }
 
 fn meta<'f>(force: &'f InForce, id: &str) -> Result<&'f Meta, Problem> {

@@ -1,7 +1,7 @@
 //! What the API needs of the rest of the server, as traits: the server binary puts lake, control
 //! and ingest behind them, tests put small worlds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -250,16 +250,25 @@ pub trait Recordings: Send + Sync + 'static {
     ) -> Result<RecordingStep, RecordingError>;
 }
 
+/// What a detection costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// CPU time per activity, in nanoseconds.
+    pub nanos_per_event: f64,
+    /// Its share of what all of them cost, 0 to 1.
+    pub share: f64,
+    /// Whether it was put to sleep for what it costs.
+    pub asleep: bool,
+}
+
 /// The server's own state, for people and Prometheus.
 pub trait Status: Send + Sync + 'static {
     /// What the console shows.
     fn stats(&self) -> Stats;
 
-    /// What a detection costs: CPU time per activity in nanoseconds, and its share of what all cost;
-    /// `None` where it was not measured.
-    fn cost(&self, detection: &str) -> Option<(f64, f64)> {
-        let _ = detection;
-        None
+    /// What detections cost, by id; what was not measured is left out.
+    fn costs(&self) -> HashMap<String, Cost> {
+        HashMap::new()
     }
 
     /// Every counter: name without prefix, help, value.

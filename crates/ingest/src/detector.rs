@@ -42,6 +42,9 @@ const CHECKPOINT_REST: u32 = 50;
 /// About one activity of so many is measured: reading the clock around each filter that is asked
 /// makes that one a few times as dear.
 const MEASURED_OF: u32 = 256;
+/// CPU time per activity above which a detection is put to sleep, in nanoseconds: alone it would keep a
+/// processor busy with a thousand activities a second.
+const TOO_DEAR_NANOS: u64 = 1_000_000;
 /// How often what was measured is made known.
 const PROFILE_EVERY: Duration = Duration::from_secs(30);
 
@@ -98,7 +101,7 @@ impl Detector {
         let mut content = library.follow();
         let force = Arc::clone(&content.borrow_and_update());
         let mut engine = Engine::new(Arc::clone(&force.rules));
-        engine.measure(thread_nanos, MEASURED_OF, None);
+        engine.measure(thread_nanos, MEASURED_OF, Some(TOO_DEAR_NANOS));
         engine.lay(Arc::clone(&force.overlay));
         let state = Box::new(State {
             engine,
@@ -246,7 +249,7 @@ impl Detector {
             return Ok(());
         }
         marks.retain(|boot, _| stored.contains_key(boot));
-        engine.measure(thread_nanos, MEASURED_OF, None);
+        engine.measure(thread_nanos, MEASURED_OF, Some(TOO_DEAR_NANOS));
         engine.lay(Arc::clone(&self.content.borrow().overlay));
         tracing::info!(taken = restored.taken, dropped = restored.dropped, "detection goes on");
         let (watch, lull) =
@@ -308,6 +311,11 @@ impl Detector {
         }
         self.profile_due = Instant::now() + PROFILE_EVERY;
         let profile = self.state.as_ref().and_then(|state| state.engine.profile());
+        let costs = profile.iter().flat_map(|profile| &profile.costs);
+        for cost in costs.filter(|cost| cost.asleep) {
+            let id = &cost.detection.id;
+            tracing::warn!(id, "a detection is too dear and sleeps until the content changes");
+        }
         *self.metrics.profile.lock().unwrap_or_else(PoisonError::into_inner) = profile;
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use metsuke_detect::{Counters, Evicted, Profile};
+use metsuke_detect::{Cost, Counters, Evicted, Profile};
 use metsuke_event::EndpointId;
 use metsuke_link::message::Evictions;
 
@@ -121,22 +121,28 @@ pub struct DetectionCost {
     pub nanos_per_event: f64,
     /// Its share of what filters, rules and models cost together, 0 to 1.
     pub share: f64,
+    /// Whether it was put to sleep for what it costs.
+    pub asleep: bool,
 }
 
 impl Metrics {
-    /// What detection `id` costs; `None` where it was not measured: a model, for these are measured
-    /// together, or before anything came.
+    /// What detections cost, by id. Models are not among them, for these are measured together;
+    /// nothing is before anything came.
     #[expect(clippy::cast_precision_loss, reason = "a rate and a share for people")]
-    pub fn cost(&self, id: &str) -> Option<DetectionCost> {
+    pub fn costs(&self) -> HashMap<String, DetectionCost> {
         let held = self.profile.lock().unwrap_or_else(PoisonError::into_inner);
-        let profile = held.as_ref().filter(|profile| profile.measured > 0)?;
-        let cost = profile.costs.iter().find(|cost| cost.detection.id == id)?;
+        let Some(profile) = held.as_ref().filter(|profile| profile.measured > 0) else {
+            return HashMap::new();
+        };
         let each: u64 = profile.costs.iter().map(|cost| cost.nanos).sum();
         let all = each + profile.shared_nanos + profile.models_nanos;
-        Some(DetectionCost {
+        let cost = |cost: &Cost| DetectionCost {
             nanos_per_event: cost.nanos as f64 / profile.measured as f64,
             share: cost.nanos as f64 / all.max(1) as f64,
-        })
+            asleep: cost.asleep,
+        };
+        let named = profile.costs.iter().map(|one| (one.detection.id.clone(), cost(one)));
+        named.collect()
     }
 
     /// Adds what an enrolled sensor let go since it said so last, at most [`MAX_STEP`] of each kind.

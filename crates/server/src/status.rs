@@ -1,15 +1,16 @@
 //! The server's counters, for the console and Prometheus.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use metsuke_api::ports::Status;
+use metsuke_api::ports::{Cost, Status};
 use metsuke_api::status::{Storage, StorageState};
 use metsuke_api::stream::Stats;
 use metsuke_control::Control;
 use metsuke_indicators::Indicators;
-use metsuke_ingest::Metrics;
+use metsuke_ingest::{DetectionCost, Metrics};
 use metsuke_lake::Lake;
 use metsuke_link::server::Counters;
 
@@ -61,8 +62,13 @@ impl Status for ServerStatus {
         }
     }
 
-    fn cost(&self, detection: &str) -> Option<(f64, f64)> {
-        self.metrics.cost(detection).map(|cost| (cost.nanos_per_event, cost.share))
+    fn costs(&self) -> HashMap<String, Cost> {
+        let cost = |cost: DetectionCost| Cost {
+            nanos_per_event: cost.nanos_per_event,
+            share: cost.share,
+            asleep: cost.asleep,
+        };
+        self.metrics.costs().into_iter().map(|(id, one)| (id, cost(one))).collect()
     }
 
     fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {

@@ -6,6 +6,7 @@ use metsuke_detect::Meta;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::ports::Cost;
 use crate::shape::{DetectionRef, Level, Time};
 
 /// Where a detection comes from.
@@ -73,7 +74,7 @@ pub struct DetectionStats {
 }
 
 /// One detection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Detection {
     /// Identity and class, as its document says.
     #[serde(flatten)]
@@ -98,6 +99,10 @@ pub struct Detection {
     pub needs: Vec<String>,
     /// How it did lately.
     pub stats: DetectionStats,
+    /// What it costs.
+    pub cost: DetectionCost,
+    /// Whether it was put to sleep for what it costs, until the content changes.
+    pub asleep: bool,
 }
 
 /// A document that was refused.
@@ -110,7 +115,7 @@ pub struct RefusedDocument {
 }
 
 /// The detections in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DetectionList {
     /// In force: filters, rules, models.
     pub items: Vec<Detection>,
@@ -172,13 +177,6 @@ pub struct DetectionCost {
     pub share: Option<f64>,
 }
 
-impl From<Option<(f64, f64)>> for DetectionCost {
-    fn from(cost: Option<(f64, f64)>) -> Self {
-        let (nanos_per_event, share) = cost.unzip();
-        Self { nanos_per_event, share }
-    }
-}
-
 /// One detection, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DetectionDetail {
@@ -191,8 +189,6 @@ pub struct DetectionDetail {
     pub per_day: Vec<DayHits>,
     /// Its samples.
     pub tests: Vec<DetectionTest>,
-    /// What it costs.
-    pub cost: DetectionCost,
 }
 
 /// A document.
@@ -269,6 +265,7 @@ pub(super) fn item(
     force: &InForce,
     meta: &Meta,
     stats: &metsuke_catalog::DetectionStats,
+    cost: Option<Cost>,
 ) -> Detection {
     let id = &meta.detection.id;
     let known = force.documents.get(&meta.path);
@@ -312,6 +309,11 @@ pub(super) fn item(
             noisy: noisy_why.is_some(),
             noisy_why,
         },
+        cost: DetectionCost {
+            nanos_per_event: cost.map(|cost| cost.nanos_per_event),
+            share: cost.map(|cost| cost.share),
+        },
+        asleep: cost.is_some_and(|cost| cost.asleep),
     }
 }
 
