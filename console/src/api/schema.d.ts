@@ -1554,8 +1554,12 @@ export interface components {
         };
         /** @description One detection. */
         Detection: components["schemas"]["DetectionRef"] & {
+            /** @description Whether it was put to sleep for what it costs, until the content changes. */
+            asleep: boolean;
             /** @description Who wrote it, where that is known. */
             author: string | null;
+            /** @description What it costs. */
+            cost: components["schemas"]["DetectionCost"];
             /** @description Whether it is in force where no group says otherwise. */
             enabled: boolean;
             /** @description Its level where no group says otherwise. */
@@ -1602,8 +1606,6 @@ export interface components {
         };
         /** @description One detection, whole. */
         DetectionDetail: components["schemas"]["Detection"] & {
-            /** @description What it costs. */
-            cost: components["schemas"]["DetectionCost"];
             /** @description Its document, YAML. */
             document: string;
             /** @description Its hits on each of the last thirty days, oldest first. */
