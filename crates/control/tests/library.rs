@@ -303,7 +303,7 @@ async fn what_hosts_of_a_group_are_worth_weighs_in_scores() {
     world.library.set_importance("ann", "servers", 2.0).await.unwrap();
     assert_eq!(score(), plain * 2);
     let again = open(&world.catalog).await.in_force();
-    assert_eq!(again.importance["servers"], 2.0, "it is kept");
+    assert_eq!(format!("{:?}", again.importance), r#"{"servers": 2.0}"#, "it is kept");
     for (group, importance) in [("servers", 5.0), ("servers", f64::NAN), ("default", 2.0)] {
         let refused = world.library.set_importance("ann", group, importance).await;
         assert!(matches!(refused, Err(ChangeError::Invalid(_))), "{refused:?}");

@@ -1,6 +1,7 @@
 //! Taking over documents of others: as a list, or as a zip of a collection.
 
 use std::io::{Cursor, Read};
+use std::path::Path;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -207,7 +208,8 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<(String, String)>, Problem> {
     for number in 0..archive.len() {
         let mut entry = archive.by_index(number).map_err(|error| broken(&error))?;
         let path = entry.name().map_err(|error| broken(&error))?.into_owned();
-        let is_document = path.ends_with(".yml") || path.ends_with(".yaml");
+        let end = Path::new(&path).extension().unwrap_or_default();
+        let is_document = end.eq_ignore_ascii_case("yml") || end.eq_ignore_ascii_case("yaml");
         if entry.is_dir() || !is_document {
             continue;
         }

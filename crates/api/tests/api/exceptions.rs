@@ -236,7 +236,11 @@ async fn a_back_test_finds_the_hits_that_the_stream_found() {
     assert_eq!(events(&told["examples"]), events(&stored["items"]), "the very same");
     assert_eq!(told["hosts"][0]["count"], found);
     // Ten activities of one host within a second; an hour is the least.
-    assert_eq!(told["noise_per_host_day"], json!(24.0 * found as f64), "{told}");
+    assert_eq!(
+        told["noise_per_host_day"],
+        json!(24.0 * f64::from(u32::try_from(found).unwrap())),
+        "{told}"
+    );
     assert!(told["first"].as_str() < told["last"].as_str(), "{told}");
 
     let text = "title: t\nid: tried\nlevel: low\nlogsource: {product: linux}\ndetection:\n  s:\n    \
