@@ -46,6 +46,7 @@ async function unfold() {
 
 it('an alert is split off, and undo brings it back', async () => {
   const had = await rows().count();
+  if (had === 0) return notRun('splitting an incident', 'the server has none');
   await page.goto(page.url());
   const alerts = await unfold();
   if (alerts < 2) return notRun('splitting an incident', 'no incident of two alerts');
@@ -63,6 +64,7 @@ it('an alert is split off, and undo brings it back', async () => {
 });
 
 it('an incident is worked on by keyboard: assigned, its state set, its heaviest alert opened', async () => {
+  if ((await rows().count()) === 0) return notRun('working on an incident', 'the server has none');
   const changed = [];
   const note = (request) => request.method() === 'PATCH' && changed.push(request.postDataJSON());
   page.on('request', note);
