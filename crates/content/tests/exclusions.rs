@@ -143,9 +143,9 @@ fn below_roots(path: &str) -> bool {
 fn firm(field: &str, modifiers: &str, value: &str) -> bool {
     let program = matches!(field, "Image" | "ParentImage");
     match modifiers {
-        "re" if program => alternatives(value)
-            .iter()
-            .all(|one| one.strip_prefix('^').is_some_and(below_roots)),
+        "re" if program => {
+            alternatives(value).iter().all(|one| one.strip_prefix('^').is_some_and(below_roots))
+        }
         "re" if matches!(field, "TargetFilename" | "CurrentDirectory") => {
             alternatives(value).iter().all(|one| one.starts_with("^/"))
         }
