@@ -85,8 +85,8 @@ impl Storyline {
             let of = verdicts.iter().filter(|verdict| models.contains(&verdict.model));
             of.flat_map(|verdict| &verdict.base).copied().collect::<BTreeSet<usize>>()
         };
-        let new = moved.iter().filter(|model| !self.has(**model)).map(|model| (*model).into());
-        let new: Vec<BTreeSet<usize>> = new.map(|model: usize| [model].into()).collect();
+        let new = moved.iter().filter(|model| !self.has(**model)).copied();
+        let new: Vec<BTreeSet<usize>> = new.map(|model| [model].into()).collect();
         let known = std::mem::take(&mut self.standing).into_iter();
         let known = known.map(|alert| (alert.models.clone(), vec![alert]));
         let mut groups: Vec<Group> = Vec::new();

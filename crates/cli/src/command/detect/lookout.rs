@@ -189,7 +189,7 @@ impl Lookout {
             self.found(hit.event, &found, Findings { hits: vec![hit], ..Findings::default() })?;
         }
         for alert in alerts {
-            let last = alert.highlights.iter().flat_map(|step| step.events.last());
+            let last = alert.highlights.iter().filter_map(|step| step.events.last());
             let found = last.filter_map(|id| self.awaited.get(id)).next_back().cloned();
             let Some(found) = found else { continue };
             let findings = Findings { alerts: vec![alert], ..Findings::default() };
