@@ -21,10 +21,10 @@ const FILTERS: [(&str, &str, &str); 6] = [
 
 /// Narrow ones, ones that overlap, and one that counts everything.
 const MODELS: [(&str, &str, &str); 5] = [
-    ("ab", "medium", "threshold: 30, detections: {a: 20, b: 15, c: 0, d: 0, e: 0, f: 0}"),
-    ("cd", "critical", "threshold: 30, detections: {a: 0, b: 0, c: 20, d: 15, e: 0, f: 0}"),
-    ("bc", "low", "threshold: 20, detections: {a: 0, b: 12, c: 12, d: 0, e: 0, f: 0}"),
-    ("e", "high", "threshold: 5, detections: {a: 0, b: 0, c: 0, d: 0, e: 9, f: 0}"),
+    ("ab", "medium", "threshold: 30, detections: {a: 20, b: 15}, counts: {detections: [a, b]}"),
+    ("cd", "critical", "threshold: 30, detections: {c: 20, d: 15}, counts: {detections: [c, d]}"),
+    ("bc", "low", "threshold: 20, detections: {b: 12, c: 12}, counts: {detections: [b, c]}"),
+    ("e", "high", "threshold: 5, detections: {e: 9}, counts: {detections: [e]}"),
     ("all", "high", "threshold: 60, levels: {critical: 95}, require: [{label: l, level: high}]"),
 ];
 

@@ -81,6 +81,11 @@ impl Fleet {
         self.0.insert(question, reach);
     }
 
+    /// Forgets the answers about alerts up to `until`.
+    pub fn forget(&mut self, until: Timestamp) {
+        self.0.retain(|question, _| question.since > until);
+    }
+
     /// The answer to a question, where there is one.
     pub fn reach(&self, question: &Question) -> Option<&Reach> {
         self.0.get(question)

@@ -1,7 +1,7 @@
 //! Asks the lake how common values are that alerts of several hosts share, for incidents.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use metsuke_catalog::clock::now;
@@ -18,28 +18,66 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Values asked for in one look; each costs two look-ups of some ten milliseconds.
 const AT_ONCE: usize = 50;
 
+/// How long a question that the lake could not answer waits, so that others come first.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// Asks until `stop`. What the lake cannot answer now is asked again.
 pub(crate) async fn until(catalog: Catalog, lake: Lake, stop: CancellationToken) {
+    let mut failed = Failed::default();
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if let Some(Err(error)) = stop.run_until_cancelled(ask(&catalog, &lake)).await {
+        let asked = stop.run_until_cancelled(ask(&catalog, &lake, &mut failed)).await;
+        if let Some(Err(error)) = asked {
             tracing::warn!("how common values are is not known, incidents may be apart: {error:#}");
         }
     }
 }
 
-/// Asks what there is to ask now; returns how much that was.
-pub(crate) async fn ask(catalog: &Catalog, lake: &Lake) -> Result<usize> {
-    let wanted = catalog.reach_wanted(now(), AT_ONCE).await?;
-    let count = wanted.len();
-    for question in wanted {
-        let had = predicate(&question);
-        let spread = Spread {
-            before: endpoints(lake, &had, question.before()).await?,
-            during: endpoints(lake, &had, question.spread()).await?,
-        };
-        catalog.note_reach(now(), question, &spread).await?;
+/// Questions that were not answered, with when they are asked again.
+#[derive(Debug, Default)]
+pub(crate) struct Failed(BTreeMap<Question, Instant>);
+
+impl Failed {
+    /// Whether `question` waits.
+    fn waits(&self, question: &Question) -> bool {
+        self.0.contains_key(question)
     }
-    Ok(count)
+
+    /// Lets those go whose time has come.
+    fn release(&mut self, now: Instant) {
+        self.0.retain(|_, again| *again > now);
+    }
+}
+
+/// Asks what there is to ask now; returns how much was answered.
+///
+/// # Errors
+/// The first, after all others were asked.
+pub(crate) async fn ask(catalog: &Catalog, lake: &Lake, failed: &mut Failed) -> Result<usize> {
+    failed.release(Instant::now());
+    let mut wanted = catalog.reach_wanted(now(), AT_ONCE + failed.0.len()).await?;
+    wanted.retain(|question| !failed.waits(question));
+    let mut answers = Vec::new();
+    let mut error = None;
+    for question in wanted.into_iter().take(AT_ONCE) {
+        match spread(lake, &question).await {
+            Ok(spread) => answers.push((question, spread)),
+            Err(first) => {
+                failed.0.insert(question, Instant::now() + AGAIN);
+                error.get_or_insert(first);
+            }
+        }
+    }
+    let count = answers.len();
+    catalog.note_reach(now(), answers).await?;
+    error.map_or(Ok(count), Err)
+}
+
+async fn spread(lake: &Lake, question: &Question) -> Result<Spread> {
+    let had = predicate(question);
+    Ok(Spread {
+        before: endpoints(lake, &had, question.before()).await?,
+        during: endpoints(lake, &had, question.spread()).await?,
+    })
 }
 
 /// The endpoints on which something fulfils `had`; as many as the lake names, which are enough to know

@@ -134,10 +134,19 @@ impl Held {
         self.questions.as_deref().unwrap_or_default()
     }
 
-    /// Takes an answer of the fleet: incidents are made anew at the next look.
-    pub(super) fn learn(&mut self, question: Question, answer: Answer) {
+    /// Takes an answer of the fleet, for which those up to `forgotten` were forgotten: incidents are
+    /// made anew at the next look.
+    pub(super) fn learn(
+        &mut self,
+        question: Question,
+        answer: Answer,
+        forgotten: Option<Timestamp>,
+    ) {
         if let Some(reaches) = &mut self.reaches {
             reaches.learn(question, answer);
+            if let Some(until) = forgotten {
+                reaches.forget(until);
+            }
         }
         self.current = None;
     }

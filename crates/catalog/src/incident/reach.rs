@@ -76,6 +76,12 @@ impl Reaches {
         self.fleet.learn(question, answer.reach);
     }
 
+    /// Forgets the answers about alerts up to `until`.
+    pub(super) fn forget(&mut self, until: Timestamp) {
+        self.passing.retain(|question, _| question.since > until);
+        self.fleet.forget(until);
+    }
+
     /// Whether the fleet is to be asked `question`, for the first time or again.
     fn is_wanted(&self, question: &Question, now: Timestamp) -> bool {
         let again = |asked: &Timestamp| now.nanos_since(*asked) >= AGAIN_NANOS;
@@ -111,6 +117,23 @@ fn row(question: &Question, answer: &Answer) -> reach::ActiveModel {
     }
 }
 
+/// How far a value reaches among the endpoints `live`, each with when it was enrolled.
+fn reach_of(question: &Question, spread: &Spread, live: &BTreeMap<EndpointId, Timestamp>) -> Reach {
+    let (_, end) = question.before();
+    let watched = end.plus_nanos(-WATCHED_NANOS);
+    let count = |had: &BTreeSet<EndpointId>| {
+        let known = had.iter().filter(|id| live.contains_key(*id)).count();
+        (known as u64).min(bounds::COMMON_HOSTS_MAX)
+    };
+    let long = live.values().filter(|enrolled| **enrolled <= watched).count();
+    Reach {
+        fleet: live.len() as u64,
+        before: count(&spread.before),
+        during: count(&spread.during),
+        has_history: 2 * long >= live.len(),
+    }
+}
+
 impl Catalog {
     /// What the event store is to be asked about values that alerts of several hosts share, the newest
     /// first, at most `most`.
@@ -123,31 +146,18 @@ impl Catalog {
         Ok(wanted.take(most).collect())
     }
 
-    /// Takes the event store's answer; incidents follow it from the next look on.
-    pub async fn note_reach(
-        &self,
-        now: Timestamp,
-        question: Question,
-        spread: &Spread,
-    ) -> Result<()> {
+    /// Takes the event store's answers; incidents follow them from the next look on.
+    pub async fn note_reach(&self, now: Timestamp, answers: Vec<(Question, Spread)>) -> Result<()> {
+        if answers.is_empty() {
+            return Ok(());
+        }
         let live = self.live_endpoints().await?;
-        let (_, end) = question.before();
-        let watched = end.plus_nanos(-WATCHED_NANOS);
-        let count = |had: &BTreeSet<EndpointId>| {
-            let known = had.iter().filter(|id| live.contains_key(*id)).count();
-            (known as u64).min(bounds::COMMON_HOSTS_MAX)
-        };
-        let long = live.values().filter(|enrolled| **enrolled <= watched).count();
-        let reach = Reach {
-            fleet: live.len() as u64,
-            before: count(&spread.before),
-            during: count(&spread.during),
-            has_history: 2 * long >= live.len(),
-        };
-        let answer = Answer { reach, asked: now };
         let mut held = self.incidents.lock().await;
-        self.store_reach(&question, &answer).await?;
-        held.learn(question, answer);
+        for (question, spread) in answers {
+            let answer = Answer { reach: reach_of(&question, &spread, &live), asked: now };
+            let forgotten = self.store_reach(&question, &answer).await?;
+            held.learn(question, answer, forgotten);
+        }
         drop(held);
         self.tell(Change::Incidents);
         Ok(())
@@ -172,7 +182,8 @@ impl Catalog {
         .collect()
     }
 
-    async fn store_reach(&self, question: &Question, answer: &Answer) -> Result<()> {
+    /// Stores an answer; the time up to which older ones were forgotten for it.
+    async fn store_reach(&self, question: &Question, answer: &Answer) -> Result<Option<Timestamp>> {
         use reach::Column;
         let mut again = OnConflict::columns([Column::Kind, Column::Value, Column::Since]);
         again.update_columns([
@@ -194,8 +205,9 @@ impl Catalog {
             if let Some(oldest) = oldest {
                 let old = reach::Entity::delete_many().filter(Column::Since.lte(oldest.since));
                 old.exec(&self.write).await.map_err(database("forget old answers"))?;
+                return Ok(Some(Timestamp::from_nanos(oldest.since)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
+use metsuke_catalog::clock::now;
 use metsuke_catalog::{AlertContext, Catalog, Detected, ProcessBrief};
 use metsuke_event::finding::{Alert, DetectionRef, Layer, Level};
 use metsuke_event::{
@@ -13,7 +15,7 @@ use metsuke_event::{
 use metsuke_incident::{Observable, ObservableKind};
 use metsuke_lake::{Lake, LakeConfig};
 
-use super::ask;
+use super::{AGAIN, Failed, ask};
 
 const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 /// Hosts of the fleet.
@@ -104,8 +106,12 @@ impl World {
 
     /// How many incidents there are when everything was asked.
     async fn incidents(&self) -> usize {
-        ask(&self.catalog, &self.lake).await.unwrap();
-        assert_eq!(ask(&self.catalog, &self.lake).await.unwrap(), 0, "asked once");
+        ask(&self.catalog, &self.lake, &mut Failed::default()).await.unwrap();
+        assert_eq!(
+            ask(&self.catalog, &self.lake, &mut Failed::default()).await.unwrap(),
+            0,
+            "asked once"
+        );
         self.catalog.incidents().await.unwrap().items.len()
     }
 }
@@ -122,7 +128,11 @@ async fn a_wide_intrusion_is_one_incident_also_after_a_restart() {
     catalog.close().await;
     let catalog = Catalog::open(&folder.path().join("catalog.db")).await.unwrap();
     assert_eq!(catalog.incidents().await.unwrap().items.len(), 1);
-    assert_eq!(ask(&catalog, &lake).await.unwrap(), 0, "the answer was kept");
+    assert_eq!(
+        ask(&catalog, &lake, &mut Failed::default()).await.unwrap(),
+        0,
+        "the answer was kept"
+    );
 }
 
 #[tokio::test]
@@ -154,4 +164,20 @@ async fn on_a_new_server_those_tell_that_have_it_and_raise_no_alert() {
         world.strikes(4, Some("aa"), "root").await;
         assert_eq!(world.incidents().await, incidents, "{have} hosts have it");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_answered_keeps_no_other_question_from_being_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(folder.path(), 60).await;
+    world.ran(8, ("aa", "mallory"), 0).await;
+    world.strikes(8, Some("aa"), "mallory").await;
+    let (catalog, lake) = (&world.catalog, &world.lake);
+    let wanted = catalog.reach_wanted(now(), 50).await.unwrap();
+    assert!(wanted.len() > 1, "{wanted:?}");
+    let mut failed = Failed::default();
+    failed.0.insert(wanted[0].clone(), Instant::now() + AGAIN);
+    assert_eq!(ask(catalog, lake, &mut failed).await.unwrap(), wanted.len() - 1);
+    failed.release(Instant::now() + AGAIN);
+    assert_eq!(ask(catalog, lake, &mut failed).await.unwrap(), 1, "its time has come");
 }
