@@ -6,6 +6,9 @@ import { useKeys } from './keys';
 import type { Keys } from './keys';
 import { useUrl } from './url';
 
+const focused = (body: RefObject<HTMLTableSectionElement | null>) =>
+  body.current?.querySelector<HTMLElement>('[data-focus="true"]');
+
 /** `j` `k` and arrows move, `Enter` opens; `more` are keys beside these. The row in `body` takes the focus as well. */
 export function useRows<T extends { id: string }>(
   body: RefObject<HTMLTableSectionElement | null>,
@@ -21,6 +24,8 @@ export function useRows<T extends { id: string }>(
   const move = (step: number) => {
     const next = items[at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + step))];
     if (!next) return;
+    // At the end one stays where one is; the focus may be elsewhere.
+    if (next.id === here?.id) return focused(body)?.focus({ preventScroll: true });
     moved.current = true;
     change({ at: next.id }, 'replace');
   };
@@ -33,7 +38,7 @@ export function useRows<T extends { id: string }>(
     ...more,
   });
   useEffect(() => {
-    const row = body.current?.querySelector<HTMLElement>('[data-focus="true"]');
+    const row = focused(body);
     row?.scrollIntoView({ block: 'nearest' });
     if (moved.current) row?.focus({ preventScroll: true });
     moved.current = false;

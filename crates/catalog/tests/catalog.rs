@@ -151,10 +151,9 @@ async fn findings_stored_twice_change_nothing() {
     };
     let found = || Detected {
         hits: vec![hit(1), hit(2)],
-        late: Vec::new(),
         alerts: vec![alert(2, 40)],
         watermarks: vec![mark],
-        sightings: Vec::new(),
+        ..Detected::default()
     };
     let changed = world.catalog.store_detected(at(5), found()).await.unwrap().changed;
     assert_eq!(changed.len(), 1);

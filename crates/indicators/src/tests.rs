@@ -124,6 +124,10 @@ struct World {
 impl World {
     /// Runs `work` beside the worker, and waits until both have ended.
     async fn with<T>(folder: &Path, past: Arc<Past>, work: impl AsyncFnOnce(&Self) -> T) -> T {
+        Box::pin(Self::run(folder, past, work)).await
+    }
+
+    async fn run<T>(folder: &Path, past: Arc<Past>, work: impl AsyncFnOnce(&Self) -> T) -> T {
         let catalog = Catalog::open(&folder.join("catalog.db")).await.unwrap();
         let (indicators, worker) =
             Indicators::open(catalog.clone(), &folder.join("indicators")).await.unwrap();

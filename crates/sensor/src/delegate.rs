@@ -401,7 +401,7 @@ impl Delegate for Shared {
         match order {
             Downstream::Content(bundle) => self.take_content(bundle, Some(sealed)),
             Downstream::Policy(policy) => self.take_policy(policy, Some(sealed)),
-            Downstream::Indicators(part) => self.lists.take(part, Some(sealed)),
+            Downstream::Indicators(part) => self.lists.take(&part, Some(sealed)),
             order => self.order(order),
         }
     }
@@ -422,7 +422,7 @@ impl Delegate for Shared {
         match order {
             Downstream::Content(bundle) => self.take_content(bundle, None),
             Downstream::Policy(policy) => self.take_policy(policy, None),
-            Downstream::Indicators(part) => self.lists.take(part, None),
+            Downstream::Indicators(part) => self.lists.take(&part, None),
             Downstream::Plan(plan) => {
                 tracing::info!(plan = %plan.id, verb = plan.verb.name(), actor = plan.actor, "a plan came");
                 self.plans().deliver(plan, facts::now());

@@ -115,8 +115,8 @@ impl Lists {
     }
 
     /// Takes a part; with the last one the pack is in force, and kept.
-    pub(crate) fn take(&self, part: PackPart, sealed: Option<&Sealed>) {
-        let Some(whole) = self.put(&part, sealed) else { return };
+    pub(crate) fn take(&self, part: &PackPart, sealed: Option<&Sealed>) {
+        let Some(whole) = self.put(part, sealed) else { return };
         match self.held().with(part.pack, part.version, &whole.bytes) {
             Ok(held) => {
                 tracing::info!(pack = ?part.pack, bytes = whole.bytes.len(), "new indicators");
@@ -287,21 +287,21 @@ pub(crate) mod tests {
         let (first, second) = (parts(&one), parts(&other));
         assert!(first.len() > 2, "{}", first.len());
         // The one before it broke off; a part of it is lost; then it comes whole.
-        lists.take(first[0].clone(), None);
+        lists.take(&first[0], None);
         for part in [&second[0], &second[2], &second[1]] {
-            lists.take(part.clone(), None);
+            lists.take(part, None);
         }
         for part in &second[1..] {
-            lists.take(part.clone(), None);
+            lists.take(part, None);
         }
         assert_eq!(lists.versions().decided, 0, "it is not whole");
-        for part in second {
+        for part in &second {
             lists.take(part, None);
         }
         assert_eq!((lists.versions().decided, lists.versions().filter), (other.version, 0));
         let empty = Pack::default();
         for part in parts(&empty) {
-            lists.take(part, None);
+            lists.take(&part, None);
         }
         assert_eq!(lists.versions().decided, 0);
     }

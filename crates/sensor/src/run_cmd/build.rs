@@ -109,13 +109,9 @@ pub(super) fn sensor(
         content,
         lists,
     }));
-    let refused =
-        [("content", refused_content), ("policy", refused_policy), ("indicators", refused_lists)];
-    for (part, problem) in refused {
-        if let Some(problem) = problem {
-            say_refused(&shared, part, problem);
-        }
-    }
+    say_refused(&shared, "content", refused_content);
+    say_refused(&shared, "policy", refused_policy);
+    say_refused(&shared, "indicators", refused_lists);
     note_the_past(&shared, &mut watch, opened.passed.as_ref());
     note_limits(&shared, &opened.probe, &enforcement);
     opened.known.lead_to(denying.learner());
@@ -316,7 +312,8 @@ fn load_policy(state: &Path, identity: &Identity) -> (Policy, Option<String>) {
 }
 
 /// A file of the sensor's own that is not what the server signed: somebody changed it.
-fn say_refused(shared: &Shared, part: &'static str, problem: String) {
+fn say_refused(shared: &Shared, part: &'static str, problem: Option<String>) {
+    let Some(problem) = problem else { return };
     tracing::error!(problem);
     let touch = Touch { object: "file", reason: "signature_wrong", detail: problem.clone() };
     shared.care.tell(own::tampered(touch, facts::now(), own::nobody()));
