@@ -139,6 +139,10 @@ fn below_roots(path: &str) -> bool {
     first.split('|').all(|folder| ROOTS.contains(&folder) || folder == "s?bin")
 }
 
+/// Options of an interpreter, whichever: one that takes a value swallows what is trusted, and what
+/// comes behind it is run (`python3 -X /usr/bin/certbot /tmp/x.py`).
+const ANY_OPTION: [&str; 3] = ["(-\\S+ )*", "(-[A-Za-z]+ )*", "(-[\\w=-]+ )*"];
+
 /// Whether one value of an exclusion cannot be had by picking a name.
 fn firm(field: &str, modifiers: &str, value: &str) -> bool {
     let program = matches!(field, "Image" | "ParentImage");
@@ -149,9 +153,12 @@ fn firm(field: &str, modifiers: &str, value: &str) -> bool {
         "re" if matches!(field, "TargetFilename" | "CurrentDirectory") => {
             alternatives(value).iter().all(|one| one.starts_with("^/"))
         }
-        "re" => alternatives(value)
-            .iter()
-            .all(|one| one.starts_with('^') && one.ends_with('$') && !one.starts_with("^.*")),
+        "re" => {
+            alternatives(value)
+                .iter()
+                .all(|one| one.starts_with('^') && one.ends_with('$') && !one.starts_with("^.*"))
+                && !ANY_OPTION.iter().any(|options| value.contains(options))
+        }
         "" | "startswith" if program => below_roots(value) && !value.contains('*'),
         "" | "startswith" => value.starts_with('/') && !value.contains('*'),
         _ => false,
@@ -247,6 +254,8 @@ fn the_check_tells_names_from_places() {
         "{CommandLine|contains: procmail}",
         "{ParentCommandLine|re: '^sh /etc/cron.daily/'}",
         "[{Image: /usr/bin/dpkg}, {Image: dpkg}]",
+        r"{CommandLine|re: '^python3 (-[A-Za-z]+ )*/usr/bin/certbot( .*)?$'}",
+        r"{CommandLine|re: '^perl (-\S+ )*/usr/sbin/adduser( .*)?$'}",
         "{BackingFile|contains: jit}",
     ] {
         assert!(of(open), "{open} is not told");
@@ -256,6 +265,7 @@ fn the_check_tells_names_from_places() {
         "{Image|re: '^/(usr|opt)/(.*/)?(dpkg|rpm)$'}",
         "{Image|re: '^(/usr)?/bin/(tar|cp)$', TargetFilename|contains: x}",
         "{CommandLine|re: '^sh -c locale -a$'}",
+        "{CommandLine|re: '^python3 (-[BI]+ )*/usr/bin/certbot( .*)?$'}",
         "{DestinationPort: [53, 0]}",
     ] {
         assert!(!of(firm), "{firm} is told");
