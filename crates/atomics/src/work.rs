@@ -151,7 +151,9 @@ impl Noise {
                 *noise.count.entry(id).or_default() += hits;
             }
             for alert in judged.alerts {
-                *noise.count.entry(alert.detection.id).or_default() += 1;
+                for model in alert.models() {
+                    *noise.count.entry(model.id.clone()).or_default() += 1;
+                }
             }
         }
         Ok(noise)

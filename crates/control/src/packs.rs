@@ -61,7 +61,10 @@ impl Control {
                     PackKind::Decided => &current.decided,
                     PackKind::Filter => &current.filter,
                 };
-                self.distribute(pack, content, &mut ways);
+                // One that was not made yet takes nothing from those who hold one.
+                if let Some(content) = content {
+                    self.distribute(pack, content, &mut ways);
+                }
             }
             ways.retain(|_, way| !way.session.is_closed());
         }

@@ -36,8 +36,9 @@ async fn a_sensor_is_sent_the_packs_it_does_not_hold_whole_and_once() {
     let control = Control::new(catalog, &library, Policy::default());
     // More parts than a session's queue holds.
     let large: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let packs = Packs { decided: Pack::new("[]".into()), filter: Pack::new(large.clone().into()) };
-    let (sender, receiver) = watch::channel(Arc::new(packs.clone()));
+    let (first, filter) = (Pack::new("[]".into()), Pack::new(large.clone().into()));
+    let packs = Packs { decided: Some(first.clone()), filter: Some(filter.clone()) };
+    let (sender, receiver) = watch::channel(Arc::new(packs));
     let stop = CancellationToken::new();
     let task = tokio::spawn({
         let (control, stop) = (control.clone(), stop.clone());
@@ -48,21 +49,35 @@ async fn a_sensor_is_sent_the_packs_it_does_not_hold_whole_and_once() {
     let mut session = control.open(one).await;
     let mut got = [whole(&mut session).await, whole(&mut session).await];
     got.sort_by_key(|(pack, ..)| *pack == PackKind::Filter);
-    assert_eq!(got[0], (PackKind::Decided, packs.decided.version, b"[]".to_vec()));
-    assert!(got[1] == (PackKind::Filter, packs.filter.version, large));
+    assert_eq!(got[0], (PackKind::Decided, first.version, b"[]".to_vec()));
+    assert!(got[1] == (PackKind::Filter, filter.version, large));
 
     // One that holds them hears of changes only, one that has just come of what it lacks.
-    let held = PackVersions { decided: packs.decided.version, filter: packs.filter.version };
+    let held = PackVersions { decided: first.version, filter: filter.version };
     control.holds_packs(other, held);
     let mut second = control.open(other).await;
     let decided = Pack::new("[1]".into());
     sender.send_modify(|now| {
-        *now = Arc::new(Packs { decided: decided.clone(), ..Packs::clone(now) });
+        *now = Arc::new(Packs { decided: Some(decided.clone()), ..Packs::clone(now) });
     });
     for session in [&mut session, &mut second] {
         assert_eq!(whole(session).await, (PackKind::Decided, decided.version, b"[1]".to_vec()));
     }
-    sender.send_modify(|now| *now = Arc::default());
+    // What was not made yet, as when a server has just begun, takes nothing away.
+    for (kind, pack) in [(PackKind::Decided, "[2]"), (PackKind::Filter, "z")] {
+        let pack = Pack::new(pack.into());
+        let (version, bytes) = (pack.version, pack.bytes.to_vec());
+        let only = match kind {
+            PackKind::Decided => Packs { decided: Some(pack), filter: None },
+            PackKind::Filter => Packs { decided: None, filter: Some(pack) },
+        };
+        sender.send_modify(|now| *now = Arc::new(only));
+        for session in [&mut session, &mut second] {
+            assert_eq!(whole(session).await, (kind, version, bytes.clone()));
+        }
+    }
+    let nothing = || Some(Pack::default());
+    sender.send_modify(|now| *now = Arc::new(Packs { decided: nothing(), filter: nothing() }));
     for session in [&mut session, &mut second] {
         let got = [whole(session).await, whole(session).await];
         assert!(got.iter().all(|(_, version, bytes)| *version == 0 && bytes.is_empty()));

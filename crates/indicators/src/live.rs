@@ -211,10 +211,11 @@ impl Indicators {
         let counters = &self.shared.counters;
         let set = self.set();
         let packs = Arc::clone(&self.shared.packs.borrow());
+        let filter = packs.filter.as_ref().map_or(0, |pack| pack.bytes.len() as u64);
         vec![
             ("indicators", "Indicators looked up.", set.len() as u64),
             ("indicators_bytes", "Memory of their set.", set.memory().total() as u64),
-            ("indicators_filter_bytes", "The filter sensors get.", packs.filter.bytes.len() as u64),
+            ("indicators_filter_bytes", "The filter sensors get.", filter),
             ("indicator_sightings_total", "Sightings told.", read(&counters.met)),
             (
                 "indicator_sightings_dropped_total",

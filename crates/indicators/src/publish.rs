@@ -20,6 +20,9 @@ const MANY: usize = 500_000;
 /// … at most so often.
 const SELDOM: Duration = Duration::from_mins(10);
 
+/// How long after a failure the lists are tried again.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// When what is to be made.
 #[derive(Debug)]
 pub(crate) struct Publisher {
@@ -48,13 +51,16 @@ impl Publisher {
         [self.decided, self.filter].into_iter().flatten().min()
     }
 
-    /// Makes what is due. What fails stays as it was, and is tried again with the next change.
+    /// Makes what is due. What fails stays as it was, and is tried again later.
     pub(crate) async fn publish(&mut self, indicators: &Indicators) {
         let now = Instant::now();
         if self.decided.take_if(|due| *due <= now).is_some() {
             match decided(indicators.catalog()).await {
-                Ok(decided) => indicators.publish(|packs| packs.decided = decided.pack()),
-                Err(error) => tracing::error!(%error, "sensors keep the lists they have"),
+                Ok(decided) => indicators.publish(|packs| packs.decided = Some(decided.pack())),
+                Err(error) => {
+                    tracing::error!(%error, "sensors keep the lists they have");
+                    self.decided = Some(now + AGAIN);
+                }
             }
         }
         if self.filter.take_if(|due| *due <= now).is_some() {
@@ -62,8 +68,11 @@ impl Publisher {
             let set = indicators.set();
             let made = tokio::task::spawn_blocking(move || filter(&set)).await;
             match made.map_err(|error| error.to_string()).and_then(|made| made) {
-                Ok(filter) => indicators.publish(|packs| packs.filter = filter),
-                Err(error) => tracing::error!(error, "sensors keep the filter they have"),
+                Ok(filter) => indicators.publish(|packs| packs.filter = Some(filter)),
+                Err(error) => {
+                    tracing::error!(error, "sensors keep the filter they have");
+                    self.filter = Some(now + SELDOM);
+                }
             }
         }
     }

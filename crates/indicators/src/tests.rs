@@ -275,11 +275,12 @@ async fn sensors_get_what_holds_and_what_people_decided_exactly() {
         let mut packs = world.indicators.packs();
         let list = || {
             let now = Arc::clone(&packs.borrow());
-            let list = Watchlist::default().with_filter(&now.filter.bytes).unwrap();
-            (list.with_decided(&now.decided.bytes).unwrap(), now)
+            let (filter, decided) = (now.filter.as_ref()?, now.decided.as_ref()?);
+            let list = Watchlist::default().with_filter(&filter.bytes).unwrap();
+            Some((list.with_decided(&decided.bytes).unwrap(), now))
         };
         let (list, first) = until(async || {
-            let (list, packs) = list();
+            let (list, packs) = list()?;
             list.see(&asked("www.blocked.example"), now()).blocked.then_some((list, packs))
         })
         .await;
@@ -288,7 +289,8 @@ async fn sensors_get_what_holds_and_what_people_decided_exactly() {
         assert!(!seen(51).perhaps && !list.see(&asked("notblocked.example"), now()).perhaps);
         world.indicators.remove(blocked.id, "ann").await.unwrap();
         until(async || (packs.borrow_and_update().decided != first.decided).then_some(())).await;
-        let left: Decided = serde_json::from_slice(&packs.borrow().decided.bytes).unwrap();
+        let left: Decided =
+            serde_json::from_slice(&packs.borrow().decided.as_ref().unwrap().bytes).unwrap();
         assert!(left.entries.iter().map(|one| &one.value).eq([&hash(2)]), "{left:?}");
     })
     .await;

@@ -37,13 +37,13 @@ impl Pack {
     }
 }
 
-/// Both packs.
+/// Both packs; nothing for one that was not made yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packs {
     /// [`Decided`] as JSON.
-    pub decided: Pack,
+    pub decided: Option<Pack>,
     /// A [`Filter`].
-    pub filter: Pack,
+    pub filter: Option<Pack>,
 }
 
 /// What people here decided.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use metsuke_detect::RuleSet;
-use metsuke_event::finding::{DetectionRef, Layer, Level};
+use metsuke_event::finding::{Alert, DetectionRef, Layer, Level};
 
 use super::{Judged, Work};
 
@@ -85,7 +85,8 @@ fn stops(text: &mut String, rules: &RuleSet, judged: &[(Work, Judged)]) {
         }
         let id = &meta.detection.id;
         let of = |one: &Judged| {
-            let alerts = one.alerts.iter().filter(|alert| alert.detection.id == *id).count();
+            let called = |alert: &&Alert| alert.models().any(|model| model.id == *id);
+            let alerts = one.alerts.iter().filter(called).count();
             one.hits.get(id).copied().unwrap_or(0) + alerts as u64
         };
         let count: u64 = judged.iter().map(|(_, one)| of(one)).sum();

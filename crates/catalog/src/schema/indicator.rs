@@ -136,6 +136,6 @@ mod tests {
         let catalog = Catalog::open(&path).await.unwrap();
         assert_eq!(super::sighting::Entity::find().all(&catalog.read).await.unwrap(), []);
         assert_eq!(catalog.indicator_count().await.unwrap(), 0);
-        assert_eq!(catalog.setting("schema_version").await.unwrap().as_deref(), Some("5"));
+        assert_eq!(catalog.setting("schema_version").await.unwrap().as_deref(), Some("6"));
     }
 }
