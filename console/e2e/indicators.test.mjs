@@ -29,7 +29,8 @@ it('a pasted report shows what would be taken, as it is and as it was written', 
   await dialog.getByLabel('Source').fill('browser tests');
   await dialog.getByRole('button', { name: 'Import 3' }).click();
   await dialog.getByText('3 indicators are now looked for.').waitFor();
-  await dialog.getByText('History and disks were looked through').waitFor();
+  // History that spans years is looked through in hundreds of slices.
+  await dialog.getByText('History and disks were looked through').waitFor({ timeout: 60_000 });
   await clean('imported');
   await shot(page, 'work-imported');
   await dialog.getByRole('button', { name: 'Close' }).last().click();

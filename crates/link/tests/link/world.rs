@@ -138,20 +138,12 @@ impl Handler for Recorder {
         Ok(high)
     }
 
-    async fn heartbeat(
-        &self,
-        _endpoint: EndpointId,
-        _heartbeat: Heartbeat,
-    ) -> Result<(), HandlerError> {
+    async fn heartbeat(&self, _: EndpointId, _: Heartbeat) -> Result<(), HandlerError> {
         self.0.heartbeats.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
-    async fn plan_update(
-        &self,
-        _endpoint: EndpointId,
-        update: PlanUpdate,
-    ) -> Result<(), HandlerError> {
+    async fn plan_update(&self, _: EndpointId, update: PlanUpdate) -> Result<(), HandlerError> {
         self.0.updates.lock().unwrap().push(update);
         Ok(())
     }
