@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { call } from './client';
 import type { Problem } from './client';
 import { orOff, useGet } from './hooks';
+import { toTheEnd } from './slices';
 import type { Level, Recording, RecordingList, RecordingSlice } from './types';
 
 export const useRecordings = () => useGet<RecordingList>('/recordings');
@@ -54,6 +55,8 @@ export interface ReportDetection {
 /** What `metsuke replay` prints; the API passes it on as it is. */
 export interface Report {
   name: string;
+  /** The level from which what struck was thought to be stopped; absent in reports of older servers. */
+  stop_at?: Level | null;
   events: number;
   out_of_order: number;
   hosts: { endpoint: string; host: string; events: number; first: string | null; last: string | null }[];
@@ -87,13 +90,8 @@ export function useDetectRecording() {
   const touched = useTouched();
   return useMutation<void, Problem, DetectAsk>({
     mutationFn: async ({ id, stopAt, onSlice }) => {
-      for (;;) {
-        // Each slice begins where the one before ended: one after the other.
-        // oxlint-disable-next-line no-await-in-loop
-        const slice = await call<RecordingSlice>('POST', `/recordings/${id}/detect`, { query: { stop_at: stopAt }, body: {} });
-        onSlice(slice);
-        if (slice.done) return;
-      }
+      const next = () => call<RecordingSlice>('POST', `/recordings/${id}/detect`, { query: { stop_at: stopAt }, body: {} });
+      await toTheEnd(next, onSlice);
     },
     onSettled: touched,
   });

@@ -3,7 +3,7 @@ import { Button } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import type { Problem } from '../api/client';
-import { visible } from '../lib/safeText';
+import { told } from '../lib/told';
 import { Dialog } from './Dialog';
 
 interface Props {
@@ -23,7 +23,7 @@ export function Confirm({ state, title, text, confirm, busy, problem, onClose, o
     <Dialog state={state} onClose={onClose} title={title}>
       <div className="stack">
         <p className="note">{text}</p>
-        {problem && <p className="failed" role="alert">{visible(problem.message)}</p>}
+        {problem && <p className="failed" role="alert">{told(problem)}</p>}
         <div className="row">
           <span className="spacer" />
           <Button variant="default" data-autofocus onClick={onClose}>{t('response/cancel')}</Button>

@@ -78,6 +78,8 @@ export const enDetections = {
   },
   problem: {
     busy: 'The server is busy with other checks, previews and back-tests. Try again in a moment.',
+    detecting: 'Two other recordings are being detected on. Try again when one of them is done.',
+    no_progress: 'Detection does not get on, as others use it or activities still come in. Try again later.',
     too_broad: 'So much of what happens would be hidden that a person must say that it is meant.',
   },
   tuning: {

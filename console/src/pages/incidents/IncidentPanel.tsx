@@ -16,6 +16,7 @@ import { toast } from '../../components/toast';
 import { SafeText, Val } from '../../components/Val';
 import { useKeys } from '../../lib/keys';
 import { strandsOf } from '../../lib/strands';
+import { told } from '../../lib/told';
 import { useTriage } from '../../lib/triage';
 import { useUrl } from '../../lib/url';
 import { Together } from './Together';
@@ -101,7 +102,7 @@ function History({ one }: { one: IncidentDetail }) {
           change({ open: one.alerts[0]?.id }, 'replace');
           toast(t('incidents/undone'));
         },
-        onError: (problem) => toast(problem.message),
+        onError: (problem) => toast(told(problem)),
       },
     );
   return (

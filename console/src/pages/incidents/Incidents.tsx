@@ -12,6 +12,7 @@ import { toast } from '../../components/toast';
 import { SafeText } from '../../components/Val';
 import { useKeys } from '../../lib/keys';
 import { visible } from '../../lib/safeText';
+import { told } from '../../lib/told';
 import { useUrl } from '../../lib/url';
 import { IncidentPanel } from './IncidentPanel';
 import { ViewSwitch } from './ViewSwitch';
@@ -45,7 +46,7 @@ export function Incidents() {
           setChosen(new Set());
           toast(t('incidents/merged'));
         },
-        onError: (problem) => toast(problem.message),
+        onError: (problem) => toast(told(problem)),
       },
     );
   useKeys({

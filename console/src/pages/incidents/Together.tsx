@@ -12,6 +12,7 @@ import { toast } from '../../components/toast';
 import { SafeText, Val } from '../../components/Val';
 import { alertsOf } from '../../lib/strands';
 import type { Strand } from '../../lib/strands';
+import { told } from '../../lib/told';
 import { useUrl } from '../../lib/url';
 
 interface Props {
@@ -47,7 +48,7 @@ export function Together({ one, strands, chosen, onChosen }: Props) {
           change({ open: stays?.id }, 'replace');
           toast(t('incidents/splitDone'));
         },
-        onError: (problem) => toast(problem.message),
+        onError: (problem) => toast(told(problem)),
       },
     );
   const several = one.alerts.length > 1;

@@ -1,5 +1,6 @@
 // The course of a recorded incident: the two steps that matter most, then everything by time or by detection.
 import { Link } from '@tanstack/react-router';
+import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 
 import type { Moment, Report, ReportDetection } from '../../api/recordings';
@@ -14,6 +15,13 @@ import { Step } from './Step';
 
 const LAYERS = ['filter', 'rule', 'model'] as const;
 
+/** Why nothing was stopped; what a level would change only where none was given. */
+export function neverStopped({ stop_at: from }: Pick<Report, 'stop_at'>, t: TFunction): string {
+  if (from) return t('recordings/neverStoppedFrom', { level: t(`level/${from}`) });
+  const told = t('recordings/neverStopped');
+  return from === null ? `${told} ${t('recordings/stopHint')}` : told;
+}
+
 export function Course({ report }: { report: Report }) {
   const { t } = useTranslation();
   const [url, change] = useUrl();
@@ -23,7 +31,7 @@ export function Course({ report }: { report: Report }) {
     <div className="recording">
       <div className="stack recording__side">
         <Step title={t('recordings/earliestDetected')} step={report.earliest_detected} none={t('recordings/neverDetected')} begun={begun} />
-        <Step title={t('recordings/earliestStopped')} step={report.earliest_stopped} none={t('recordings/neverStopped')} begun={begun} />
+        <Step title={t('recordings/earliestStopped')} step={report.earliest_stopped} none={neverStopped(report, t)} begun={begun} />
       </div>
       <section className="panel">
         <Tabs

@@ -15,7 +15,7 @@ import { Stamp } from '../../components/Time';
 import { toast } from '../../components/toast';
 import { SafeText, Val } from '../../components/Val';
 import { count } from '../../lib/format';
-import { visible } from '../../lib/safeText';
+import { told } from '../../lib/told';
 import { Course } from './Course';
 
 export function RecordingPage() {
@@ -119,7 +119,7 @@ function Undetected({ one, may }: Props) {
             <Meter value={slice.events} max={slice.total} />
           </div>
         )}
-        {detect.error && <p className="failed" role="alert">{visible(detect.error.message)}</p>}
+        {detect.error && <p className="failed" role="alert">{told(detect.error)}</p>}
       </div>
     </section>
   );
