@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metsuke_event::finding::{Alert, Highlight, Hit};
+use metsuke_event::finding::{Alert, DetectionRef, Highlight, Hit};
 use metsuke_event::{BootId, EndpointId, Timestamp};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -94,9 +94,18 @@ fn merge(alert: &mut Alert, stored: Alert) {
     alert.revision = alert.revision.max(stored.revision.saturating_add(1));
     alert.first = alert.first.min(stored.first);
     alert.last = alert.last.max(stored.last);
+    let models: Vec<DetectionRef> = stored.models().chain(alert.models()).cloned().collect();
     if stored.score > alert.score {
         alert.score = stored.score;
         alert.parts = stored.parts;
+        alert.detection = stored.detection;
+    }
+    // Who leads goes with the score; the others are named once each.
+    alert.also = Vec::new();
+    for model in models {
+        if alert.models().all(|known| known.id != model.id) {
+            alert.also.push(model);
+        }
     }
     for step in stored.highlights {
         let same = |known: &Highlight| {

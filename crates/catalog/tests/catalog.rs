@@ -386,3 +386,21 @@ async fn a_server_that_is_started_often_has_one_token_of_its_own() {
     let detail = format!("id {}, in place of 1 so called", last.id);
     assert_eq!((&*entry.target, &*entry.detail), (BOOTSTRAP_TOKEN, &*detail));
 }
+
+#[tokio::test]
+async fn who_leads_an_alert_goes_with_its_score_also_after_a_partial_replay() {
+    let world = world().await;
+    let (mut whole, context) = alert(2, 80);
+    whole.also = vec![detection("model-2", Layer::Model, Level::Medium)];
+    let stored = Detected { alerts: vec![(whole, context)], ..Detected::default() };
+    world.catalog.store_detected(at(5), stored).await.unwrap();
+    // An engine that began anew saw the end only, of which another model makes less.
+    let (mut part, context) = alert(3, 60);
+    part.detection = detection("model-2", Layer::Model, Level::Medium);
+    part.also = vec![detection("model-3", Layer::Model, Level::Low)];
+    let replayed = Detected { alerts: vec![(part, context)], ..Detected::default() };
+    let changed = world.catalog.store_detected(at(6), replayed).await.unwrap().changed;
+    let found = &changed[0].alert;
+    let models: Vec<&str> = found.models().map(|model| model.id.as_str()).collect();
+    assert_eq!((models, found.score), (vec!["model-1", "model-2", "model-3"], 80));
+}

@@ -227,7 +227,7 @@ impl Library {
     }
 
     /// Does `change` to its end, also when the caller goes away meanwhile.
-    async fn whole<T: Send + 'static>(
+    pub(crate) async fn whole<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, ChangeError>> + Send + 'static,
     ) -> Result<T, ChangeError> {
@@ -251,8 +251,13 @@ impl Library {
     /// # Errors
     /// When too much is tried already, or compiling breaks down.
     pub async fn check(&self, text: String) -> Result<Checked, ChangeError> {
-        let _turn = self.turn().await?;
-        Ok(self.checked(text).await?)
+        let (turn, library) = (self.turn().await?, self.clone());
+        self.whole(async move {
+            let checked = library.checked(text).await;
+            drop(turn);
+            Ok(checked?)
+        })
+        .await
     }
 
     /// [`Library::check`] for who has a turn.
@@ -282,9 +287,14 @@ impl Library {
         documents: Vec<Import>,
         intent: Intent,
     ) -> Result<Imported, ChangeError> {
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         let (shared, actor) = (Arc::clone(&self.shared), actor.to_owned());
-        self.whole(async move { shared.import(&actor, documents, intent).await }).await
+        self.whole(async move {
+            let imported = shared.import(&actor, documents, intent).await;
+            drop(turn);
+            imported
+        })
+        .await
     }
 
     /// Removes a document of the site.

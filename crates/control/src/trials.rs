@@ -121,6 +121,17 @@ impl Trials {
         range: (Timestamp, Timestamp),
         actor: &str,
     ) -> Result<String, ChangeError> {
+        let (trials, actor) = (self.clone(), actor.to_owned());
+        // To its end also when the caller goes away: what is noted as running runs, and can be found.
+        self.library.whole(async move { trials.begin(tried, range, &actor).await }).await
+    }
+
+    async fn begin(
+        &self,
+        tried: Tried,
+        range: (Timestamp, Timestamp),
+        actor: &str,
+    ) -> Result<String, ChangeError> {
         let turn = self.library.turn().await?;
         let content = backtest::content(&self.library, tried).await?;
         let recorded = self.catalog.recorded_endpoints().await?;
