@@ -261,7 +261,10 @@ pub struct PlanUpdate {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Downstream {
-    #[prost(oneof = "downstream::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 21, 22")]
+    #[prost(
+        oneof = "downstream::Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 21, 22"
+    )]
     pub kind: ::core::option::Option<downstream::Kind>,
 }
 /// Nested message and enum types in `Downstream`.
