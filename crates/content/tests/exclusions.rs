@@ -141,7 +141,12 @@ fn below_roots(path: &str) -> bool {
 
 /// Options of an interpreter, whichever: one that takes a value swallows what is trusted, and what
 /// comes behind it is run (`python3 -X /usr/bin/certbot /tmp/x.py`).
-const ANY_OPTION: [&str; 3] = ["(-\\S+ )*", "(-[A-Za-z]+ )*", "(-[\\w=-]+ )*"];
+const ANY_OPTION: [&str; 5] =
+    ["(-\\S+ )*", "(-\\S+\\s+)*", "(-[A-Za-z]+ )*", "(-[\\w=-]+ )*", "(--?[\\w=-]+ )*"];
+
+/// Fields with a command line, each with the program that it is the line of: who runs a program picks
+/// the whole line, its first word too (`exec -a 'sh -c locale -a' ./x`).
+const LINES: [(&str, &str); 2] = [("CommandLine", "Image"), ("ParentCommandLine", "ParentImage")];
 
 /// Whether one value of an exclusion cannot be had by picking a name.
 fn firm(field: &str, modifiers: &str, value: &str) -> bool {
@@ -153,12 +158,9 @@ fn firm(field: &str, modifiers: &str, value: &str) -> bool {
         "re" if matches!(field, "TargetFilename" | "CurrentDirectory") => {
             alternatives(value).iter().all(|one| one.starts_with("^/"))
         }
-        "re" => {
-            alternatives(value)
-                .iter()
-                .all(|one| one.starts_with('^') && one.ends_with('$') && !one.starts_with("^.*"))
-                && !ANY_OPTION.iter().any(|options| value.contains(options))
-        }
+        "re" => alternatives(value)
+            .iter()
+            .all(|one| one.starts_with('^') && one.ends_with('$') && !one.starts_with("^.*")),
         "" | "startswith" if program => below_roots(value) && !value.contains('*'),
         "" | "startswith" => value.starts_with('/') && !value.contains('*'),
         _ => false,
@@ -190,10 +192,15 @@ fn can_be_imitated(selection: &Yaml<'_>) -> bool {
     maps.into_iter().any(|map| {
         let picked: Vec<_> =
             items(map).into_iter().filter(|(field, ..)| PICKED.contains(&field.as_str())).collect();
+        let line = |field: &str| LINES.iter().find(|(line, _)| *line == field).map(|(_, of)| *of);
         let held = picked.iter().any(|(field, modifiers, values)| {
-            values.iter().all(|value| firm(field, modifiers, value))
+            line(field).is_none() && values.iter().all(|value| firm(field, modifiers, value))
         });
-        !picked.is_empty() && !held
+        let swallows = picked.iter().any(|(field, _, values)| {
+            let any = |value: &String| ANY_OPTION.iter().any(|options| value.contains(options));
+            line(field).is_some() && values.iter().any(any)
+        });
+        !picked.is_empty() && (!held || swallows)
     })
 }
 
@@ -254,8 +261,10 @@ fn the_check_tells_names_from_places() {
         "{CommandLine|contains: procmail}",
         "{ParentCommandLine|re: '^sh /etc/cron.daily/'}",
         "[{Image: /usr/bin/dpkg}, {Image: dpkg}]",
-        r"{CommandLine|re: '^python3 (-[A-Za-z]+ )*/usr/bin/certbot( .*)?$'}",
-        r"{CommandLine|re: '^perl (-\S+ )*/usr/sbin/adduser( .*)?$'}",
+        r"{Image: /usr/bin/python3, CommandLine|re: '^python3 (-[A-Za-z]+ )*/usr/bin/certbot( .*)?$'}",
+        r"{Image: /usr/bin/perl, CommandLine|re: '^perl (-\S+ )*/usr/sbin/adduser( .*)?$'}",
+        "{CommandLine|re: '^sh -c locale -a$'}",
+        "{ParentCommandLine|re: '^sh /etc/cron.daily/x$'}",
         "{BackingFile|contains: jit}",
     ] {
         assert!(of(open), "{open} is not told");
@@ -264,8 +273,8 @@ fn the_check_tells_names_from_places() {
         "{Image: [/usr/bin/dpkg, /sbin/apk]}",
         "{Image|re: '^/(usr|opt)/(.*/)?(dpkg|rpm)$'}",
         "{Image|re: '^(/usr)?/bin/(tar|cp)$', TargetFilename|contains: x}",
-        "{CommandLine|re: '^sh -c locale -a$'}",
-        "{CommandLine|re: '^python3 (-[BI]+ )*/usr/bin/certbot( .*)?$'}",
+        "{Image: /usr/bin/dash, CommandLine|re: '^sh -c locale -a$'}",
+        "{Image|re: '^/usr/bin/python3$', CommandLine|re: '^python3 (-[BI]+ )*/usr/bin/certbot( .*)?$'}",
         "{DestinationPort: [53, 0]}",
     ] {
         assert!(!of(firm), "{firm} is told");
