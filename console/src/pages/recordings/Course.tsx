@@ -1,6 +1,5 @@
 // The course of a recorded incident: the two steps that matter most, then everything by time or by detection.
 import { Link } from '@tanstack/react-router';
-import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 
 import type { Moment, Report, ReportDetection } from '../../api/recordings';
@@ -10,17 +9,11 @@ import { Tabs } from '../../components/Tabs';
 import { Stamp } from '../../components/Time';
 import { SafeText, Val } from '../../components/Val';
 import { count } from '../../lib/format';
+import { neverStopped } from '../../lib/stopped';
 import { useUrl } from '../../lib/url';
 import { Step } from './Step';
 
 const LAYERS = ['filter', 'rule', 'model'] as const;
-
-/** Why nothing was stopped; what a level would change only where none was given. */
-export function neverStopped({ stop_at: from }: Pick<Report, 'stop_at'>, t: TFunction): string {
-  if (from) return t('recordings/neverStoppedFrom', { level: t(`level/${from}`) });
-  const told = t('recordings/neverStopped');
-  return from === null ? `${told} ${t('recordings/stopHint')}` : told;
-}
 
 export function Course({ report }: { report: Report }) {
   const { t } = useTranslation();

@@ -1,7 +1,7 @@
 import type { TFunction } from 'i18next';
 import { expect, test } from 'vitest';
 
-import { neverStopped } from './Course';
+import { neverStopped } from './stopped';
 
 const t = ((key: string, more?: { level?: string }) => (more?.level ? `${key}(${more.level})` : key)) as TFunction;
 
