@@ -218,6 +218,9 @@ pub enum RecordingError {
     /// The events cannot be taken.
     #[error("{0}")]
     Invalid(String),
+    /// As many others as can be are being detected on.
+    #[error("other recordings are being detected on; try again when one of them is done")]
+    Busy,
     /// The same may succeed later.
     #[error("the store cannot take it now: {0}")]
     Later(String),

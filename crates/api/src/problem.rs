@@ -165,6 +165,7 @@ impl From<crate::ports::RecordingError> for Problem {
         match error {
             RecordingError::Unknown => Self::not_found("recording"),
             RecordingError::Invalid(why) => Self::invalid(why),
+            RecordingError::Busy => Self::new(StatusCode::CONFLICT, "detecting", error.to_string()),
             RecordingError::Later(_) => Self::unavailable(error.to_string()),
             RecordingError::Failed(source) => Self::internal("the recording", &*source),
         }

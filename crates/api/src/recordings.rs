@@ -180,7 +180,7 @@ async fn add_recorded_events(
 /// Detects on the recording for some seconds, from where the call before ended.
 #[utoipa::path(post, path = "/api/v1/recordings/{id}/detect", operation_id = "detect_recording", tag = "recordings",
     params(("id" = String, Path, description = "Recording id"), DetectQuery),
-    responses((status = 200, body = RecordingSlice), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = RecordingSlice), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn detect_recording(
     State(app): State<App>,
     Admin(account): Admin,

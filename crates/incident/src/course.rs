@@ -323,9 +323,9 @@ impl Course {
         }
     }
 
-    /// What it came to.
-    pub fn report(self, name: &str) -> Report {
-        report::of(self, name)
+    /// What it came to; `stop_at`: the level from which what struck was thought to end its process.
+    pub fn report(self, name: &str, stop_at: Option<Level>) -> Report {
+        report::of(self, name, stop_at)
     }
 }
 

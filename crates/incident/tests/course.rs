@@ -66,7 +66,7 @@ fn told(stops: Stops) -> Report {
             _ => {}
         }
     }
-    course.report("it")
+    course.report("it", None)
 }
 
 #[test]

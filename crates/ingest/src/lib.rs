@@ -20,7 +20,7 @@ pub use handler::SensorHandler;
 pub use intake::{Intake, IntakeError};
 pub use lull::Ticks;
 pub use metrics::{DetectionCost, Metrics};
-pub use recordings::{Engines, RecordingError, Recordings, Slice, Taken};
+pub use recordings::{Engines, Pace, RecordingError, Recordings, Slice, Taken};
 pub use refusal::{Refusal, Refusals};
 pub use replay::replay;
 pub use store::{HighWater, Store, StoreError};

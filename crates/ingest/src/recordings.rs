@@ -11,6 +11,7 @@ mod play;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, CatalogError, RecordingRecord};
@@ -30,6 +31,8 @@ const MAX_HOSTS: usize = 10_000;
 /// Events of one recording: as many as a back-test reads. An incident that has more is brought in by
 /// hosts or days.
 const MAX_EVENTS: u64 = 20_000_000;
+/// How many are detected on at once: each holds an engine, and up to 100 000 events.
+const MAX_PLAYING: usize = 2;
 /// Longest host name kept.
 const HOST_BYTES: usize = 253;
 
@@ -42,6 +45,9 @@ pub enum RecordingError {
     /// An event cannot be one of a recording.
     #[error("{0}")]
     Invalid(String),
+    /// As many as can be are being detected on.
+    #[error("{MAX_PLAYING} others are being detected on; try again when one of them is done")]
+    Busy,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,6 +71,22 @@ pub struct Taken {
     pub known: u64,
 }
 
+/// How long detection goes on for, and how long it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long one call detects: well below what a client waits for an answer.
+    pub slice: Duration,
+    /// After how long without a call what was begun makes room for another. Longer than the calls of
+    /// all the others take together, for those wait for one another.
+    pub left: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { slice: Duration::from_secs(20), left: Duration::from_secs(120) }
+    }
+}
+
 /// Makes engines with the server's content.
 pub type Engines = Arc<dyn Fn() -> Engine + Send + Sync>;
 
@@ -82,9 +104,11 @@ struct Shared {
     store: Arc<dyn Store>,
     catalog: Catalog,
     engines: Engines,
+    pace: Pace,
     /// The last number stored of each boot; read from the store at first.
     marks: Mutex<Option<Marks>>,
-    playing: Mutex<Option<Playing>>,
+    /// What is being detected on, with when it was asked for last: at most `MAX_PLAYING`.
+    playing: Mutex<Vec<(Instant, Playing)>>,
 }
 
 impl std::fmt::Debug for Recordings {
@@ -96,8 +120,18 @@ impl std::fmt::Debug for Recordings {
 impl Recordings {
     /// The door to `store`; `engines` has the content of now.
     pub fn new(store: Arc<dyn Store>, catalog: Catalog, engines: Engines) -> Self {
-        let (marks, playing) = (Mutex::new(None), Mutex::new(None));
-        let shared = Arc::new(Shared { store, catalog, engines, marks, playing });
+        Self::with_pace(store, catalog, engines, Pace::default())
+    }
+
+    /// The same, at a pace of its own.
+    pub fn with_pace(
+        store: Arc<dyn Store>,
+        catalog: Catalog,
+        engines: Engines,
+        pace: Pace,
+    ) -> Self {
+        let (marks, playing) = (Mutex::new(None), Mutex::default());
+        let shared = Arc::new(Shared { store, catalog, engines, pace, marks, playing });
         Self { shared, tasks: TaskTracker::new() }
     }
 
@@ -138,7 +172,8 @@ impl Recordings {
     /// report. `stop_at`: what if what is of this level and above ended its process.
     ///
     /// # Errors
-    /// When there is no such recording, or store, catalog or engine fail; the next call begins anew.
+    /// When there is no such recording, too many others are being detected on, or store, catalog or
+    /// engine fail; after a failure the next call begins anew.
     pub async fn detect(
         &self,
         name: &str,
@@ -146,18 +181,24 @@ impl Recordings {
         stop_at: Option<Level>,
     ) -> Result<Slice, RecordingError> {
         let mut held = self.shared.playing.lock().await;
-        let fits = |playing: &Playing| playing.is_of(name, stop_at);
-        let mut playing = if let Some(playing) = held.take().filter(fits) {
-            playing
+        let found = held.iter().position(|(_, playing)| playing.is_of(name, stop_at));
+        let mut playing = if let Some(place) = found {
+            held.swap_remove(place).1
         } else {
+            held.retain(|(asked, _)| asked.elapsed() < self.shared.pace.left);
+            if held.len() >= MAX_PLAYING {
+                return Err(RecordingError::Busy);
+            }
             let recording =
                 self.shared.catalog.recording(name).await?.ok_or(RecordingError::Unknown)?;
             Playing::new(&recording, self.shared.store.as_ref(), (self.shared.engines)(), stop_at)
         };
-        let done = playing.play(self.shared.store.as_ref(), &self.shared.catalog).await?;
+        let done = playing
+            .play(self.shared.store.as_ref(), &self.shared.catalog, self.shared.pace.slice)
+            .await?;
         if !done {
             let slice = playing.slice(None);
-            *held = Some(playing);
+            held.push((Instant::now(), playing));
             return Ok(slice);
         }
         let (slice, report) = playing.finish(name)?;
@@ -171,7 +212,7 @@ impl Shared {
         // Nothing is taken or detected on meanwhile.
         let _marks = self.marks.lock().await;
         let mut playing = self.playing.lock().await;
-        *playing = None;
+        playing.retain(|(_, playing)| playing.name() != name);
         match self.catalog.remove_recording(now(), actor, name).await {
             Err(CatalogError::NotFound(_)) => Err(RecordingError::Unknown),
             other => Ok(other?),
@@ -212,7 +253,7 @@ impl Shared {
         if stored > 0 {
             self.catalog.count_recorded(received, actor, name, stored).await?;
             // What is being detected on is no longer the whole.
-            *self.playing.lock().await = None;
+            self.playing.lock().await.retain(|(_, playing)| playing.name() != name);
         }
         failed?;
         Ok(sorted.taken)

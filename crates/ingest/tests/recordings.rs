@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use metsuke_catalog::{Catalog, HitFilter, RecordingState};
@@ -14,7 +15,8 @@ use metsuke_event::finding::Level;
 use metsuke_event::logsource::KEPT;
 use metsuke_event::{BootId, EndpointId, Event, EventId, Kind, Process, Timestamp, ValueRef};
 use metsuke_ingest::{
-    Detector, Engines, HighWater, RecordingError, Recordings, Store, StoreError, Taken, replay,
+    Detector, Engines, HighWater, Pace, RecordingError, Recordings, Store, StoreError, Taken,
+    replay,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -159,9 +161,62 @@ async fn world() -> World {
 }
 
 fn door(disk: &Disk, catalog: &Catalog) -> Recordings {
+    paced(disk, catalog, Pace::default())
+}
+
+fn paced(disk: &Disk, catalog: &Catalog, pace: Pace) -> Recordings {
     let rules = rules();
     let engines: Engines = Arc::new(move || Engine::new(Arc::clone(&rules)));
-    Recordings::new(Arc::new(disk.clone()), catalog.clone(), engines)
+    Recordings::with_pace(Arc::new(disk.clone()), catalog.clone(), engines, pace)
+}
+
+/// A door whose slices are as short as can be, and recordings `names` that take three of them.
+async fn long(world: &World, names: &[&str], left: Duration) -> Recordings {
+    let door = paced(&world.disk, &world.catalog, Pace { slice: Duration::ZERO, left });
+    for name in names {
+        world.catalog.open_recording(Timestamp::from_millis(1), "ana", name).await.unwrap();
+        let started = ("{2}", "{1}", "C:\\calc.exe");
+        let starts = (1..=11_000).map(|seq| start("PC7", 1, seq, 0, started)).collect();
+        door.take(name, "ana", starts).await.unwrap();
+    }
+    door
+}
+
+#[tokio::test]
+async fn two_that_are_detected_on_at_once_both_come_to_an_end() {
+    let world = world().await;
+    let door = long(&world, &["one", "two"], Duration::MAX).await;
+    let asks = [("one", None), ("two", Some(Level::High))];
+    let mut seen = [Vec::new(), Vec::new()];
+    for _ in 0..4 {
+        for ((name, stop_at), seen) in asks.into_iter().zip(&mut seen) {
+            let slice = door.detect(name, "ana", stop_at).await.unwrap();
+            seen.push((slice.events, slice.report.is_some()));
+        }
+    }
+    let expected = vec![(5_000, false), (10_000, false), (11_000, false), (11_000, true)];
+    assert_eq!(seen, [expected.clone(), expected]);
+}
+
+#[tokio::test]
+async fn a_third_waits_until_one_is_done_or_was_left() {
+    let world = world().await;
+    let names = ["one", "two", "three"];
+    let door = long(&world, &names, Duration::MAX).await;
+    for name in &names[..2] {
+        door.detect(name, "ana", None).await.unwrap();
+    }
+    let third = door.detect("three", "ana", None).await;
+    assert!(matches!(third, Err(RecordingError::Busy)), "{third:?}");
+    while door.detect("one", "ana", None).await.unwrap().report.is_none() {}
+    assert_eq!(door.detect("three", "ana", None).await.unwrap().events, 5_000);
+    // The refusal and the end of another took nothing from the second.
+    assert_eq!(door.detect("two", "ana", None).await.unwrap().events, 10_000);
+    // Where what nobody asked for at once counts as left, the third is let in.
+    let door = long(&world, &[], Duration::ZERO).await;
+    for name in names {
+        assert_eq!(door.detect(name, "ana", None).await.unwrap().events, 5_000);
+    }
 }
 
 #[tokio::test]
@@ -190,6 +245,7 @@ async fn detection_runs_in_order_of_time_and_says_what_would_have_been_stopped()
     world.recordings.take("old", "ana", recording()).await.unwrap();
     let slice = world.recordings.detect("old", "ana", Some(Level::High)).await.unwrap();
     let report = slice.report.expect("a small recording is done at once");
+    assert_eq!(report.stop_at.as_deref(), Some("high"));
     assert_eq!((slice.events, report.events, report.out_of_order), (5, 5, 0));
     let detected = report.earliest_detected.expect("detected");
     assert_eq!(detected.moment.detection, "office-shell");

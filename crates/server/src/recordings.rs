@@ -14,6 +14,7 @@ fn error(error: ingest::RecordingError) -> RecordingError {
     match error {
         ingest::RecordingError::Unknown => RecordingError::Unknown,
         ingest::RecordingError::Invalid(why) => RecordingError::Invalid(why),
+        ingest::RecordingError::Busy => RecordingError::Busy,
         ingest::RecordingError::Store(ingest::StoreError::Later(why)) => RecordingError::Later(why),
         other => RecordingError::Failed(Box::new(other)),
     }

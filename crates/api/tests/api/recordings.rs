@@ -51,8 +51,12 @@ async fn a_recording_is_opened_filled_and_detected_on() {
     let odd = format!("/api/v1/recordings/{id}/detect?stop_at=low");
     let odd = world.send(browser.request("POST", &odd, &Value::Null)).await;
     odd.problem(StatusCode::BAD_REQUEST, "invalid");
+    let third = open("a third").await.json()["id"].as_str().unwrap().to_owned();
+    let third = format!("/api/v1/recordings/{third}");
+    let busy = browser.request("POST", &format!("{third}/detect"), &Value::Null);
+    world.send(busy).await.problem(StatusCode::CONFLICT, "detecting");
     let list = world.get(&browser, "/api/v1/recordings").await.json();
-    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
     world.get(&browser, "/api/v1/recordings/5").await.problem(StatusCode::NOT_FOUND, "not_found");
     let gone = browser.request("DELETE", "/api/v1/recordings/5", &Value::Null);
     world.send(gone).await.problem(StatusCode::NOT_FOUND, "not_found");

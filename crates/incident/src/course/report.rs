@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use metsuke_event::Timestamp;
+use metsuke_event::finding::Level;
 use serde::{Deserialize, Serialize};
 
 use super::{Course, Stops, layer, level};
@@ -142,6 +143,9 @@ pub struct HostPart {
 pub struct Report {
     /// Its name.
     pub name: String,
+    /// The level from which what struck was thought to end its process; absent where none was given.
+    #[serde(default)]
+    pub stop_at: Option<String>,
     /// Events.
     pub events: u64,
     /// Events that came after a later one: with many, what happened first is not certain.
@@ -170,7 +174,7 @@ fn stops(stops: Stops) -> Option<String> {
     Some(name.to_owned())
 }
 
-pub(super) fn of(course: Course, name: &str) -> Report {
+pub(super) fn of(course: Course, name: &str, stop_at: Option<Level>) -> Report {
     let hosts = course.hosts.into_iter().map(|(endpoint, host)| HostPart {
         endpoint: endpoint.to_string(),
         host: host.name,
@@ -221,6 +225,7 @@ pub(super) fn of(course: Course, name: &str) -> Report {
     let layers = course.by_layer.into_iter();
     Report {
         name: name.to_owned(),
+        stop_at: stop_at.map(|from| level(from).to_owned()),
         events: course.events,
         out_of_order: course.disorder,
         hosts: hosts.collect(),

@@ -16,8 +16,6 @@ use super::RecordingError;
 use crate::names::Names;
 use crate::store::{Store, StoreError};
 
-/// How long one call detects: well below what a client waits for an answer.
-const SLICE: Duration = Duration::from_secs(20);
 /// Events that are observed before what was found is stored.
 const CHUNK: usize = 5_000;
 /// Events of all boots that are held while they are brought into order.
@@ -118,6 +116,10 @@ impl Playing {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn is_of(&self, name: &str, stop_at: Option<Level>) -> bool {
         self.name == name && self.stop_at == stop_at && self.computing.is_some()
     }
@@ -131,6 +133,7 @@ impl Playing {
         &mut self,
         store: &dyn Store,
         catalog: &Catalog,
+        slice: Duration,
     ) -> Result<bool, RecordingError> {
         let begin = Instant::now();
         loop {
@@ -150,7 +153,7 @@ impl Playing {
             if is_end {
                 return Ok(true);
             }
-            if begin.elapsed() >= SLICE {
+            if begin.elapsed() >= slice {
                 return Ok(false);
             }
         }
@@ -183,7 +186,7 @@ impl Playing {
     /// The report, and the same as text.
     pub(super) fn finish(mut self, name: &str) -> Result<(Slice, String), RecordingError> {
         let course = self.computing.take().map(|computing| computing.course).unwrap_or_default();
-        let report = course.report(name);
+        let report = course.report(name, self.stop_at);
         let text = serde_json::to_string(&report)?;
         Ok((self.slice(Some(report)), text))
     }

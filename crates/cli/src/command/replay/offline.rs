@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments, replay: &Replay) -> Result<ExitCode, Fa
     player.end();
     summary.finish(player.numbers);
     summary.tell(json)?;
-    super::tell(&player.course.report(&replay.name), json)?;
+    super::tell(&player.course.report(&replay.name, player.stop_at), json)?;
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::from(BAD_NEWS) })
 }
 

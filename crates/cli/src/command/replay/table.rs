@@ -48,10 +48,18 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         }
     }
     match &report.earliest_stopped {
-        None => writeln!(
-            out,
-            "nothing would have been stopped in block mode: no detection that struck carries a response"
-        ),
+        None => {
+            let struck = report
+                .stop_at
+                .as_ref()
+                .map(|level| format!("nothing of {level} or above struck, and "));
+            writeln!(
+                out,
+                "nothing would have been stopped in block mode: {}no detection that struck carries a \
+                 response that ends or isolates something",
+                struck.unwrap_or_default()
+            )
+        }
         Some(step) => {
             writeln!(out, "earliest step that would have been stopped in block mode")?;
             stopped(out, step)
