@@ -143,7 +143,7 @@ fn a_detection_that_carries_a_response_stops() {
 fn what_ships_stops_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../content/filters/web_server_spawns_shell/fires/nginx.json");
+        .join("../../content/filters/reverse_shell_command/fires/bash.json");
     let sample = std::fs::read_to_string(sample).expect("readable");
     let event: Value = serde_json::from_str(&sample).expect("one object");
     std::fs::write(folder.path().join("told.jsonl"), event.to_string()).expect("written");
@@ -152,7 +152,7 @@ fn what_ships_stops_by_itself() {
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
     let moment = &report["earliest_stopped"]["moment"];
-    assert_eq!(moment["title"], "Web server starts a shell", "{report:#}");
+    assert_eq!(moment["title"], "Command line of a shell over the network", "{report:#}");
 }
 
 #[test]

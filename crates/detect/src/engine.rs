@@ -5,6 +5,8 @@ mod measured;
 mod overlaid;
 mod waiting;
 
+pub use waiting::Ends;
+
 use std::sync::Arc;
 
 use metsuke_event::finding::{Alert, Hit};

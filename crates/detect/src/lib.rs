@@ -51,7 +51,7 @@ pub use clock::believed;
 pub use compile::{Options, compile, compile_with};
 pub use demand::{Response, Responses};
 pub use document::{Document, Position, Reason, Refused};
-pub use engine::{Counters, Engine, Evicted, Findings};
+pub use engine::{Counters, Ends, Engine, Evicted, Findings};
 pub use indicator::Sighted;
 pub use meter::{Clock, Cost, Profile};
 pub use overlay::{DEFAULT_GROUP, Exception, Overlay, Scope, Site, Tuning};

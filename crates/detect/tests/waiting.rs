@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metsuke_detect::{
-    Document, Engine, Exception, Overlay, Response, RuleSet, Sighted, Site, compile,
+    Document, Ends, Engine, Exception, Overlay, Response, RuleSet, Sighted, Site, compile,
 };
 use metsuke_event::finding::Layer;
 use metsuke_event::{EndpointId, Event, Kind, Process, Timestamp};
@@ -120,6 +120,14 @@ fn each_endpoint_has_a_time_of_its_own_and_the_end_of_all_judges_what_is_known()
     assert_eq!((of(&each.advance_each(|_| Some(at(76)))), each.waiting()), (vec![1], 0));
     assert_eq!(of(&armed().close(at(15))), [], "what must not come may have come then");
     assert_eq!(of(&armed().close(at(16))), [1, 2]);
+    // Records of the first end with its last step, those of the second go on.
+    let mut ends = Ends::default();
+    let mut until = armed();
+    for (endpoint, second) in [(1, 5), (2, 16)] {
+        ends.note(&event(&format!("x@{second}%{endpoint}"), 9));
+    }
+    assert_eq!(of(&until.close_each(&ends)), [2]);
+    assert_eq!(until.waiting(), 1, "of the first, nobody knows");
 }
 
 #[test]

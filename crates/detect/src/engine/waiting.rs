@@ -1,5 +1,6 @@
 //! Sequences that end with what must not come: armed, ended, and struck when their time is over.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use metsuke_event::{EndpointId, Event, Timestamp};
@@ -10,6 +11,19 @@ use crate::clock::believed;
 use crate::correlate::{Correlator, Key, Rule, Struck};
 use crate::question::Question;
 use crate::weigh::Found;
+
+/// When the last activity of each endpoint was: how far is known what came there, and what did not.
+#[derive(Clone, Debug, Default)]
+pub struct Ends(HashMap<EndpointId, Timestamp>);
+
+impl Ends {
+    /// Takes note of an activity.
+    pub fn note(&mut self, event: &Event) {
+        let time = believed(event);
+        let last = self.0.entry(event.id.endpoint).or_insert(time);
+        *last = time.max(*last);
+    }
+}
 
 impl Engine {
     /// Says that it is `now`, where no activity says it: sequences that wait for something not to
@@ -31,6 +45,12 @@ impl Engine {
     /// strike.
     pub fn close(&mut self, last: Timestamp) -> Findings {
         self.advance(last.plus_nanos(GRACE_NANOS))
+    }
+
+    /// Like [`Engine::close`], with an end for each endpoint: records of one may end before those of
+    /// another, or its clock be ahead.
+    pub fn close_each(&mut self, ends: &Ends) -> Findings {
+        self.advance_each(|endpoint| ends.0.get(&endpoint).map(|last| last.plus_nanos(GRACE_NANOS)))
     }
 
     /// How many sequences wait for something not to come: time alone matters to them.

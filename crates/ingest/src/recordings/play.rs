@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use metsuke_catalog::clock::now;
 use metsuke_catalog::{Catalog, Detected, RecordingRecord};
-use metsuke_detect::{Engine, Findings};
+use metsuke_detect::{Ends, Engine, Findings};
 use metsuke_event::finding::{Alert, DetectionRef, Level};
 use metsuke_event::logsource::kept;
 use metsuke_event::{BootId, EndpointId, Event, Timestamp};
@@ -63,8 +63,8 @@ struct Computing {
     engine: Engine,
     names: Names,
     course: Course,
-    /// The last time of an event.
-    last: Option<Timestamp>,
+    /// How far it goes on each endpoint.
+    ends: Ends,
     stop_at: Option<Level>,
     /// What detections stop in block mode, of those that stop something.
     stops: HashMap<String, Stops>,
@@ -103,7 +103,7 @@ impl Playing {
         });
         let stops = carried.filter(|(_, stops)| *stops > Stops::Nothing).collect();
         let (names, course) = (Names::default(), Course::new());
-        let computing = Computing { engine, names, course, last: None, stop_at, stops };
+        let computing = Computing { engine, names, course, ends: Ends::default(), stop_at, stops };
         Self {
             name: recording.name.clone(),
             stop_at,
@@ -197,7 +197,7 @@ impl Computing {
         let mut found = Detected::default();
         for event in events {
             self.names.see(event);
-            self.last = self.last.max(Some(event.time));
+            self.ends.note(event);
             let findings = match kept(event) {
                 Some(sources) => self.engine.observe_as(event, &sources),
                 None => self.engine.observe(event),
@@ -220,8 +220,7 @@ impl Computing {
     /// What waited for something not to come, as far as the recording goes.
     fn end(&mut self) -> Detected {
         let mut found = Detected::default();
-        let Some(last) = self.last else { return found };
-        let findings = self.engine.close(last);
+        let findings = self.engine.close_each(&self.ends);
         for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
             self.course.late_hit(hit, self.stops(&hit.detection));
         }

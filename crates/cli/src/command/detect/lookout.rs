@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use metsuke_detect::{Engine, Findings, RuleSet};
+use metsuke_detect::{Ends, Engine, Findings, RuleSet};
 use metsuke_event::finding::Alert;
 use metsuke_event::{AlertId, BootId, EndpointId, EventId, FieldId, Text, Timestamp, Value};
 use metsuke_intake::Record;
@@ -34,8 +34,8 @@ pub(crate) struct Lookout {
     alerts: HashMap<AlertId, (u64, Held)>,
     /// Where the last steps of sequences that wait were read.
     awaited: HashMap<EventId, Found>,
-    /// The last time of an event.
-    last: Option<Timestamp>,
+    /// How far the records of each host go.
+    ends: Ends,
     /// Number of the file at hand, from 1: two files can have records of one number.
     file: u64,
     seq: u64,
@@ -67,7 +67,7 @@ impl Lookout {
             hosts: HashMap::new(),
             alerts: HashMap::new(),
             awaited: HashMap::new(),
-            last: None,
+            ends: Ends::default(),
             file: 0,
             seq: 0,
             events: 0,
@@ -96,7 +96,7 @@ impl Lookout {
 
     /// Ids of what struck, to the end of what was read.
     pub(crate) fn struck(mut self) -> BTreeSet<String> {
-        let findings = self.last.map(|last| self.engine.close(last)).unwrap_or_default();
+        let findings = self.engine.close_each(&self.ends);
         let mut struck = self.struck.unwrap_or_default();
         struck.extend(findings.hits.into_iter().map(|hit| hit.detection.id));
         struck.extend(findings.alerts.iter().flat_map(Alert::models).map(|one| one.id.clone()));
@@ -182,8 +182,7 @@ impl Lookout {
 
     /// What waited for something not to come, as far as the records go.
     fn close(&mut self) -> io::Result<()> {
-        let Some(last) = self.last else { return Ok(()) };
-        let Findings { hits, alerts, .. } = self.engine.close(last);
+        let Findings { hits, alerts, .. } = self.engine.close_each(&self.ends);
         for hit in hits {
             let Some(found) = self.awaited.get(&hit.event).cloned() else { continue };
             self.found(hit.event, &found, Findings { hits: vec![hit], ..Findings::default() })?;
@@ -227,7 +226,7 @@ impl Sink for Lookout {
         }
         self.events += 1;
         self.identify(&mut record);
-        self.last = self.last.max(Some(time));
+        self.ends.note(&record.event);
         let waiting = self.engine.waiting();
         let findings = self.engine.observe_as(&record.event, &record.sources);
         let is_quiet = findings.hits.is_empty() && findings.alerts.is_empty();

@@ -8,7 +8,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use metsuke_detect::{Engine, RuleSet};
+use metsuke_detect::{Ends, Engine, RuleSet};
 use metsuke_event::finding::{Alert, DetectionRef, Level};
 use metsuke_event::{BootId, EndpointId, Text, Timestamp};
 use metsuke_incident::course::{Course, Stops};
@@ -60,8 +60,8 @@ struct Player {
     hosts: HashMap<Text, EndpointId>,
     file: u64,
     seq: u64,
-    /// The last time of an event.
-    last: Option<Timestamp>,
+    /// How far the records of each host go.
+    ends: Ends,
     numbers: Numbers,
 }
 
@@ -87,7 +87,7 @@ impl Player {
             hosts: HashMap::new(),
             file: 0,
             seq: 0,
-            last: None,
+            ends: Ends::default(),
             numbers: Numbers::default(),
         }
     }
@@ -112,7 +112,7 @@ impl Player {
             Arc::make_mut(&mut record.event.process).storyline = Some(line);
         }
         let event = &record.event;
-        self.last = self.last.max(Some(event.time));
+        self.ends.note(event);
         let findings = self.engine.observe_as(event, &record.sources);
         self.course.event(event);
         for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
@@ -127,8 +127,7 @@ impl Player {
 
     /// What waited for something not to come, as far as the recording goes.
     fn end(&mut self) {
-        let Some(last) = self.last else { return };
-        let findings = self.engine.close(last);
+        let findings = self.engine.close_each(&self.ends);
         for hit in findings.hits.iter().filter(|hit| hit.excepted.is_none()) {
             self.numbers.matches += 1;
             self.course.late_hit(hit, self.stops(&hit.detection));
