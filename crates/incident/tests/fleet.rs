@@ -16,7 +16,9 @@ fn alert(host: u128, millis: i64) -> Facts {
     let time = Timestamp::from_millis(1_772_359_200_000 + millis);
     let tool = Observable { kind: ObservableKind::Hash, value: TOOL.to_owned() };
     Facts {
-        id: AlertId::from_u128(host * 1_000_000_000_000 + u128::try_from(millis).unwrap()),
+        id: AlertId::from_u128(
+            host * 1_000_000_000_000 + u128::try_from(millis).expect("after 1970"),
+        ),
         created: time,
         endpoint: EndpointId::from_u128(host),
         storyline: format!("story-{host}-{millis}"),
@@ -31,7 +33,7 @@ fn alert(host: u128, millis: i64) -> Facts {
 
 /// One alert on each of `hosts` hosts, an hour apart.
 fn wide(hosts: u128) -> Vec<Facts> {
-    (1..=hosts).map(|host| alert(host, i64::try_from(host).unwrap() * HOUR)).collect()
+    (1..=hosts).map(|host| alert(host, i64::try_from(host).expect("few") * HOUR)).collect()
 }
 
 /// A fleet of `fleet` hosts of which `before` had the tool before anything struck.
